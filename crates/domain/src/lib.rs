@@ -1,0 +1,14 @@
+//! The domain of Gna: nouns (`model`), pure decisions (`rules`), who may do what (`policy`), and
+//! services that load, decide and commit (`service`), all against the ports in `port`.
+//!
+//! It never names a backend, an HTTP status or a vendor's driver, and has no clock of its own.
+
+pub mod error;
+pub mod id;
+pub mod import;
+pub mod model;
+pub mod page;
+pub mod secret;
+pub mod time;
+
+pub use error::{Error, Kind, Result};

@@ -1,0 +1,1 @@
+//! Reads large JSON documents piece by piece.

@@ -1,0 +1,14 @@
+//! Scanner reports in, findings and warnings out.
+//!
+//! What it is: pure functions from bytes to [`gna_domain::import::ParsedFinding`]s. What it is
+//! not: it knows no store, no network, no organization, and decides nothing about identity.
+//! Read next: [`Format`], then any file in `native/`, then `registry.rs`.
+
+mod format;
+mod input;
+pub mod json;
+pub mod native;
+mod text;
+
+pub use format::{Confidence, Format, Options};
+pub use input::{Input, Limits};

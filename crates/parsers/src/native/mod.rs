@@ -1,0 +1,1 @@
+//! Formats read by code: one file each.

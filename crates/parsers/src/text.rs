@@ -1,0 +1,1 @@
+//! Small helpers that every format needs: identifiers in texts, CWE numbers, cutting.
