@@ -8,6 +8,7 @@ pub mod id;
 pub mod import;
 pub mod model;
 pub mod page;
+pub mod port;
 pub mod secret;
 pub mod time;
 

@@ -1,0 +1,209 @@
+//! Search over vulnerabilities: filter, full text, sort, facets, bounded counts.
+//!
+//! The index is derived: it can be rebuilt from the store at any time, and may lag behind it. It
+//! holds [`Document`]s whose fields are declared in [`FIELDS`]; adding a filter or a sort to the
+//! product is a line there and a value in the function that makes documents. Every query names the
+//! groups it may see; an implementation has no way to look outside them.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::id::{FindingId, GroupId, VulnerabilityId};
+use crate::page::{Count, Cursor};
+use crate::time::Timestamp;
+
+/// How a field's values behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldKind {
+    /// One exact text.
+    Keyword,
+    /// Any number of exact texts.
+    Keywords,
+    /// A whole number; also times (milliseconds), flags (0 or 1) and scores (tenths).
+    Number,
+    /// One text searched by words, by prefix and by substring; also an exact keyword. Paths, packages.
+    Path,
+}
+
+/// A declared field.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Lower case with underscores; also the column's name where there are columns.
+    pub name: &'static str,
+    pub kind: FieldKind,
+    /// Facets may be asked for it.
+    pub facet: bool,
+    /// Pages may be sorted by it; implementations keep an ordered index per group.
+    pub sort: bool,
+}
+
+const fn field(name: &'static str, kind: FieldKind, facet: bool, sort: bool) -> Field {
+    Field { name, kind, facet, sort }
+}
+
+/// All fields a vulnerability can be filtered, sorted and counted by.
+pub const FIELDS: &[Field] = &[
+    field("state", FieldKind::Keyword, true, false),
+    field("closed_reason", FieldKind::Keyword, true, false),
+    field("level", FieldKind::Keyword, true, false),
+    // CVSS-like score times ten, 0 to 100.
+    field("severity", FieldKind::Number, false, true),
+    field("asset", FieldKind::Keyword, true, false),
+    field("finding", FieldKind::Keyword, false, false),
+    field("location_kind", FieldKind::Keyword, true, false),
+    field("on_default_ref", FieldKind::Number, true, false),
+    field("created", FieldKind::Number, false, true),
+    field("last_seen", FieldKind::Number, false, true),
+    field("state_changed", FieldKind::Number, false, false),
+    field("path", FieldKind::Path, false, false),
+    field("package", FieldKind::Path, true, false),
+    field("place", FieldKind::Path, false, false),
+    field("tool", FieldKind::Keywords, true, false),
+    field("cwe", FieldKind::Keywords, true, false),
+    field("identifier", FieldKind::Keywords, false, false),
+    field("tag", FieldKind::Keywords, true, false),
+    field("ref", FieldKind::Keywords, true, false),
+];
+
+#[must_use]
+pub fn declared(name: &str) -> Option<&'static Field> {
+    FIELDS.iter().find(|field| field.name == name)
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    Number(i64),
+    Keyword(String),
+    Keywords(Vec<String>),
+}
+
+/// One vulnerability as the index sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    pub id: VulnerabilityId,
+    pub group: GroupId,
+    pub finding: FindingId,
+    /// Version of the vulnerability this was made from: an older one never replaces a newer one.
+    pub version: u64,
+    /// By field name; a field that is missing has no value.
+    pub values: BTreeMap<&'static str, Value>,
+}
+
+/// The words of a finding, shared by all its vulnerabilities and indexed once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindingText {
+    pub id: FindingId,
+    pub group: GroupId,
+    pub version: u64,
+    pub title: String,
+    /// Description, identifiers, rule names: whatever a person may search for.
+    pub text: String,
+}
+
+/// A condition on documents.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    /// The field has (one of) these values.
+    In(&'static str, Vec<Operand>),
+    /// Inclusive bounds on a number.
+    Between(&'static str, Option<i64>, Option<i64>),
+    /// A path or package starts with this.
+    Prefix(&'static str, String),
+    /// A path or package holds this, in any case.
+    Contains(&'static str, String),
+}
+
+/// A value to compare with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Operand {
+    Number(i64),
+    Keyword(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sort {
+    /// A field with `sort: true`.
+    pub field: &'static str,
+    pub descending: bool,
+}
+
+/// Which documents.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selection {
+    /// Only documents of these groups; empty means none, never all.
+    pub groups: Vec<GroupId>,
+    pub condition: Condition,
+    /// Words that must all occur in the vulnerability's own short fields or in its finding's text;
+    /// the last word also as a prefix. User input: any characters are allowed.
+    pub text: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchRequest {
+    pub selection: Selection,
+    pub sort: Sort,
+    /// 1 to 1,000.
+    pub limit: usize,
+    pub after: Option<Cursor>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    pub id: VulnerabilityId,
+    /// Continues after this hit. Ties are broken by id, so that nothing is repeated or left out.
+    pub cursor: Cursor,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchPage {
+    pub hits: Vec<Hit>,
+    pub has_more: bool,
+}
+
+/// Values of a field with how many documents have each, most frequent first (ties by value).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facet {
+    pub field: &'static str,
+    pub values: Vec<(String, u64)>,
+}
+
+#[async_trait]
+pub trait Search: Send + Sync {
+    fn name(&self) -> &'static str;
+
+    /// Adds or replaces documents and finding texts, removes others, remembers the feed position
+    /// up to which the store has been followed: all in one step where the implementation can.
+    async fn apply(&self, update: SearchUpdate) -> Result<()>;
+
+    /// The feed position of the last [`Search::apply`]; `None` for an empty index.
+    async fn position(&self) -> Result<Option<String>>;
+
+    async fn query(&self, request: &SearchRequest) -> Result<SearchPage>;
+
+    /// Exact up to `bound`, else "at least `bound`".
+    async fn count(&self, selection: &Selection, bound: u64) -> Result<Count>;
+
+    /// At most `limit` values per field.
+    async fn facets(&self, selection: &Selection, fields: &[&'static str], limit: usize) -> Result<Vec<Facet>>;
+
+    /// Moves `last_seen` of documents forward without touching anything else.
+    async fn touch(&self, ids: &[VulnerabilityId], last_seen: Timestamp) -> Result<()>;
+
+    /// Drops everything, before a rebuild.
+    async fn clear(&self) -> Result<()>;
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct SearchUpdate {
+    pub documents: Vec<Document>,
+    pub findings: Vec<FindingText>,
+    pub removed: Vec<VulnerabilityId>,
+    pub position: Option<String>,
+}

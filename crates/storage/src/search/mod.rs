@@ -1,0 +1,1 @@
+//! The search port: one file or folder per implementation.
