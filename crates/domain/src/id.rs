@@ -12,7 +12,9 @@ use uuid::Uuid;
 use crate::error::Error;
 
 /// What every typed id can do; lets the store and the API treat them alike.
-pub trait TypedId: Copy + Eq + Ord + fmt::Display + FromStr<Err = Error> + Send + Sync + 'static {
+pub trait TypedId:
+    Copy + Eq + Ord + fmt::Display + FromStr<Err = Error> + Send + Sync + 'static
+{
     /// The prefix in the written form, without the underscore.
     const PREFIX: &'static str;
     fn from_uuid(uuid: Uuid) -> Self;
@@ -109,7 +111,13 @@ mod tests {
         let id = GroupId::from_uuid(Uuid::from_u128(7));
         assert_eq!(id.to_string(), "grp_00000000000000000000000000000007");
         assert_eq!(id.to_string().parse::<GroupId>().expect("parses"), id);
-        for bad in ["", "grp_", "ast_00000000000000000000000000000007", "grp_xyz", "grp_00000000-0000-0000-0000-000000000007"] {
+        for bad in [
+            "",
+            "grp_",
+            "ast_00000000000000000000000000000007",
+            "grp_xyz",
+            "grp_00000000-0000-0000-0000-000000000007",
+        ] {
             assert!(bad.parse::<GroupId>().is_err(), "{bad:?} must be refused");
         }
     }

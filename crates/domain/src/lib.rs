@@ -3,13 +3,16 @@
 //!
 //! It never names a backend, an HTTP status or a vendor's driver, and has no clock of its own.
 
+pub mod ctx;
 pub mod error;
 pub mod id;
 pub mod import;
 pub mod model;
 pub mod page;
+pub mod policy;
 pub mod port;
 pub mod secret;
 pub mod time;
 
+pub use ctx::{Actor, Ctx, Grants, Ports, Resource};
 pub use error::{Error, Kind, Result};

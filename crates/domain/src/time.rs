@@ -75,10 +75,14 @@ impl Timestamp {
     pub fn parse_with(format: &str, text: &str) -> Option<Self> {
         let broken = jiff::fmt::strtime::parse(format, text.trim()).ok()?;
         let at = broken.to_timestamp().ok().or_else(|| {
-            let civil = broken.to_datetime().ok().or_else(|| {
-                broken.to_date().ok().map(|date| date.at(0, 0, 0, 0))
-            })?;
-            civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+            let civil = broken
+                .to_datetime()
+                .ok()
+                .or_else(|| broken.to_date().ok().map(|date| date.at(0, 0, 0, 0)))?;
+            civil
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .ok()
+                .map(|zoned| zoned.timestamp())
         })?;
         Some(Self(at.as_millisecond()))
     }
@@ -113,13 +117,20 @@ mod tests {
             ("1970-01-01 00:00:01", 1_000),
             ("1970-01-02", DAY_MS),
         ] {
-            assert_eq!(Timestamp::parse(text).map(Timestamp::millis).ok(), Some(millis), "{text}");
+            assert_eq!(
+                Timestamp::parse(text).map(Timestamp::millis).ok(),
+                Some(millis),
+                "{text}"
+            );
         }
         assert!(Timestamp::parse("yesterday").is_err());
     }
 
     #[test]
     fn writes_utc_with_milliseconds() {
-        assert_eq!(Timestamp::from_millis(1_500).to_string(), "1970-01-01T00:00:01.500Z");
+        assert_eq!(
+            Timestamp::from_millis(1_500).to_string(),
+            "1970-01-01T00:00:01.500Z"
+        );
     }
 }

@@ -61,7 +61,10 @@ pub enum Reported {
     Absent { reason: String },
     /// There, but set aside in the tool or the code (SARIF `suppressions`, `nosemgrep`, VEX
     /// `not_affected`); the foreign words are kept verbatim.
-    Suppressed { status: String, justification: Option<String> },
+    Suppressed {
+        status: String,
+        justification: Option<String>,
+    },
 }
 
 /// One located instance.
@@ -183,7 +186,12 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), format: None, position: None }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            format: None,
+            position: None,
+        }
     }
 
     #[must_use]
@@ -206,8 +214,12 @@ impl std::fmt::Display for Refusal {
         }
         f.write_str(&self.message)?;
         match self.position {
-            Some(Position { line: Some(line), .. }) => write!(f, " (line {line})"),
-            Some(Position { byte: Some(byte), .. }) => write!(f, " (byte {byte})"),
+            Some(Position {
+                line: Some(line), ..
+            }) => write!(f, " (line {line})"),
+            Some(Position {
+                byte: Some(byte), ..
+            }) => write!(f, " (byte {byte})"),
             _ => Ok(()),
         }
     }

@@ -16,7 +16,13 @@ pub enum Level {
 }
 
 impl Level {
-    pub const ALL: [Self; 5] = [Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical];
+    pub const ALL: [Self; 5] = [
+        Self::Info,
+        Self::Low,
+        Self::Medium,
+        Self::High,
+        Self::Critical,
+    ];
 
     /// By the qualitative rating scale of CVSS v3.1 (section 5) and v4.0 (section 6):
     /// 0 none, below 4 low, below 7 medium, below 9 high, else critical.
@@ -36,7 +42,9 @@ impl Level {
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Some(match word.trim().to_ascii_lowercase().as_str() {
-            "critical" | "crit" | "blocker" | "very high" | "urgent" | "fatal" | "emergency" => Self::Critical,
+            "critical" | "crit" | "blocker" | "very high" | "urgent" | "fatal" | "emergency" => {
+                Self::Critical
+            }
             "high" | "important" | "error" | "serious" | "severe" | "major" => Self::High,
             "medium" | "moderate" | "warning" | "warn" | "middle" | "normal" => Self::Medium,
             "low" | "minor" | "note" | "very low" => Self::Low,
@@ -121,10 +129,16 @@ impl Cvss {
         let mandatory: &[&str] = match version {
             CvssVersion::V2 => &["AV", "AC", "Au", "C", "I", "A"],
             CvssVersion::V30 | CvssVersion::V31 => &["AV", "AC", "PR", "UI", "S", "C", "I", "A"],
-            CvssVersion::V4 => &["AV", "AC", "AT", "PR", "UI", "VC", "VI", "VA", "SC", "SI", "SA"],
+            CvssVersion::V4 => &[
+                "AV", "AC", "AT", "PR", "UI", "VC", "VI", "VA", "SC", "SI", "SA",
+            ],
         };
         let has = |name: &str| {
-            bare.split('/').any(|metric| metric.split_once(':').is_some_and(|(key, value)| key == name && !value.is_empty()))
+            bare.split('/').any(|metric| {
+                metric
+                    .split_once(':')
+                    .is_some_and(|(key, value)| key == name && !value.is_empty())
+            })
         };
         if !mandatory.iter().all(|name| has(name)) {
             return None;
@@ -132,7 +146,11 @@ impl Cvss {
         let parsed = cvss::Cvss::from_str(bare).ok()?;
         // A tenth is all the precision a score has.
         let score = (parsed.score() * 10.0).round() / 10.0;
-        Some(Self { version, vector: bare.to_owned(), score })
+        Some(Self {
+            version,
+            vector: bare.to_owned(),
+            score,
+        })
     }
 }
 
@@ -140,7 +158,9 @@ impl Cvss {
 /// the higher score.
 #[must_use]
 pub fn preferred(vectors: &[Cvss]) -> Option<&Cvss> {
-    vectors.iter().max_by(|a, b| a.version.cmp(&b.version).then(a.score.total_cmp(&b.score)))
+    vectors
+        .iter()
+        .max_by(|a, b| a.version.cmp(&b.version).then(a.score.total_cmp(&b.score)))
 }
 
 #[cfg(test)]
@@ -155,7 +175,10 @@ mod tests {
             ("AV:N/AC:L/Au:N/C:P/I:P/A:P", Some(7.5)),
             ("CVSS2#AV:N/AC:L/Au:N/C:P/I:P/A:P", Some(7.5)),
             ("(AV:N/AC:L/Au:N/C:P/I:P/A:P)", Some(7.5)),
-            ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N", Some(9.3)),
+            (
+                "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N",
+                Some(9.3),
+            ),
             ("CVSS:3.1/AV:N/AC:L", None),
             ("CVSS:9.9/AV:N", None),
             ("", None),

@@ -40,7 +40,12 @@ pub struct Field {
 }
 
 const fn field(name: &'static str, kind: FieldKind, facet: bool, sort: bool) -> Field {
-    Field { name, kind, facet, sort }
+    Field {
+        name,
+        kind,
+        facet,
+        sort,
+    }
 }
 
 /// All fields a vulnerability can be filtered, sorted and counted by.
@@ -191,7 +196,12 @@ pub trait Search: Send + Sync {
     async fn count(&self, selection: &Selection, bound: u64) -> Result<Count>;
 
     /// At most `limit` values per field.
-    async fn facets(&self, selection: &Selection, fields: &[&'static str], limit: usize) -> Result<Vec<Facet>>;
+    async fn facets(
+        &self,
+        selection: &Selection,
+        fields: &[&'static str],
+        limit: usize,
+    ) -> Result<Vec<Facet>>;
 
     /// Moves `last_seen` of documents forward without touching anything else.
     async fn touch(&self, ids: &[VulnerabilityId], last_seen: Timestamp) -> Result<()>;

@@ -1,0 +1,80 @@
+//! The table itself. A change here changes `docs/ROLES.md`, which a test compares.
+
+use super::Role;
+use Role::{Ci, Developer, InstanceAdmin, Manager, Member, Owner, Reader, Triager};
+
+/// What an action is done to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Area {
+    Instance,
+    Organization,
+    Group,
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal on $area:ident: [$($role:ident),*];)*) => {
+        /// Everything that can be done, by a stable name that clients may ask for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Action { $($(#[$doc])* $variant,)* }
+
+        impl Action {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            #[must_use]
+            pub fn area(self) -> Area {
+                match self { $(Self::$variant => Area::$area,)* }
+            }
+        }
+
+        /// The roles that may do it.
+        #[must_use]
+        pub fn roles_for(action: Action) -> &'static [Role] {
+            match action { $(Action::$variant => &[$($role),*],)* }
+        }
+    };
+}
+
+actions! {
+    InstanceRead = "instance.read" on Instance: [InstanceAdmin];
+    InstanceManage = "instance.manage" on Instance: [InstanceAdmin];
+    UserManage = "user.manage" on Instance: [InstanceAdmin];
+    OrganizationCreate = "organization.create" on Instance: [InstanceAdmin];
+
+    OrganizationRead = "organization.read" on Organization: [Owner, Member];
+    OrganizationUpdate = "organization.update" on Organization: [Owner];
+    MemberRead = "member.read" on Organization: [Owner, Member];
+    /// Invite, change the role of, remove.
+    MemberManage = "member.manage" on Organization: [Owner];
+    AuditRead = "audit.read" on Organization: [Owner];
+    GroupCreate = "group.create" on Organization: [Owner];
+
+    GroupRead = "group.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];
+    GroupUpdate = "group.update" on Group: [Owner, Manager];
+    GroupMemberRead = "group_member.read" on Group: [Owner, Manager, Triager, Developer, Reader];
+    GroupMemberManage = "group_member.manage" on Group: [Owner, Manager];
+    GroupTokenManage = "group_token.manage" on Group: [Owner, Manager];
+    AssetRead = "asset.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];
+    AssetWrite = "asset.write" on Group: [Owner, Manager];
+    ReportUpload = "report.upload" on Group: [Owner, Manager, Triager, Developer, Ci];
+    ReportRead = "report.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];
+    /// The raw bytes, which may hold more than the findings do.
+    ReportDownload = "report.download" on Group: [Owner, Manager, Triager];
+    VulnerabilityRead = "vulnerability.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];
+    VulnerabilityTag = "vulnerability.tag" on Group: [Owner, Manager, Triager, Developer];
+    /// Close, reopen, take a merge back.
+    VulnerabilityDecide = "vulnerability.decide" on Group: [Owner, Manager, Triager];
+    CommentRead = "comment.read" on Group: [Owner, Manager, Triager, Developer, Reader];
+    CommentWrite = "comment.write" on Group: [Owner, Manager, Triager, Developer];
+    PolicyRead = "policy.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];
+    PolicyUpdate = "policy.update" on Group: [Owner, Manager];
+}
+
+#[must_use]
+pub fn allows(action: Action, role: Role) -> bool {
+    roles_for(action).contains(&role)
+}
