@@ -7,8 +7,9 @@
 mod format;
 mod input;
 pub mod json;
+pub mod lenient;
 pub mod native;
-mod text;
+pub mod text;
 
 pub use format::{Confidence, Format, Options};
 pub use input::{Input, Limits};
