@@ -4,6 +4,7 @@
 //! not: it knows no store, no network, no organization, and decides nothing about identity.
 //! Read next: [`Format`], then any file in `native/`, then `registry.rs`.
 
+pub mod data;
 mod format;
 mod input;
 pub mod json;
