@@ -4,6 +4,8 @@
 //! store port is built on it, once), `search/` and `conformance/`.
 
 pub mod backend;
+pub mod collection;
 pub mod conformance;
 pub mod kernel;
+pub mod repo;
 pub mod search;

@@ -1,0 +1,178 @@
+//! What the store keeps, as data: for each collection its lists (declared indexes) and its unique
+//! values. Nothing else in the crate knows a noun.
+//!
+//! To add a noun: implement `Entity` for it in the domain and add a line here. To add a list: add
+//! an [`Index`]; existing records join it when they are next written or by `gna store reindex`.
+
+/// A list of records that share the partition fields' values, ordered by the sort fields.
+#[derive(Clone, Copy, Debug)]
+pub struct Index {
+    pub name: &'static str,
+    /// Field names in the record's JSON, `.` between levels. A record that lacks one (or has it
+    /// null) is not in the list.
+    pub partition: &'static [&'static str],
+    pub sort: &'static [&'static str],
+}
+
+/// Values that only one record of the collection may have together.
+#[derive(Clone, Copy, Debug)]
+pub struct Unique {
+    pub name: &'static str,
+    pub fields: &'static [&'static str],
+    /// The error when the value is taken.
+    pub code: &'static str,
+    pub message: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Collection {
+    pub name: &'static str,
+    pub indexes: &'static [Index],
+    pub unique: &'static [Unique],
+}
+
+const fn plain(name: &'static str) -> Collection {
+    Collection {
+        name,
+        indexes: &[],
+        unique: &[],
+    }
+}
+
+/// Holds the owners of unique values; written by the store itself.
+pub const UNIQUE: &str = "unique";
+
+pub const COLLECTIONS: &[Collection] = &[
+    // Who.
+    Collection {
+        name: "organization",
+        indexes: &[Index {
+            name: "all",
+            partition: &[],
+            sort: &["slug"],
+        }],
+        unique: &[Unique {
+            name: "slug",
+            fields: &["slug"],
+            code: "organization.exists",
+            message: "an organization with this slug exists",
+        }],
+    },
+    Collection {
+        name: "group",
+        indexes: &[Index {
+            name: "by_organization",
+            partition: &["organization"],
+            sort: &["slug"],
+        }],
+        unique: &[Unique {
+            name: "slug",
+            fields: &["organization", "slug"],
+            code: "group.exists",
+            message: "the organization has a group with this slug",
+        }],
+    },
+    plain("audit"),
+    // What is scanned.
+    Collection {
+        name: "asset",
+        indexes: &[Index {
+            name: "by_group",
+            partition: &["group"],
+            sort: &["name"],
+        }],
+        unique: &[Unique {
+            name: "name",
+            fields: &["group", "name"],
+            code: "asset.exists",
+            message: "the group has an asset with this name",
+        }],
+    },
+    Collection {
+        name: "asset_ref",
+        indexes: &[Index {
+            name: "by_asset",
+            partition: &["asset"],
+            sort: &["name"],
+        }],
+        unique: &[Unique {
+            name: "name",
+            fields: &["asset", "name"],
+            code: "ref.exists",
+            message: "the asset has a ref with this name",
+        }],
+    },
+    // What was found.
+    Collection {
+        name: "report",
+        indexes: &[
+            Index {
+                name: "by_group",
+                partition: &["group"],
+                sort: &["created"],
+            },
+            Index {
+                name: "by_asset",
+                partition: &["asset"],
+                sort: &["created"],
+            },
+        ],
+        unique: &[],
+    },
+    plain("report_chunk"),
+    plain("stream"),
+    plain("finding"),
+    plain("finding_key"),
+    plain("vulnerability"),
+    plain("identity"),
+    plain("presence"),
+    plain("history"),
+    plain("counter"),
+    plain("comment"),
+    // What is to be done.
+    Collection {
+        name: "job",
+        indexes: &[Index {
+            name: "due",
+            partition: &["queue"],
+            sort: &["due"],
+        }],
+        unique: &[],
+    },
+    plain("lane"),
+    plain(UNIQUE),
+];
+
+#[must_use]
+pub fn declared(name: &str) -> Option<&'static Collection> {
+    COLLECTIONS
+        .iter()
+        .find(|collection| collection.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_declared_once() {
+        for (at, collection) in COLLECTIONS.iter().enumerate() {
+            assert!(
+                COLLECTIONS[..at]
+                    .iter()
+                    .all(|other| other.name != collection.name),
+                "{}",
+                collection.name
+            );
+            for (at, index) in collection.indexes.iter().enumerate() {
+                assert!(
+                    collection.indexes[..at]
+                        .iter()
+                        .all(|other| other.name != index.name),
+                    "{}",
+                    index.name
+                );
+            }
+        }
+    }
+}
