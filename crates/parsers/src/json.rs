@@ -149,9 +149,9 @@ pub fn records<'a>(
     if serde_json::from_str::<&RawValue>(first.trim()).is_ok() {
         return lines(input, each);
     }
-    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    let stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     let mut item = 0_u64;
-    while let Some(value) = stream.next() {
+    for value in stream {
         let raw = value.map_err(|error| refusal(text, &error))?.get();
         let position = Position {
             item,

@@ -5,12 +5,17 @@
 //! Read next: [`Format`], then any file in `native/`, then `registry.rs`.
 
 pub mod data;
+pub mod decode;
 mod format;
 mod input;
 pub mod json;
 pub mod lenient;
 pub mod native;
+mod registry;
+mod sink;
 pub mod text;
 
 pub use format::{Confidence, Format, Options};
 pub use input::{Input, Limits};
+pub use registry::{Outcome, Parsed, Registry};
+pub use sink::Collect;
