@@ -56,10 +56,19 @@ pub enum Expect {
 
 #[derive(Clone, Debug)]
 pub enum Op {
-    Put { item: Item, expect: Expect },
-    Delete { key: ItemKey, expect: Expect },
+    Put {
+        item: Item,
+        expect: Expect,
+    },
+    Delete {
+        key: ItemKey,
+        expect: Expect,
+    },
     /// Writes nothing, but the batch fails when it does not hold. `Any` always holds.
-    Check { key: ItemKey, expect: Expect },
+    Check {
+        key: ItemKey,
+        expect: Expect,
+    },
     Append(FeedRecord),
 }
 
@@ -142,6 +151,10 @@ pub enum Error {
     /// The batch or an item is larger than the backend can take. Nothing was written.
     #[error("{what} is over the limit of {limit}")]
     TooLarge { what: &'static str, limit: usize },
+    /// The caller broke a rule of this contract (a key twice in a batch, an empty partition, a limit
+    /// of 0): a mistake in the program, not in its input. Nothing was written.
+    #[error("misuse of the store: {0}")]
+    Misuse(&'static str),
     /// A cursor that this backend did not make.
     #[error("the cursor is not one of this store's")]
     BadCursor,
@@ -177,13 +190,19 @@ pub trait Backend: Send + Sync + 'static {
     async fn query_many(&self, queries: &[RangeQuery]) -> Result<Vec<ItemPage>, Error>;
 
     /// Every live item of a collection, in key order; for rebuilding, copying and checking.
-    async fn scan(&self, collection: &'static str, after: Option<&Cursor>, limit: usize) -> Result<ItemPage, Error>;
+    async fn scan(
+        &self,
+        collection: &'static str,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ItemPage, Error>;
 
     /// Durable when it returns. Answers the place in the feed after this batch.
     async fn commit(&self, batch: Batch) -> Result<FeedCursor, Error>;
 
     /// What committed after `after` (from the oldest kept when `None`), oldest first.
-    async fn feed(&self, after: Option<&FeedCursor>, limit: usize) -> Result<Vec<FeedEntry>, Error>;
+    async fn feed(&self, after: Option<&FeedCursor>, limit: usize)
+    -> Result<Vec<FeedEntry>, Error>;
 
     /// The place after the newest entry.
     async fn feed_end(&self) -> Result<FeedCursor, Error>;
@@ -211,5 +230,8 @@ pub fn prefix_range(prefix: &str) -> (Bound<String>, Bound<String>) {
         return (Bound::Unbounded, Bound::Unbounded);
     }
     // No sort key holds U+10FFFF, the last character there is.
-    (Bound::Included(prefix.to_owned()), Bound::Excluded(format!("{prefix}\u{10FFFF}")))
+    (
+        Bound::Included(prefix.to_owned()),
+        Bound::Excluded(format!("{prefix}\u{10FFFF}")),
+    )
 }

@@ -1,1 +1,14 @@
-//! One file or folder per backend.
+//! Who does what [`crate::kernel`] asks: one file or folder per store, opened by URL.
+//!
+//! Start with [`memory`], the model that shows what every operation means; then [`sqlite`], the
+//! default; [`registry`] turns a URL into one of them. `lagging` and `counting` wrap another
+//! backend for tests.
+
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+use gna_domain::time::Timestamp;
+use std::sync::Arc;
+
+/// The time, as a backend sees it: it decides which items have expired.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -257,6 +257,10 @@ fn outward(error: kernel::Error) -> Error {
         kernel::Error::FeedGap => {
             Error::conflict("feed.gap", "the feed no longer reaches back that far")
         }
+        kernel::Error::Misuse(rule) => Error::internal(
+            "store.misuse",
+            format!("the store was used wrongly: {rule}"),
+        ),
         kernel::Error::Unavailable(reason) => Error::unavailable(
             "store.unavailable",
             format!("the store can't answer now: {reason}"),
