@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, TokenId, UserId};
 use crate::policy::{Action, Area, Role, allows};
-use crate::port::{Blobs, Clock, Ids, Passwords, Search, Store};
+use crate::port::{Blobs, Clock, Ids, Parsing, Passwords, Search, Store};
 use crate::time::Timestamp;
 
 /// What the outside supplies.
@@ -18,6 +18,7 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     pub search: Arc<dyn Search>,
     pub blobs: Arc<dyn Blobs>,
+    pub parsing: Arc<dyn Parsing>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub passwords: Arc<dyn Passwords>,

@@ -11,7 +11,9 @@ pub mod model;
 pub mod page;
 pub mod policy;
 pub mod port;
+pub mod rules;
 pub mod secret;
+pub mod service;
 pub mod time;
 
 pub use ctx::{Actor, Ctx, Grants, Ports, Resource};

@@ -58,6 +58,9 @@ pub struct PackageLocation {
     /// Manifest, lock file, archive or folder the package was found in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Line of that file which declares the package, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
     /// Digest of the image layer that brings the package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
@@ -119,6 +122,7 @@ impl Location {
     pub fn line(&self) -> Option<u32> {
         match self {
             Self::Code(code) => code.line,
+            Self::Package(package) => package.line,
             _ => None,
         }
     }

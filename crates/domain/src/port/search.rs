@@ -59,6 +59,8 @@ pub const FIELDS: &[Field] = &[
     field("finding", FieldKind::Keyword, false, false),
     field("location_kind", FieldKind::Keyword, true, false),
     field("on_default_ref", FieldKind::Number, true, false),
+    // 1 where every source that shows it has set it aside.
+    field("suppressed", FieldKind::Number, true, false),
     field("created", FieldKind::Number, false, true),
     field("last_seen", FieldKind::Number, false, true),
     field("state_changed", FieldKind::Number, false, false),

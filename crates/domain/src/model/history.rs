@@ -1,0 +1,135 @@
+//! History: every change of a vulnerability as the events it consists of. Append-only; the current
+//! value is always what replaying them gives ([`crate::rules::lifecycle::replay`]).
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{FindingId, RefId, ReportId, VulnerabilityId};
+use crate::import::Category;
+use crate::port::store::{Entity, Key};
+use crate::time::Timestamp;
+
+use super::location::Location;
+use super::vulnerability::{IdentityKey, Severity, Sighting, Source, State, Vulnerability};
+
+/// One thing that happened to a vulnerability.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum VulnerabilityEvent {
+    /// The value as it was created. Written together with the first change, not before.
+    Created {
+        value: Box<Vulnerability>,
+    },
+    /// A source shows it: a new source, a new ref, or other words about it. The source as it is now.
+    Seen {
+        source: Box<Source>,
+    },
+    /// A source no longer shows it on a ref.
+    Gone {
+        tool: String,
+        rule: String,
+        r#ref: RefId,
+        category: Category,
+        sighting: Sighting,
+    },
+    StateChanged {
+        state: State,
+    },
+    Moved {
+        location: Box<Location>,
+    },
+    SeverityChanged {
+        severity: Severity,
+    },
+    /// More names it is recognised by.
+    KeysLearned {
+        keys: Vec<IdentityKey>,
+        identifiers: Vec<String>,
+        cwes: Vec<u32>,
+    },
+    ReachedDefaultRef,
+    Tagged {
+        tags: Vec<String>,
+    },
+    /// Another vulnerability turned out to be this one.
+    Absorbed {
+        other: VulnerabilityId,
+    },
+    /// It turned out to be another one.
+    MergedInto {
+        into: VulnerabilityId,
+    },
+    /// The merge was taken back; what the other brought is in the next events.
+    Unmerged {
+        other: VulnerabilityId,
+    },
+    /// Its finding turned out to be another one.
+    FindingChanged {
+        finding: FindingId,
+    },
+}
+
+impl VulnerabilityEvent {
+    /// Stable name, as the API and the feed show it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Created { .. } => "created",
+            Self::Seen { .. } => "seen",
+            Self::Gone { .. } => "gone",
+            Self::StateChanged {
+                state: State::Closed(_),
+            } => "closed",
+            Self::StateChanged { state: State::Open } => "opened",
+            Self::StateChanged {
+                state: State::Submitted,
+            } => "submitted",
+            Self::StateChanged {
+                state: State::Rejected,
+            } => "rejected",
+            Self::Moved { .. } => "moved",
+            Self::SeverityChanged { .. } => "severity_changed",
+            Self::KeysLearned { .. } => "keys_learned",
+            Self::ReachedDefaultRef => "reached_default_ref",
+            Self::Tagged { .. } => "tagged",
+            Self::Absorbed { .. } => "absorbed",
+            Self::MergedInto { .. } => "merged_into",
+            Self::Unmerged { .. } => "unmerged",
+            Self::FindingChanged { .. } => "finding_changed",
+        }
+    }
+}
+
+/// One committed change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    pub vulnerability: VulnerabilityId,
+    /// The vulnerability's version after the change; 1 is its creation.
+    pub version: u64,
+    pub at: Timestamp,
+    /// [`crate::Actor::label`].
+    pub actor: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportId>,
+    /// Why, in a person's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub events: Vec<VulnerabilityEvent>,
+}
+
+impl HistoryEntry {
+    #[must_use]
+    pub fn key_of(vulnerability: VulnerabilityId, version: u64) -> Key {
+        Key::new(
+            Self::COLLECTION,
+            vulnerability.to_string(),
+            format!("{version:010}"),
+        )
+    }
+}
+
+impl Entity for HistoryEntry {
+    const COLLECTION: &'static str = "history";
+    fn key(&self) -> Key {
+        Self::key_of(self.vulnerability, self.version)
+    }
+}

@@ -1,0 +1,401 @@
+//! Durable work: a job, its lease, and the lane that keeps jobs apart.
+//!
+//! A job is written by a service in the same commit as the change that needs it. What happens to
+//! it from then on are the pure steps below; [`crate::port::Jobs`] stores them, a worker takes
+//! them. A job that is leased is due again when its lease ends, so that work whose worker died is
+//! found by the same list as new work.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::JobId;
+use crate::port::store::{ById, Entity, Key};
+use crate::time::{DAY_MS, Timestamp};
+
+/// How often a job may fail before it becomes a dead letter, unless it says otherwise. With the
+/// waits of [`crate::rules::backoff`] the last try comes about a quarter of an hour after the first.
+pub const MAX_ATTEMPTS: u32 = 10;
+
+/// How often a worker may die over a job before it becomes a dead letter. Far more than
+/// [`MAX_ATTEMPTS`]: a restart of the server is no fault of the job, but a job that kills every
+/// process that takes it must end.
+pub const MAX_INTERRUPTIONS: u32 = 100;
+
+/// How long the record of a finished job, or of a lane that nobody holds, stays; milliseconds.
+const KEPT_MS: i64 = DAY_MS;
+
+/// Longest error text kept with a job, in bytes.
+const ERROR_LIMIT: usize = 2_000;
+
+/// Which list an unfinished job is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Queue {
+    /// To be done when it is due.
+    Ready,
+    /// Given up; a person must look at it.
+    Dead,
+}
+
+impl Queue {
+    /// As it stands in the record, and as partition of the list.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Who holds it; made anew for each process.
+    pub worker: String,
+    pub until: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub id: JobId,
+    /// Names the handler: `import.run`.
+    pub kind: String,
+    /// `None` once it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
+    /// When it may be taken; while it is leased, when the lease ends.
+    pub due: Timestamp,
+    /// Failures so far.
+    #[serde(default)]
+    pub attempts: u32,
+    pub max_attempts: u32,
+    /// How often its worker went away without a word.
+    #[serde(default)]
+    pub interruptions: u32,
+    /// Of all jobs with the same lane at most one is under way: `asset:ast_…`. The first one taken
+    /// keeps the lane until it is done or dead, also while it waits for another try, so that later
+    /// ones can't overtake it half way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
+    /// What the handler needs; ids, not content.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub payload: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    pub created: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<Timestamp>,
+}
+
+impl Entity for Job {
+    const COLLECTION: &'static str = "job";
+    fn key(&self) -> Key {
+        Key::new(Self::COLLECTION, self.id.to_string(), "")
+    }
+    /// A done job is kept for a day; a dead letter until someone deals with it.
+    fn expires(&self) -> Option<Timestamp> {
+        self.finished.map(|at| at.plus_millis(KEPT_MS))
+    }
+}
+
+impl ById for Job {
+    type Id = JobId;
+    fn id(&self) -> JobId {
+        self.id
+    }
+}
+
+impl Job {
+    /// Work to be done from now on. To be added to a change with `changes.create(&job, None)`.
+    pub fn new(id: JobId, kind: impl Into<String>, payload: Value, now: Timestamp) -> Self {
+        Self {
+            id,
+            kind: kind.into(),
+            queue: Some(Queue::Ready),
+            due: now,
+            attempts: 0,
+            max_attempts: MAX_ATTEMPTS,
+            interruptions: 0,
+            lane: None,
+            payload,
+            lease: None,
+            last_error: None,
+            created: now,
+            finished: None,
+        }
+    }
+
+    #[must_use]
+    pub fn in_lane(mut self, lane: impl Into<String>) -> Self {
+        self.lane = Some(lane.into());
+        self
+    }
+
+    /// Not to be taken before then.
+    #[must_use]
+    pub fn due_at(mut self, due: Timestamp) -> Self {
+        self.due = due;
+        self
+    }
+
+    #[must_use]
+    pub fn with_attempts(mut self, max: u32) -> Self {
+        self.max_attempts = max.max(1);
+        self
+    }
+
+    /// Whether a worker may take it now: it waits and is due, or its lease has ended.
+    #[must_use]
+    pub fn is_claimable(&self, now: Timestamp) -> bool {
+        self.queue == Some(Queue::Ready) && self.due <= now
+    }
+
+    /// The job in a worker's hands until the lease ends. A lease that is still there belonged to a
+    /// worker that went away, which is counted.
+    #[must_use]
+    pub fn claimed(&self, worker: &str, until: Timestamp) -> Self {
+        Self {
+            due: until,
+            interruptions: self
+                .interruptions
+                .saturating_add(u32::from(self.lease.is_some())),
+            lease: Some(Lease {
+                worker: worker.to_owned(),
+                until,
+            }),
+            ..self.clone()
+        }
+    }
+
+    /// Whether so many workers died over it that it must not be run again.
+    #[must_use]
+    pub fn is_worn_out(&self) -> bool {
+        self.interruptions > MAX_INTERRUPTIONS
+    }
+
+    /// The same lease, longer.
+    #[must_use]
+    pub fn extended(&self, until: Timestamp) -> Self {
+        Self {
+            due: until,
+            lease: self.lease.clone().map(|lease| Lease { until, ..lease }),
+            ..self.clone()
+        }
+    }
+
+    /// Its lease is given back and it may be taken at once: its worker is known to be gone.
+    #[must_use]
+    pub fn freed(&self, now: Timestamp) -> Self {
+        Self {
+            due: now,
+            ..self.clone()
+        }
+    }
+
+    #[must_use]
+    pub fn completed(&self, now: Timestamp) -> Self {
+        Self {
+            queue: None,
+            lease: None,
+            finished: Some(now),
+            ..self.clone()
+        }
+    }
+
+    /// Unharmed and to be continued later; what went wrong before is forgotten.
+    #[must_use]
+    pub fn continued(&self, due: Timestamp, payload: Value) -> Self {
+        Self {
+            due,
+            payload,
+            attempts: 0,
+            interruptions: 0,
+            lease: None,
+            ..self.clone()
+        }
+    }
+
+    /// Failed once more: waits for another try, or becomes a dead letter after the last.
+    #[must_use]
+    pub fn failed(&self, error: &str, due: Timestamp) -> Self {
+        let attempts = self.attempts.saturating_add(1);
+        let failed = Self {
+            attempts,
+            due,
+            lease: None,
+            last_error: Some(cut(error)),
+            ..self.clone()
+        };
+        if attempts >= self.max_attempts {
+            Self {
+                queue: Some(Queue::Dead),
+                ..failed
+            }
+        } else {
+            failed
+        }
+    }
+
+    /// Given up, whatever tries are left.
+    #[must_use]
+    pub fn buried(&self, error: &str, now: Timestamp) -> Self {
+        Self {
+            queue: Some(Queue::Dead),
+            due: now,
+            lease: None,
+            last_error: Some(cut(error)),
+            ..self.clone()
+        }
+    }
+
+    /// Whether one more failure makes it a dead letter.
+    #[must_use]
+    pub fn is_last_attempt(&self) -> bool {
+        self.attempts.saturating_add(1) >= self.max_attempts
+    }
+}
+
+fn cut(error: &str) -> String {
+    let mut end = error.len().min(ERROR_LIMIT);
+    while !error.is_char_boundary(end) {
+        end -= 1;
+    }
+    error.get(..end).unwrap_or_default().to_owned()
+}
+
+/// Who is in a lane. Every claim writes it anew, so that its version tells one claim from all
+/// others: a commit that requires the version fails once someone else has taken over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lane {
+    /// The job's lane, or `job:ID` for a job that shares none.
+    pub name: String,
+    /// `None` when it is free.
+    pub holder: Option<JobId>,
+    pub since: Timestamp,
+}
+
+impl Entity for Lane {
+    const COLLECTION: &'static str = "lane";
+    fn key(&self) -> Key {
+        Key::new(Self::COLLECTION, self.name.clone(), "")
+    }
+    /// A free lane is forgotten after a day, not at once: its version must keep growing for as
+    /// long as a worker that lost its lease could still be about.
+    fn expires(&self) -> Option<Timestamp> {
+        self.holder
+            .is_none()
+            .then(|| self.since.plus_millis(KEPT_MS))
+    }
+}
+
+impl Lane {
+    /// The name of the lane that a job runs in.
+    #[must_use]
+    pub fn name_of(job: &Job) -> String {
+        job.lane
+            .clone()
+            .unwrap_or_else(|| format!("job:{}", job.id))
+    }
+
+    #[must_use]
+    pub fn held_by(job: &Job, since: Timestamp) -> Self {
+        Self {
+            name: Self::name_of(job),
+            holder: Some(job.id),
+            since,
+        }
+    }
+
+    #[must_use]
+    pub fn freed(&self, since: Timestamp) -> Self {
+        Self {
+            holder: None,
+            since,
+            ..self.clone()
+        }
+    }
+
+    /// Whether another job is under way in it.
+    #[must_use]
+    pub fn is_closed_to(&self, job: JobId) -> bool {
+        self.holder.is_some_and(|holder| holder != job)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::TypedId;
+    use uuid::Uuid;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+    fn job() -> Job {
+        Job::new(
+            JobId::from_uuid(Uuid::from_u128(1)),
+            "test.run",
+            Value::Null,
+            NOW,
+        )
+    }
+
+    #[test]
+    fn a_leased_job_is_due_again_when_its_lease_ends() {
+        let until = NOW.plus_millis(60_000);
+        let leased = job().claimed("w1", until);
+        assert!(!leased.is_claimable(NOW) && leased.is_claimable(until));
+        let taken_over = leased.claimed("w2", until.plus_millis(60_000));
+        assert_eq!((taken_over.interruptions, taken_over.attempts), (1, 0));
+    }
+
+    #[test]
+    fn the_last_failure_makes_a_dead_letter_and_done_jobs_expire() {
+        let twice = job().with_attempts(2);
+        let once = twice.failed("no answer", NOW.plus_millis(5));
+        assert_eq!(
+            (once.queue, once.attempts, once.due.millis()),
+            (Some(Queue::Ready), 1, 1_005)
+        );
+        assert!(once.is_last_attempt());
+        let dead = once.failed("no answer", NOW);
+        assert_eq!((dead.queue, dead.expires()), (Some(Queue::Dead), None));
+        assert!(!dead.is_claimable(NOW));
+        let done = once.completed(NOW);
+        assert_eq!(
+            (done.queue, done.expires()),
+            (None, Some(NOW.plus_millis(DAY_MS)))
+        );
+    }
+
+    #[test]
+    fn a_job_that_kills_its_workers_is_given_up() {
+        let mut deaths = job();
+        for _ in 0..=MAX_INTERRUPTIONS {
+            deaths = deaths.claimed("w", NOW);
+        }
+        assert!(!deaths.is_worn_out());
+        assert!(deaths.claimed("w", NOW).is_worn_out());
+    }
+
+    #[test]
+    fn long_errors_are_cut_between_characters() {
+        let dead = job().buried(&"ä".repeat(ERROR_LIMIT), NOW);
+        assert_eq!(
+            dead.last_error.map(|text| text.chars().count()),
+            Some(ERROR_LIMIT / 2)
+        );
+    }
+
+    #[test]
+    fn a_done_job_is_in_no_list() {
+        let json = serde_json::to_value(job().completed(NOW)).expect("json");
+        assert!(json.get("queue").is_none());
+        let json = serde_json::to_value(job()).expect("json");
+        assert_eq!(
+            json.get("queue").and_then(Value::as_str),
+            Some(Queue::Ready.as_str())
+        );
+    }
+}

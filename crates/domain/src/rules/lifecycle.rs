@@ -1,0 +1,184 @@
+//! What a vulnerability becomes when something happens to it: pure functions on values.
+//!
+//! [`apply`] is the only way a vulnerability changes; [`settle`] says what follows from what the
+//! sources show (state, severity, default ref). Services commit the events and the result together.
+
+use crate::id::RefId;
+use crate::model::{ClosedReason, Severity, Source, State, Vulnerability, VulnerabilityEvent};
+use crate::time::Timestamp;
+
+/// The value after one event.
+#[must_use]
+pub fn apply(current: &Vulnerability, event: &VulnerabilityEvent, at: Timestamp) -> Vulnerability {
+    use VulnerabilityEvent as E;
+    let mut next = current.clone();
+    match event {
+        E::Created { value } => return value.as_ref().clone(),
+        E::Seen { source } => put_source(&mut next.sources, source),
+        E::Gone {
+            tool,
+            rule,
+            r#ref,
+            category,
+            sighting,
+        } => {
+            let gone = next
+                .sources
+                .iter_mut()
+                .filter(|source| &source.tool == tool && &source.rule == rule)
+                .flat_map(|source| source.presence.iter_mut())
+                .filter(|presence| {
+                    presence.r#ref == *r#ref
+                        && presence.category == *category
+                        && presence.gone.is_none()
+                });
+            for presence in gone {
+                presence.gone = Some(sighting.clone());
+            }
+        }
+        E::StateChanged { state } => {
+            next.state = *state;
+            next.state_since = at;
+        }
+        E::Moved { location } => next.location = location.as_ref().clone(),
+        E::SeverityChanged { severity } => next.severity = severity.clone(),
+        E::KeysLearned {
+            keys,
+            identifiers,
+            cwes,
+        } => {
+            next.keys = union(&current.keys, keys);
+            next.identifiers = union(&current.identifiers, identifiers);
+            next.cwes = union(&current.cwes, cwes);
+        }
+        E::ReachedDefaultRef => next.on_default_ref = true,
+        E::Tagged { tags } => next.tags.clone_from(tags),
+        E::Absorbed { other } => next.absorbed = union(&current.absorbed, &[*other]),
+        E::MergedInto { into } => next.merged_into = Some(*into),
+        E::Unmerged { other } => {
+            next.absorbed.retain(|id| id != other);
+            next.merged_into = next.merged_into.filter(|into| into != other);
+            next.kept_apart = union(&current.kept_apart, &[*other]);
+        }
+        E::FindingChanged { finding } => next.finding = *finding,
+    }
+    next
+}
+
+/// The value that a history gives. The first event must be `Created`; `None` otherwise.
+#[must_use]
+pub fn replay<'a>(
+    events: impl IntoIterator<Item = (&'a VulnerabilityEvent, Timestamp)>,
+) -> Option<Vulnerability> {
+    let mut events = events.into_iter();
+    let first = match events.next()? {
+        (VulnerabilityEvent::Created { value }, _) => value.as_ref().clone(),
+        _ => return None,
+    };
+    Some(events.fold(first, |value, (event, at)| apply(&value, event, at)))
+}
+
+/// Applies events one after the other.
+#[must_use]
+pub fn apply_all(
+    current: &Vulnerability,
+    events: &[VulnerabilityEvent],
+    at: Timestamp,
+) -> Vulnerability {
+    events
+        .iter()
+        .fold(current.clone(), |value, event| apply(&value, event, at))
+}
+
+/// What of the vulnerability's own fields must follow from its sources, as events: whether it has
+/// reached the default ref, its state, its shown severity.
+///
+/// The state follows the default ref once the vulnerability was seen there, and any ref before.
+/// Only `FIXED`, `NOT_DETECTED` and `VERIFIED` ones reopen on sight.
+#[must_use]
+pub fn settle(current: &Vulnerability, default_ref: RefId) -> Vec<VulnerabilityEvent> {
+    let mut events = Vec::new();
+    if current.merged_into.is_some() {
+        return events;
+    }
+    let on_default = current
+        .presences()
+        .any(|presence| presence.r#ref == default_ref);
+    if on_default && !current.on_default_ref {
+        events.push(VulnerabilityEvent::ReachedDefaultRef);
+    }
+    let present = if on_default || current.on_default_ref {
+        current.is_present_on(default_ref)
+    } else {
+        current.is_present()
+    };
+    let state = match (current.state, present) {
+        (State::Closed(reason), true) if reason.reopens_on_sight() => Some(State::Open),
+        (State::Open | State::Submitted, false) => Some(State::Closed(ClosedReason::NotDetected)),
+        _ => None,
+    };
+    events.extend(state.map(|state| VulnerabilityEvent::StateChanged { state }));
+    if let Some(severity) =
+        shown_severity(&current.sources).filter(|severity| *severity != current.severity)
+    {
+        events.push(VulnerabilityEvent::SeverityChanged { severity });
+    }
+    events
+}
+
+/// The severity of the source that is trusted most. In order: sources that still show it before
+/// ones that do not; a CVSS vector (the newer version of the standard first) before a stated word
+/// before a default; then the higher score; then the tool's name, so that the order of imports
+/// never decides.
+#[must_use]
+pub fn shown_severity(sources: &[Source]) -> Option<Severity> {
+    let best = sources.iter().max_by(|a, b| {
+        (a.is_present(), trust(a))
+            .cmp(&(b.is_present(), trust(b)))
+            .then(a.score.total_cmp(&b.score))
+            .then_with(|| (&b.tool, &b.rule).cmp(&(&a.tool, &a.rule)))
+    })?;
+    Some(Severity {
+        level: best.level,
+        score: best.score,
+        vector: best.vector.clone(),
+        tool: best.tool.clone(),
+    })
+}
+
+fn trust(source: &Source) -> u8 {
+    use crate::import::SeverityBasis;
+    match (source.vector.as_deref(), source.basis) {
+        (Some(vector), _) if vector.starts_with("CVSS:4") => 5,
+        (Some(vector), _) if vector.starts_with("CVSS:3") => 4,
+        (Some(_), _) => 3,
+        (None, SeverityBasis::Score) => 2,
+        (None, SeverityBasis::Stated) => 1,
+        (None, SeverityBasis::Default) => 0,
+    }
+}
+
+/// Replaces the source with the same tool and rule, or adds it; sources stay in the order of their names.
+fn put_source(sources: &mut Vec<Source>, source: &Source) {
+    match sources
+        .binary_search_by(|known| (&known.tool, &known.rule).cmp(&(&source.tool, &source.rule)))
+    {
+        Ok(at) => {
+            if let Some(known) = sources.get_mut(at) {
+                *known = source.clone();
+            }
+        }
+        Err(at) => sources.insert(at, source.clone()),
+    }
+}
+
+/// What is in either, first those of `a`, without repeats.
+pub fn union<T: PartialEq + Clone>(a: &[T], b: &[T]) -> Vec<T> {
+    let mut all = a.to_vec();
+    for item in b {
+        if !all.contains(item) {
+            all.push(item.clone());
+        }
+    }
+    all
+}

@@ -1,0 +1,396 @@
+//! Matching: which instances of a report are vulnerabilities that are known already.
+//!
+//! One-to-one, best rank first, then the nearest line. Pure: it sees the keys of the whole report
+//! and what the asset already has under them, and answers one [`Verdict`] per instance.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::identity::{Keys, RANK_NEAR};
+use crate::id::VulnerabilityId;
+use crate::model::Holder;
+
+/// What an instance is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Never seen on this asset.
+    New,
+    /// Known; `absorbs` lists other known ones that this instance shows to be the same.
+    Known {
+        id: VulnerabilityId,
+        absorbs: Vec<VulnerabilityId>,
+    },
+    /// The report said it already, at that item.
+    DuplicateOf(usize),
+}
+
+/// Lines that an edited place may have moved when both snippets are known and differ: beyond it,
+/// another place of the same rule is a new vulnerability and must not inherit decisions.
+const EDIT_REACH: u32 = 3;
+
+/// Above this many pairs of one rule in one file, lines are paired in order instead of all against all.
+const PAIR_LIMIT: usize = 20_000;
+
+/// What the asset already has, by key.
+pub type Known = HashMap<[u8; 16], Vec<Holder>>;
+
+/// Decides for all instances of a report at once. `apart` says which two vulnerabilities a person
+/// has declared to be different.
+#[must_use]
+pub fn match_all(
+    items: &[Keys],
+    known: &Known,
+    apart: &dyn Fn(VulnerabilityId, VulnerabilityId) -> bool,
+) -> Vec<Verdict> {
+    let duplicates = duplicates(items);
+    let mut taken: HashSet<VulnerabilityId> = HashSet::new();
+    let mut found: Vec<Option<(VulnerabilityId, Vec<VulnerabilityId>)>> = vec![None; items.len()];
+    match_packages(items, &duplicates, known, apart, &mut taken, &mut found);
+    for rank in 0..=super::identity::RANK_PLACE {
+        match_rank(rank, items, &duplicates, known, &mut taken, &mut found);
+    }
+    found
+        .into_iter()
+        .zip(duplicates)
+        .map(|(found, duplicate)| match (duplicate, found) {
+            (Some(first), _) => Verdict::DuplicateOf(first),
+            (None, Some((id, absorbs))) => Verdict::Known { id, absorbs },
+            (None, None) => Verdict::New,
+        })
+        .collect()
+}
+
+/// For each item, the earlier one that it repeats. Exact repeats always; items that are the same by
+/// any key are joined through all their names.
+fn duplicates(items: &[Keys]) -> Vec<Option<usize>> {
+    let mut roots: Vec<usize> = (0..items.len()).collect();
+    let mut first_exact: HashMap<[u8; 16], usize> = HashMap::with_capacity(items.len());
+    let mut first_key: HashMap<[u8; 16], usize> = HashMap::new();
+    for (at, item) in items.iter().enumerate() {
+        let first = *first_exact.entry(item.exact).or_insert(at);
+        join(&mut roots, first, at);
+        if item.by_any_key {
+            for key in &item.keys {
+                let first = *first_key.entry(key.hash).or_insert(at);
+                join(&mut roots, first, at);
+            }
+        }
+    }
+    (0..items.len())
+        .map(|at| Some(root(&mut roots, at)).filter(|&root| root != at))
+        .collect()
+}
+
+fn root(roots: &mut [usize], mut at: usize) -> usize {
+    while let Some(&up) = roots.get(at).filter(|&&up| up != at) {
+        let above = roots.get(up).copied().unwrap_or(up);
+        if let Some(slot) = roots.get_mut(at) {
+            *slot = above;
+        }
+        at = up;
+    }
+    at
+}
+
+/// Joins two trees; the earlier item stays the root.
+fn join(roots: &mut [usize], a: usize, b: usize) {
+    let (a, b) = (root(roots, a), root(roots, b));
+    if let Some(slot) = roots.get_mut(a.max(b)) {
+        *slot = a.min(b);
+    }
+}
+
+/// Packages: any shared name is the same vulnerability, so several known ones become one. The
+/// oldest id survives.
+fn match_packages(
+    items: &[Keys],
+    duplicates: &[Option<usize>],
+    known: &Known,
+    apart: &dyn Fn(VulnerabilityId, VulnerabilityId) -> bool,
+    taken: &mut HashSet<VulnerabilityId>,
+    found: &mut [Option<(VulnerabilityId, Vec<VulnerabilityId>)>],
+) {
+    // The names of duplicates count for the item they repeat.
+    let mut holders: BTreeMap<usize, BTreeSet<VulnerabilityId>> = BTreeMap::new();
+    for (at, item) in items.iter().enumerate().filter(|(_, item)| item.by_any_key) {
+        let first = duplicates.get(at).copied().flatten().unwrap_or(at);
+        for key in &item.keys {
+            for holder in known.get(&key.hash).into_iter().flatten() {
+                holders
+                    .entry(first)
+                    .or_default()
+                    .insert(holder.vulnerability);
+            }
+        }
+    }
+    for (at, holders) in holders {
+        let mut free = holders
+            .into_iter()
+            .filter(|id| !taken.contains(id))
+            .collect::<Vec<_>>()
+            .into_iter();
+        if let (Some(oldest), Some(slot)) = (free.next(), found.get_mut(at)) {
+            let absorbs: Vec<VulnerabilityId> =
+                free.filter(|&other| !apart(oldest, other)).collect();
+            taken.insert(oldest);
+            taken.extend(&absorbs);
+            *slot = Some((oldest, absorbs));
+        }
+    }
+}
+
+/// All others: per key of this rank, pairs the free items with the free holders.
+fn match_rank(
+    rank: u8,
+    items: &[Keys],
+    duplicates: &[Option<usize>],
+    known: &Known,
+    taken: &mut HashSet<VulnerabilityId>,
+    found: &mut [Option<(VulnerabilityId, Vec<VulnerabilityId>)>],
+) {
+    // Groups in the order of their first item, so that the result does not hang on hashing.
+    let mut groups: BTreeMap<(usize, [u8; 16]), Vec<usize>> = BTreeMap::new();
+    let mut first_of: HashMap<[u8; 16], usize> = HashMap::new();
+    for (at, item) in items.iter().enumerate() {
+        let is_free = !item.by_any_key
+            && duplicates.get(at).is_some_and(Option::is_none)
+            && found.get(at).is_some_and(Option::is_none);
+        if !is_free {
+            continue;
+        }
+        for key in item
+            .keys
+            .iter()
+            .filter(|key| key.rank == rank && known.contains_key(&key.hash))
+        {
+            let first = *first_of.entry(key.hash).or_insert(at);
+            groups.entry((first, key.hash)).or_default().push(at);
+        }
+    }
+    for ((_, hash), members) in groups {
+        let holders: Vec<&Holder> = known
+            .get(&hash)
+            .into_iter()
+            .flatten()
+            .filter(|holder| !taken.contains(&holder.vulnerability))
+            .collect();
+        let members: Vec<usize> = members
+            .into_iter()
+            .filter(|&at| found.get(at).is_some_and(Option::is_none))
+            .collect();
+        for (at, id) in pair(rank, items, &members, &holders) {
+            if let Some(slot) = found.get_mut(at) {
+                taken.insert(id);
+                *slot = Some((id, Vec::new()));
+            }
+        }
+    }
+}
+
+/// Pairs by the smallest distance between lines; ties go to the earlier item and the older vulnerability.
+fn pair(
+    rank: u8,
+    items: &[Keys],
+    members: &[usize],
+    holders: &[&Holder],
+) -> Vec<(usize, VulnerabilityId)> {
+    let line_of = |at: usize| items.get(at).and_then(|item| item.line).unwrap_or(0);
+    let mut pairs: Vec<(u32, usize, VulnerabilityId)> = Vec::new();
+    if members.len().saturating_mul(holders.len()) <= PAIR_LIMIT {
+        for &at in members {
+            for holder in holders {
+                let distance = line_of(at).abs_diff(holder.line.unwrap_or(0));
+                if may_be_same(rank, items.get(at), holder, distance) {
+                    pairs.push((distance, at, holder.vulnerability));
+                }
+            }
+        }
+    } else {
+        let mut members = members.to_vec();
+        members.sort_by_key(|&at| line_of(at));
+        let mut holders = holders.to_vec();
+        holders.sort_by_key(|holder| (holder.line, holder.vulnerability));
+        for (at, holder) in members.into_iter().zip(holders) {
+            let distance = line_of(at).abs_diff(holder.line.unwrap_or(0));
+            if may_be_same(rank, items.get(at), holder, distance) {
+                pairs.push((distance, at, holder.vulnerability));
+            }
+        }
+    }
+    pairs.sort_unstable();
+    let (mut used_items, mut used_holders) = (HashSet::new(), HashSet::new());
+    pairs
+        .into_iter()
+        .filter(|(_, at, id)| {
+            let free = !used_items.contains(at) && !used_holders.contains(id);
+            if free {
+                used_items.insert(*at);
+                used_holders.insert(*id);
+            }
+            free
+        })
+        .map(|(_, at, id)| (at, id))
+        .collect()
+}
+
+/// At the weak rank, two known snippets that differ are the same only where the place was edited.
+fn may_be_same(rank: u8, item: Option<&Keys>, holder: &Holder, distance: u32) -> bool {
+    if rank != RANK_NEAR {
+        return true;
+    }
+    match (
+        item.and_then(|item| item.snippet),
+        holder.snippet.as_deref(),
+    ) {
+        (Some(new), Some(old)) => hex::encode(new) == old || distance <= EDIT_REACH,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::TypedId;
+    use crate::rules::identity::Key;
+    use uuid::Uuid;
+
+    fn vul(number: u128) -> VulnerabilityId {
+        VulnerabilityId::from_uuid(Uuid::from_u128(number))
+    }
+
+    fn hash(name: &str) -> [u8; 16] {
+        let mut hash = [0; 16];
+        for (to, from) in hash.iter_mut().zip(name.bytes()) {
+            *to = from;
+        }
+        hash
+    }
+
+    /// `keys` like "0:fp 1:snip 2:near"; `exact` tells repeats.
+    fn item(keys: &str, line: u32, exact: &str) -> Keys {
+        let keys = keys
+            .split_whitespace()
+            .filter_map(|key| key.split_once(':'))
+            .map(|(rank, name)| Key {
+                rank: rank.parse().expect("rank"),
+                hash: hash(name),
+            })
+            .collect();
+        Keys {
+            keys,
+            exact: hash(exact),
+            line: Some(line),
+            snippet: None,
+            by_any_key: false,
+        }
+    }
+
+    fn package(keys: &str, exact: &str) -> Keys {
+        Keys {
+            by_any_key: true,
+            ..item(keys, 0, exact)
+        }
+    }
+
+    fn known(entries: &[(&str, &[(u128, u32)])]) -> Known {
+        entries
+            .iter()
+            .map(|(name, holders)| {
+                let holders = holders
+                    .iter()
+                    .map(|&(id, line)| Holder {
+                        vulnerability: vul(id),
+                        line: Some(line),
+                        snippet: None,
+                    })
+                    .collect();
+                (hash(name), holders)
+            })
+            .collect()
+    }
+
+    fn never(_: VulnerabilityId, _: VulnerabilityId) -> bool {
+        false
+    }
+
+    fn same(id: u128) -> Verdict {
+        Verdict::Known {
+            id: vul(id),
+            absorbs: vec![],
+        }
+    }
+
+    #[test]
+    fn a_moved_line_is_the_same_vulnerability_and_the_best_rank_wins() {
+        let known = known(&[("snip", &[(1, 10)]), ("near", &[(1, 10), (2, 40)])]);
+        // The first item has only the file in common; the second has the snippet of number 1.
+        let items = [
+            item("1:other 2:near", 12, "a"),
+            item("1:snip 2:near", 90, "b"),
+        ];
+        assert_eq!(match_all(&items, &known, &never), [same(2), same(1)]);
+    }
+
+    #[test]
+    fn nearest_lines_pair_one_to_one() {
+        let known = known(&[("near", &[(1, 10), (2, 20), (3, 30)])]);
+        let items = [
+            item("2:near", 21, "a"),
+            item("2:near", 31, "b"),
+            item("2:near", 200, "c"),
+            item("2:near", 300, "d"),
+        ];
+        assert_eq!(
+            match_all(&items, &known, &never),
+            [same(2), same(3), same(1), Verdict::New]
+        );
+    }
+
+    #[test]
+    fn different_code_far_away_does_not_inherit() {
+        let mut known = known(&[("near", &[(1, 10)])]);
+        known.get_mut(&hash("near")).expect("there")[0].snippet = Some("01010101".to_owned());
+        let at = |line| Keys {
+            snippet: Some([2; 4]),
+            ..item("2:near", line, "a")
+        };
+        assert_eq!(match_all(&[at(300)], &known, &never), [Verdict::New]);
+        assert_eq!(match_all(&[at(12)], &known, &never), [same(1)]);
+    }
+
+    #[test]
+    fn packages_join_through_any_name_and_the_oldest_survives() {
+        let items = [
+            package("0:cve", "a"),
+            package("0:ghsa", "b"),
+            package("0:cve 0:ghsa", "c"),
+        ];
+        assert_eq!(
+            match_all(&items, &Known::new(), &never),
+            [
+                Verdict::New,
+                Verdict::DuplicateOf(0),
+                Verdict::DuplicateOf(0)
+            ]
+        );
+        let known = known(&[("cve", &[(7, 0)]), ("ghsa", &[(3, 0)])]);
+        let merged = Verdict::Known {
+            id: vul(3),
+            absorbs: vec![vul(7)],
+        };
+        assert_eq!(match_all(&items[2..], &known, &never), [merged]);
+        assert_eq!(match_all(&items[2..], &known, &|_, _| true), [same(3)]);
+    }
+
+    #[test]
+    fn only_exact_repeats_of_code_are_duplicates() {
+        let items = [
+            item("1:snip 2:near", 5, "a"),
+            item("1:snip 2:near", 5, "a"),
+            item("1:snip 2:near", 9, "b"),
+        ];
+        assert_eq!(
+            match_all(&items, &Known::new(), &never),
+            [Verdict::New, Verdict::DuplicateOf(0), Verdict::New]
+        );
+    }
+}

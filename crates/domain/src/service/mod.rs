@@ -1,0 +1,1 @@
+//! Services: one file per noun, each function authorises, loads, decides and commits.
