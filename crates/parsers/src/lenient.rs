@@ -210,6 +210,22 @@ pub fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     read.map_err(D::Error::custom)
 }
 
+/// A list whose elements are the type's default where they do not fit, so that the others keep
+/// their places; empty for anything but a list. JSON only.
+///
+/// # Errors
+/// As [`string`].
+pub fn list_or_default<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    let elements = serde_json::from_str::<Vec<&RawValue>>(raw.get()).unwrap_or_default();
+    Ok(elements
+        .into_iter()
+        .map(|element| serde_json::from_str(element.get()).unwrap_or_default())
+        .collect())
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;

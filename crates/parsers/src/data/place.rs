@@ -93,6 +93,7 @@ fn package(form: &GenericLocation) -> Option<PackageLocation> {
         ecosystem: trimmed(&form.ecosystem).map(|ecosystem| ecosystem.to_ascii_lowercase()),
         fixed_version: (!fixed.is_empty()).then(|| fixed.join(", ")),
         path: path(form),
+        line: form.line.filter(|line| *line > 0),
         layer: trimmed(&form.layer),
         image: trimmed(&form.image),
     })
