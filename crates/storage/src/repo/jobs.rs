@@ -1,0 +1,282 @@
+//! Durable jobs over the store port: list what is due, take it by conditional write, end it.
+//!
+//! What a step does to a job is decided in `gna_domain::model::Job`; here it is only stored, each
+//! step as one commit of the job's record and its lane's.
+
+use async_trait::async_trait;
+use gna_domain::error::{Kind, Result};
+use gna_domain::model::{Job, Lane, Queue};
+use gna_domain::page::{Page, PageRequest};
+use gna_domain::port::jobs::{Claimed, Fate, Jobs};
+use gna_domain::port::store::{ChangeSet, Effect, Entity, Key, List, Store, Stored};
+use gna_domain::port::{Clock, Ids, repo};
+use gna_domain::rules::backoff::backoff_ms;
+use gna_domain::time::Timestamp;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::attributes::sortable;
+
+/// How long a lease holds. A worker renews it three times within that.
+const LEASE_MS: i64 = 60_000;
+
+/// Jobs looked at per round trip.
+const LOOK: usize = 200;
+
+pub struct StoreJobs {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+}
+
+impl StoreJobs {
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        Self { store, clock, ids }
+    }
+
+    async fn listed(
+        &self,
+        queue: Queue,
+        until: Option<Timestamp>,
+        descending: bool,
+        page: PageRequest,
+    ) -> Result<Page<Stored<Job>>> {
+        let list = List {
+            collection: Job::COLLECTION,
+            index: Some("due"),
+            partition: vec![queue.as_str().to_owned()],
+            prefix: String::new(),
+            until: until.map(|until| sortable(until.millis())),
+            descending,
+            page,
+        };
+        let page = self.store.list(&[list]).await?.pop();
+        repo::typed_page(page.unwrap_or_else(Page::empty))
+    }
+
+    /// The lanes of these jobs, as they are.
+    async fn lanes(&self, jobs: &[Stored<Job>]) -> Result<BTreeMap<String, Stored<Lane>>> {
+        let mut names: Vec<String> = jobs.iter().map(|job| Lane::name_of(job)).collect();
+        names.sort_unstable();
+        names.dedup();
+        let keys: Vec<Key> = names
+            .iter()
+            .map(|name| Key::new(Lane::COLLECTION, name.clone(), ""))
+            .collect();
+        let lanes = repo::get_keys::<Lane>(self.store.as_ref(), &keys).await?;
+        Ok(names
+            .into_iter()
+            .zip(lanes)
+            .filter_map(|(name, lane)| Some((name, lane?)))
+            .collect())
+    }
+
+    /// `None` when someone else was faster.
+    async fn take(
+        &self,
+        worker: &str,
+        job: &Stored<Job>,
+        lane: Option<&Stored<Lane>>,
+        now: Timestamp,
+    ) -> Result<Option<Claimed>> {
+        let next = job.value.claimed(worker, now.plus_millis(LEASE_MS));
+        let held = Lane::held_by(job, now);
+        let mut changes = ChangeSet::new();
+        changes.update(job, &next, None)?;
+        let version = match lane {
+            Some(lane) => {
+                changes.update(lane, &held, None)?;
+                lane.version + 1
+            }
+            None => {
+                changes.create(&held, None)?;
+                1
+            }
+        };
+        match self.store.commit(changes).await {
+            Ok(_) => Ok(Some(Claimed::new(
+                Stored {
+                    value: next,
+                    version: job.version + 1,
+                },
+                Stored {
+                    value: held,
+                    version,
+                },
+            ))),
+            Err(error) if error.kind() == Kind::Conflict => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Commits the job's next state with `changes`; frees the lane unless the job goes on.
+    async fn end(&self, claimed: &Claimed, next: Job, mut changes: ChangeSet) -> Result<()> {
+        let current = claimed.current();
+        let lane = claimed.lane();
+        let lane_key = lane.value.key();
+        // The lane is written or required below; a fence of the handler's would be a second mention.
+        changes
+            .writes
+            .retain(|write| write.key != lane_key || !matches!(write.effect, Effect::Check));
+        if next.queue == Some(Queue::Ready) {
+            changes.require(lane);
+        } else {
+            changes.update(lane, &lane.value.freed(self.clock.now()), None)?;
+        }
+        changes.update(&current, &next, None)?;
+        self.store.commit(changes).await?;
+        claimed.replace(Stored {
+            value: next,
+            version: current.version + 1,
+        });
+        Ok(())
+    }
+
+    fn random(&self) -> u64 {
+        let bytes = self.ids.random();
+        bytes
+            .iter()
+            .take(8)
+            .fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+    }
+}
+
+/// Jobs of these kinds, in order.
+fn of_kinds(jobs: Vec<Stored<Job>>, kinds: &[&str]) -> Vec<Stored<Job>> {
+    jobs.into_iter()
+        .filter(|job| kinds.contains(&job.kind.as_str()))
+        .collect()
+}
+
+#[async_trait]
+impl Jobs for StoreJobs {
+    async fn claim(&self, worker: &str, kinds: &[&str]) -> Result<Option<Claimed>> {
+        let now = self.clock.now();
+        let mut request = PageRequest::first(LOOK);
+        loop {
+            let page = self
+                .listed(Queue::Ready, Some(now), false, request.clone())
+                .await?;
+            let jobs = of_kinds(page.items, kinds);
+            let lanes = self.lanes(&jobs).await?;
+            for job in &jobs {
+                let lane = lanes.get(&Lane::name_of(job));
+                // The list may lag behind the record: what it shows is checked again here, and the
+                // write itself names the version that was seen.
+                if !job.is_claimable(now)
+                    || lane.is_some_and(|lane| lane.value.is_closed_to(job.id))
+                {
+                    continue;
+                }
+                if let Some(claimed) = self.take(worker, job, lane, now).await? {
+                    return Ok(Some(claimed));
+                }
+            }
+            match page.next {
+                Some(next) => request.after = Some(next),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    async fn next_due(&self, kinds: &[&str]) -> Result<Option<Timestamp>> {
+        let now = self.clock.now();
+        let mut request = PageRequest::first(LOOK);
+        loop {
+            let page = self
+                .listed(Queue::Ready, None, false, request.clone())
+                .await?;
+            let next = of_kinds(page.items, kinds)
+                .iter()
+                .map(|job| job.due)
+                .find(|due| *due > now);
+            match (next, page.next) {
+                (Some(due), _) => return Ok(Some(due)),
+                (None, Some(next)) => request.after = Some(next),
+                (None, None) => return Ok(None),
+            }
+        }
+    }
+
+    async fn extend(&self, claimed: &Claimed) -> Result<()> {
+        let current = claimed.current();
+        let next = current
+            .value
+            .extended(self.clock.now().plus_millis(LEASE_MS));
+        let mut changes = ChangeSet::new();
+        changes.update(&current, &next, None)?;
+        claimed.fence(&mut changes);
+        self.store.commit(changes).await?;
+        claimed.replace(Stored {
+            value: next,
+            version: current.version + 1,
+        });
+        Ok(())
+    }
+
+    fn lease_ms(&self) -> i64 {
+        LEASE_MS
+    }
+
+    async fn complete(&self, claimed: &Claimed, changes: ChangeSet) -> Result<()> {
+        let next = claimed.current().value.completed(self.clock.now());
+        self.end(claimed, next, changes).await
+    }
+
+    async fn continue_later(&self, claimed: &Claimed, at: Timestamp, payload: Value) -> Result<()> {
+        let next = claimed.current().value.continued(at, payload);
+        self.end(claimed, next, ChangeSet::new()).await
+    }
+
+    async fn retry(&self, claimed: &Claimed, error: &str) -> Result<Fate> {
+        let current = claimed.current();
+        let wait = backoff_ms(current.attempts.saturating_add(1), self.random());
+        let due = self.clock.now().plus_millis(wait);
+        let next = current.value.failed(error, due);
+        let fate = if next.queue == Some(Queue::Dead) {
+            Fate::Dead
+        } else {
+            Fate::Retry(due)
+        };
+        self.end(claimed, next, ChangeSet::new()).await?;
+        Ok(fate)
+    }
+
+    async fn bury(&self, claimed: &Claimed, error: &str, changes: ChangeSet) -> Result<()> {
+        let next = claimed.current().value.buried(error, self.clock.now());
+        self.end(claimed, next, changes).await
+    }
+
+    async fn free_all(&self) -> Result<usize> {
+        let now = self.clock.now();
+        let mut freed = 0;
+        let mut request = PageRequest::first(LOOK);
+        loop {
+            let page = self
+                .listed(Queue::Ready, None, false, request.clone())
+                .await?;
+            for job in page.items.iter().filter(|job| job.lease.is_some()) {
+                let mut changes = ChangeSet::new();
+                changes.update(job, &job.value.freed(now), None)?;
+                match self.store.commit(changes).await {
+                    Ok(_) => freed += 1,
+                    // The list lagged; the record is further on already.
+                    Err(error) if error.kind() == Kind::Conflict => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            match page.next {
+                Some(next) => request.after = Some(next),
+                None => return Ok(freed),
+            }
+        }
+    }
+
+    async fn dead(&self, page: PageRequest) -> Result<Page<Stored<Job>>> {
+        self.listed(Queue::Dead, None, true, page).await
+    }
+}
+
+#[cfg(test)]
+mod tests;
