@@ -18,7 +18,10 @@ pub enum Confidence {
 
 /// Choices of the caller that change how a report is read.
 #[derive(Clone, Debug, Default)]
-pub struct Options {}
+pub struct Options {
+    /// The child process that runs the programs of formats as data.
+    pub jq: crate::data::Runner,
+}
 
 /// One report format. Implementations hold no state.
 pub trait Format: Send + Sync {
@@ -32,5 +35,10 @@ pub trait Format: Send + Sync {
     /// # Errors
     /// A refusal of the WHOLE report: not this format, truncated, wrong encoding, too deep, or
     /// whatever the sink handed back. A single bad item is a [`Sink::warning`] instead.
-    fn parse(&self, input: &Input<'_>, options: &Options, sink: &mut dyn Sink) -> Result<ReportMeta, Refusal>;
+    fn parse(
+        &self,
+        input: &Input<'_>,
+        options: &Options,
+        sink: &mut dyn Sink,
+    ) -> Result<ReportMeta, Refusal>;
 }

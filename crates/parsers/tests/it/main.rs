@@ -1,0 +1,5 @@
+//! Tests that need more than one file's own: the child process, every shipped format.
+
+mod hostile_programs;
+mod shipped_formats;
+mod support;
