@@ -4,6 +4,7 @@
 //! not: it knows no store, no network, no organization, and decides nothing about identity.
 //! Read next: [`Format`], then any file in `native/`, then `registry.rs`.
 
+pub mod csv_reader;
 pub mod data;
 pub mod decode;
 mod format;
@@ -14,6 +15,7 @@ pub mod native;
 mod registry;
 mod sink;
 pub mod text;
+pub mod xml;
 
 pub use format::{Confidence, Format, Options};
 pub use input::{Input, Limits};
