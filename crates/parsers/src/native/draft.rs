@@ -1,18 +1,17 @@
 //! From what a report says about one item to a finding: one way for all formats that list items.
 //!
 //! A format fills a [`Draft`] in the report's own words and hands it to its [`Emitter`], which
-//! reads identifiers and vectors, settles the severity, cuts long texts, shares the weakness among
-//! its instances, and counts, so that findings plus skipped items are always the items. It decides
-//! nothing about identity. Next: any format beside it.
+//! reads identifiers and vectors, settles the severity, shares the weakness among its instances,
+//! and counts, so that findings plus skipped items are always the items. It decides nothing about
+//! identity and cuts no texts (the guard of the registry does). Next: any format beside it.
 
 use gna_domain::import::{
     ParsedFinding, Position, Refusal, Reported, SeverityBasis, Sink, Warning, Weakness,
 };
-use gna_domain::model::{Cvss, Level, Location, SNIPPET_LIMIT, preferred};
+use gna_domain::model::{Cvss, Level, Location, preferred};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::input::Limits;
 use crate::text;
 
 /// Most weaknesses that are remembered for sharing; beyond it sharing starts anew.
@@ -49,7 +48,6 @@ pub struct Draft {
 /// Takes drafts, gives findings, counts items.
 pub struct Emitter<'s> {
     sink: &'s mut dyn Sink,
-    limits: Limits,
     default: Level,
     words: fn(&str) -> Option<Level>,
     pool: HashMap<(String, String), Arc<Weakness>>,
@@ -60,10 +58,9 @@ pub struct Emitter<'s> {
 impl<'s> Emitter<'s> {
     /// `default` is the level of items that state none.
     #[must_use]
-    pub fn new(sink: &'s mut dyn Sink, limits: Limits, default: Level) -> Self {
+    pub fn new(sink: &'s mut dyn Sink, default: Level) -> Self {
         Self {
             sink,
-            limits,
             default,
             words: Level::from_word,
             pool: HashMap::new(),
@@ -113,8 +110,8 @@ impl<'s> Emitter<'s> {
                 },
                 LINE,
             ),
-            description: self.long(draft.description),
-            recommendation: self.long(draft.recommendation),
+            description: trimmed(draft.description),
+            recommendation: trimmed(draft.recommendation),
             references: references(draft.references),
             cwes: draft.cwes,
             identifiers: text::in_order(draft.identifiers),
@@ -122,10 +119,10 @@ impl<'s> Emitter<'s> {
         };
         let finding = ParsedFinding {
             weakness: self.share(weakness),
-            location: self.tidy(location),
+            location: counted_from_one(location),
             severity,
             severity_basis,
-            message: self.long(draft.message),
+            message: trimmed(draft.message),
             fingerprints: draft.fingerprints,
             tool,
             tags: tags(draft.tags),
@@ -207,28 +204,6 @@ impl<'s> Emitter<'s> {
         (level, basis)
     }
 
-    fn long(&self, text: Option<String>) -> Option<String> {
-        let text = text?;
-        let trimmed = text.trim();
-        (!trimmed.is_empty()).then(|| text::cut(trimmed, self.limits.max_text).into_owned())
-    }
-
-    fn tidy(&self, mut location: Location) -> Location {
-        if let Location::Code(code) = &mut location {
-            let from_one = |number: Option<u32>| number.filter(|number| *number > 0);
-            code.line = from_one(code.line);
-            code.end_line =
-                from_one(code.end_line).filter(|end| code.line.is_some_and(|line| *end >= line));
-            code.column = from_one(code.column);
-            code.snippet = code
-                .snippet
-                .take()
-                .filter(|snippet| !snippet.trim().is_empty())
-                .map(|snippet| text::cut(snippet.trim_end(), SNIPPET_LIMIT).into_owned());
-        }
-        location
-    }
-
     fn share(&mut self, weakness: Weakness) -> Arc<Weakness> {
         let key = (weakness.rule.clone(), weakness.title.clone());
         if let Some(known) = self.pool.get(&key)
@@ -262,6 +237,27 @@ pub fn inside(outer: Position, whole: &str, part: &str, item: u64) -> Position {
         byte: byte.or(outer.byte),
         line: None,
     }
+}
+
+/// Several tools write 0 or -1 where they know no line.
+fn counted_from_one(mut location: Location) -> Location {
+    if let Location::Code(code) = &mut location {
+        let from_one = |number: Option<u32>| number.filter(|number| *number > 0);
+        code.line = from_one(code.line);
+        code.end_line =
+            from_one(code.end_line).filter(|end| code.line.is_some_and(|line| *end >= line));
+        code.column = from_one(code.column);
+        code.snippet = code
+            .snippet
+            .take()
+            .map(|snippet| snippet.trim_end().to_owned());
+    }
+    location
+}
+
+fn trimmed(text: Option<String>) -> Option<String> {
+    text.map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
 }
 
 fn references(texts: Vec<String>) -> Vec<String> {
@@ -348,7 +344,7 @@ mod tests {
             ),
         ] {
             let mut kept = Kept::default();
-            let mut emitter = Emitter::new(&mut kept, Limits::default(), Level::High);
+            let mut emitter = Emitter::new(&mut kept, Level::High);
             let draft = Draft {
                 rule: "r".into(),
                 severity: word.map(str::to_owned),
@@ -378,18 +374,11 @@ mod tests {
     #[test]
     fn instances_of_one_rule_share_their_weakness_and_places_are_tidied() {
         let mut kept = Kept::default();
-        let mut emitter = Emitter::new(
-            &mut kept,
-            Limits {
-                max_text: 8,
-                ..Limits::default()
-            },
-            Level::Low,
-        );
+        let mut emitter = Emitter::new(&mut kept, Level::Low);
         for line in [0, 7] {
             let draft = Draft {
                 rule: "r".into(),
-                description: Some("a long text".into()),
+                description: Some(" a long text\n".into()),
                 ..Draft::default()
             };
             let code = CodeLocation {
@@ -403,7 +392,10 @@ mod tests {
                 .unwrap();
         }
         assert!(Arc::ptr_eq(&kept.0[0].weakness, &kept.0[1].weakness));
-        assert_eq!(kept.0[0].weakness.description.as_deref(), Some("a lon…"));
+        assert_eq!(
+            kept.0[0].weakness.description.as_deref(),
+            Some("a long text")
+        );
         assert_eq!(kept.0[0].weakness.title, "r");
         assert_eq!(
             kept.0
