@@ -2,6 +2,8 @@
 
 pub mod bandit;
 pub mod checkov;
+#[cfg(test)]
+mod corpus;
 mod draft;
 pub mod gitlab;
 mod gitlab_place;
@@ -15,11 +17,9 @@ pub mod semgrep;
 mod semgrep_api;
 mod sniff;
 pub mod snyk;
-pub mod trivy;
-#[cfg(test)]
-mod corpus;
 #[cfg(test)]
 mod testing;
+pub mod trivy;
 
 use crate::format::Format;
 
