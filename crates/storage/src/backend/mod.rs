@@ -1,9 +1,16 @@
 //! Who does what [`crate::kernel`] asks: one file or folder per store, opened by URL.
 //!
 //! Start with [`memory`], the model that shows what every operation means; then [`sqlite`], the
-//! default; [`registry`] turns a URL into one of them. `lagging` and `counting` wrap another
-//! backend for tests.
+//! default; [`registry`] turns a URL into one of them. [`lagging`] and [`counting`] wrap another
+//! backend for tests. `cursor`, `intern` and `rules` are what backends share.
 
+pub mod counting;
+mod cursor;
+mod intern;
+pub mod lagging;
+pub mod memory;
+pub mod registry;
+mod rules;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 

@@ -1,0 +1,156 @@
+//! From a URL to a backend. To add one: a line in [`SCHEMES`] and an arm in [`open`].
+
+use super::Now;
+use super::memory::MemoryBackend;
+#[cfg(feature = "sqlite")]
+use super::sqlite::{SqliteBackend, SqliteDb, SqliteOptions};
+use crate::kernel::{Backend, Error};
+use std::sync::Arc;
+
+/// A kind of store.
+#[derive(Clone, Copy, Debug)]
+pub struct Scheme {
+    pub name: &'static str,
+    /// What a URL looks like.
+    pub example: &'static str,
+    /// The cargo feature that compiles it in, where it is not always there.
+    pub feature: Option<&'static str>,
+    pub compiled: bool,
+}
+
+/// All kinds of store that there are, compiled in or not.
+pub const SCHEMES: &[Scheme] = &[
+    Scheme {
+        name: "memory",
+        example: "memory:",
+        feature: None,
+        compiled: true,
+    },
+    Scheme {
+        name: "sqlite",
+        example: "sqlite:gna.db",
+        feature: Some("sqlite"),
+        compiled: cfg!(feature = "sqlite"),
+    },
+];
+
+/// An open store.
+pub struct Opened {
+    pub backend: Arc<dyn Backend>,
+    /// The file behind it, where it is one: search can live in it, and it can be copied.
+    #[cfg(feature = "sqlite")]
+    pub sqlite: Option<SqliteDb>,
+}
+
+/// Opens the store at `url`: `memory:`, or `sqlite:PATH` (the file is made when there is none).
+///
+/// # Errors
+/// [`Error::Unavailable`] when the URL names no store, one that this build leaves out (naming the
+/// cargo feature), or one that can't be opened.
+pub async fn open(url: &str, now: Now) -> Result<Opened, Error> {
+    let (scheme, rest) = parse(url)?;
+    match scheme.name {
+        #[cfg(feature = "sqlite")]
+        "sqlite" => open_sqlite(rest, now).await,
+        _ => {
+            if !rest.is_empty() {
+                return Err(Error::Unavailable(format!(
+                    "{url:?}: memory: takes no path; its content ends with the process"
+                )));
+            }
+            Ok(Opened {
+                backend: Arc::new(MemoryBackend::new(now)),
+                #[cfg(feature = "sqlite")]
+                sqlite: None,
+            })
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+async fn open_sqlite(path: &str, now: Now) -> Result<Opened, Error> {
+    let path = std::path::PathBuf::from(path.strip_prefix("//").unwrap_or(path));
+    if path.as_os_str().is_empty() {
+        return Err(Error::Unavailable(
+            "sqlite: needs the path of a file, as in sqlite:gna.db".into(),
+        ));
+    }
+    let opening =
+        tokio::task::spawn_blocking(move || SqliteDb::open(&path, &SqliteOptions::default()));
+    let db = opening
+        .await
+        .map_err(|_| Error::Unavailable("opening the store failed unexpectedly".into()))??;
+    let backend = SqliteBackend::open(db.clone(), now).await?;
+    Ok(Opened {
+        backend: Arc::new(backend),
+        sqlite: Some(db),
+    })
+}
+
+/// The scheme that a URL names, and what follows the colon.
+fn parse(url: &str) -> Result<(&'static Scheme, &str), Error> {
+    let (name, rest) = url.split_once(':').unwrap_or((url, ""));
+    // The rest of a URL may hold a password: it never gets into a message.
+    let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.name == name) else {
+        let known: Vec<&str> = SCHEMES.iter().map(|scheme| scheme.example).collect();
+        return Err(Error::Unavailable(format!(
+            "no store has URLs that begin with {name:?}; there are {}",
+            known.join(", ")
+        )));
+    };
+    match scheme.feature {
+        Some(feature) if !scheme.compiled => Err(Error::Unavailable(format!(
+            "this build leaves out {name}: stores; build it with the cargo feature `{feature}`"
+        ))),
+        _ => Ok((scheme, rest)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gna_domain::time::Timestamp;
+
+    fn now() -> Now {
+        Arc::new(Timestamp::default)
+    }
+
+    #[tokio::test]
+    async fn what_is_no_store_is_refused_with_what_there_is() {
+        for url in ["", "mysql://user:secret@host/db", "gna.db", "memory:x"] {
+            let refusal = open(url, now()).await.err().unwrap().to_string();
+            assert!(
+                refusal.contains("memory:") && !refusal.contains("secret"),
+                "{url}: {refusal}"
+            );
+        }
+        assert_eq!(
+            open("memory:", now()).await.unwrap().backend.name(),
+            "memory"
+        );
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    #[tokio::test]
+    async fn a_store_that_is_left_out_names_its_feature() {
+        let refusal = open("sqlite:gna.db", now())
+            .await
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(refusal.contains("feature `sqlite`"), "{refusal}");
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[tokio::test]
+    async fn a_path_opens_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gna.db");
+        let opened = open(&format!("sqlite:{}", path.display()), now())
+            .await
+            .unwrap();
+        assert_eq!(opened.backend.name(), "sqlite");
+        assert_eq!(opened.sqlite.unwrap().path(), path);
+        assert!(open("sqlite:", now()).await.is_err());
+    }
+}
