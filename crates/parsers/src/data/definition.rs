@@ -8,7 +8,9 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
 
-use super::detect::Rule;
+use super::detect::{Detector, Rule};
+use crate::format::Confidence;
+use crate::input::Input;
 
 /// One format as its file defines it.
 #[derive(Clone, Debug, Deserialize)]
@@ -34,6 +36,12 @@ pub struct Definition {
     /// Where the items are: one path or several. Not for `jsonl` and `csv`, whose records are it.
     #[serde(default)]
     pub items: Paths,
+    /// XML only: paths of elements that `meta` gets beside the root's attributes.
+    #[serde(default)]
+    pub beside: Vec<String>,
+    /// XML only: names of elements inside items of which only the attributes are kept.
+    #[serde(default)]
+    pub left_out: Vec<String>,
     /// An item is a file, host or package that holds findings: one without any is no skipped item.
     #[serde(default)]
     pub container: bool,
@@ -178,10 +186,21 @@ impl Definition {
                 .map_err(|message| Mistake::new(message).at(rule.span().start))?;
         }
         self.check_paths()?;
+        if self.input != Kind::Xml && !(self.beside.is_empty() && self.left_out.is_empty()) {
+            return Err(Mistake::new("beside and left_out are for reports in XML"));
+        }
         if self.map.get_ref().trim().is_empty() {
             return Err(Mistake::new("map is empty").at(self.map.span().start));
         }
         Ok(())
+    }
+
+    /// The columns by which the header row is known: those of the first rule that fits, else of
+    /// the first.
+    pub(super) fn headers(&self, input: &Input<'_>) -> &[String] {
+        let rules = || self.detect.iter().map(Spanned::get_ref);
+        let fits = |rule: &&Rule| Detector::new(rule).judge(input) > Confidence::No;
+        rules().find(fits).or_else(|| rules().next()).map_or(&[], |rule| &rule.headers)
     }
 
     fn check_paths(&self) -> Result<(), Mistake> {
@@ -253,7 +272,11 @@ keys = ["results"]
                 "items = 3",
                 "a path or a list of paths",
             ),
-            ("input = \"json\"", "input = \"csv\"", "are for reports in JSON"),
+            (
+                "input = \"json\"",
+                "input = \"csv\"",
+                "are for reports in JSON",
+            ),
             ("input = \"json\"", "input = \"jsonl\"", "every record"),
             ("[[detect]]\nkeys = [\"results\"]", "", "detect"),
             ("keys = [\"results\"]", "", "nothing"),

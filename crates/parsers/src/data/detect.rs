@@ -2,7 +2,6 @@
 //!
 //! A rule fits if all that it names fits. What it is not: a check of the whole report.
 
-use quick_xml::events::Event;
 use regex::bytes::Regex;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -11,6 +10,7 @@ use super::definition::Kind;
 use super::keys;
 use crate::format::Confidence;
 use crate::input::Input;
+use crate::xml;
 
 /// One `[[detect]]` block.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -177,36 +177,16 @@ impl Detector {
     }
 
     fn fits_xml(&self, head: &str) -> bool {
-        let Some(root) = &self.rule.root else {
+        let Some(name) = &self.rule.root else {
             return true;
         };
-        let mut reader = quick_xml::Reader::from_str(head);
-        // A declaration, a document type, comments and instructions may come first.
-        for _ in 0..20 {
-            match reader.read_event() {
-                Ok(Event::Start(element) | Event::Empty(element)) => {
-                    let attributes = element.attributes().flatten();
-                    let found: Vec<(String, String)> = attributes
-                        .map(|attribute| {
-                            (
-                                attribute.key.local_name().as_ref().to_owned(),
-                                attribute.value.into_owned(),
-                            )
-                        })
-                        .collect();
-                    let has = |(name, value): (&String, &String)| {
-                        found
-                            .iter()
-                            .any(|(key, found)| key == name && like(found, value))
-                    };
-                    return element.local_name().as_ref() == root.as_str()
-                        && self.rule.attributes.iter().all(has);
-                }
-                Ok(Event::Eof) | Err(_) => return false,
-                Ok(_) => {}
-            }
-        }
-        false
+        let Some(root) = xml::root(head) else {
+            return false;
+        };
+        let has = |(name, value): (&String, &String)| {
+            root.attributes.iter().any(|(key, found)| key == name && like(found, value))
+        };
+        root.name == *name && self.rule.attributes.iter().all(has)
     }
 
     fn fits_csv(&self, head: &str) -> bool {

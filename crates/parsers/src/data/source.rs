@@ -3,12 +3,13 @@
 //! What it is not: it does not look into items. Next: `format.rs`, which sends them to jq.
 
 use gna_domain::import::{Position, Refusal};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 
 use super::definition::{Definition, Kind, MetaInput};
 use crate::input::Input;
 use crate::json::{self, Item};
+use crate::{csv_reader, xml};
 
 /// One item on its way to the map program.
 pub(super) struct Sourced<'a> {
@@ -34,12 +35,52 @@ pub(super) fn items<'a>(
             json::for_each_of(input, &definition.items.list(), |item| each(of_json(&item)))
         }
         Kind::Jsonl => json::records(input, |item| each(of_json(&item))),
-        Kind::Xml | Kind::Csv => Err(Refusal::new("report.wrong_format", "not read")),
+        Kind::Xml => {
+            let left_out: Vec<&str> = definition.left_out.iter().map(String::as_str).collect();
+            xml::for_each_without(input, &definition.items.list(), &left_out, |item| each(of_xml(&item))).map(drop)
+        }
+        Kind::Csv => {
+            let marks: Vec<&str> = definition.headers(input).iter().map(String::as_str).collect();
+            csv_reader::for_each(input, &marks, |row| {
+                let json = Cow::Owned(row.to_json().to_string());
+                each(Sourced { at: "{}".to_owned(), json, position: row.position })
+            })
+            .map(drop)
+        }
     }
 }
 
+fn of_xml<'a>(item: &xml::Item<'_>) -> Sourced<'a> {
+    let parents: Vec<Value> = item.parents.iter().map(open).collect();
+    let at = json!({ "parents": parents, "path": item.path });
+    let json = Cow::Owned(xml::to_json(&item.element).to_string());
+    Sourced { at: at.to_string(), json, position: item.position }
+}
+
+/// An element without what is in it: its attributes as in items, its name as `#name`.
+fn open(element: &xml::Open) -> Value {
+    let attributes = element.attributes.iter().map(|(name, value)| (format!("@{name}"), json!(value)));
+    Value::Object(std::iter::once(("#name".to_owned(), json!(element.name))).chain(attributes).collect())
+}
+
+/// The root's tag, and in it the elements that `beside` names, by their names.
+fn beside_items(input: &Input<'_>, definition: &Definition) -> Result<String, Refusal> {
+    let paths: Vec<&str> = definition.beside.iter().map(String::as_str).collect();
+    let mut beside = serde_json::Map::new();
+    let root = xml::for_each(input, &paths, |item| {
+        let list = beside.entry(item.element.name.clone()).or_insert_with(|| json!([]));
+        if let Value::Array(list) = list {
+            list.push(xml::to_json(&item.element));
+        }
+        Ok(())
+    })?;
+    if let Value::Object(root) = open(&root) {
+        beside.extend(root);
+    }
+    Ok(Value::Object(beside).to_string())
+}
+
 fn of_json<'a>(item: &Item<'a, '_>) -> Sourced<'a> {
-    // Written by hand: it is made for every item, and most have no keys.
     let at = json!({ "indexes": item.indexes, "keys": item.keys, "path": item.path });
     Sourced {
         at: at.to_string(),
@@ -78,7 +119,9 @@ pub(super) fn outline(
                 MetaInput::Report => format!("[{}]", records.join(",")),
             }
         }
-        (_, Kind::Xml | Kind::Csv) => "null".to_owned(),
+        (MetaInput::Outline, Kind::Xml) => beside_items(input, definition)?,
+        (MetaInput::Outline, Kind::Csv) => "null".to_owned(),
+        (MetaInput::Report, Kind::Xml | Kind::Csv) => whole(input, definition, max)?,
     };
     if outline.len() > max {
         let what = match definition.meta_input {
@@ -91,6 +134,22 @@ pub(super) fn outline(
         ));
     }
     Ok(outline)
+}
+
+/// All items of a report in XML or CSV as one array.
+fn whole(input: &Input<'_>, definition: &Definition, max: usize) -> Result<String, Refusal> {
+    let mut all = String::from("[");
+    items(input, definition, &mut |item| {
+        if all.len() <= max {
+            if all.len() > 1 {
+                all.push(',');
+            }
+            all.push_str(&item.json);
+        }
+        Ok(())
+    })?;
+    all.push(']');
+    Ok(all)
 }
 
 /// The document with `null` in place of each item.
@@ -124,6 +183,49 @@ fn without_items(input: &Input<'_>, paths: &[&str]) -> Result<String, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn definition(input: &str, more: &str) -> Definition {
+        let head = "name='a'\ntitle='A'\ntool='A'\ncategory='SAST'\ndocs='https://a.example'\nidentity='x'\nmap='.'\n";
+        Definition::parse(&format!("{head}input='{input}'\n{more}")).unwrap()
+    }
+
+    #[test]
+    fn items_of_every_kind_come_as_json_with_their_place() {
+        let xml = "<scan v='1'><info><by>acme</by></info><host ip='10.0.0.1'><hit id='1'><big>x</big></hit><hit id='2'/></host></scan>";
+        for (kind, more, text, expected, outline) in [
+            (
+                "xml",
+                "items='scan/host/hit'\nbeside=['scan/info']\nleft_out=['big']\n[[detect]]\nroot='scan'",
+                xml,
+                vec![
+                    r##"{"parents":[{"#name":"scan","@v":"1"},{"#name":"host","@ip":"10.0.0.1"}],"path":0} {"@id":"1","big":[{}]}"##,
+                    r##"{"parents":[{"#name":"scan","@v":"1"},{"#name":"host","@ip":"10.0.0.1"}],"path":0} {"@id":"2"}"##,
+                ],
+                r##"{"#name":"scan","@v":"1","info":[{"by":[{"#text":"acme"}]}]}"##,
+            ),
+            ("csv", "[[detect]]\nheaders=['id','Risk']", "made by acme\nID,Risk\n7,high\n", vec![r#"{} {"ID":"7","Risk":"high"}"#], "null"),
+            ("jsonl", "[[detect]]\nkeys=['a']", "{\"a\":1}\n{\"a\":2}", vec![
+                r#"{"indexes":[0],"keys":[],"path":0} {"a":1}"#,
+                r#"{"indexes":[1],"keys":[],"path":0} {"a":2}"#,
+            ], "{\"a\":1}"),
+            ("json", "items='m{}'\n[[detect]]\nkeys=['m']", r#"{"m":{"k":3},"z":4}"#, vec![
+                r#"{"indexes":[],"keys":["k"],"path":0} 3"#,
+            ], r#"{"m":{"k":null},"z":4}"#),
+        ] {
+            let definition = definition(kind, more);
+            let input = Input::new("t", text.as_bytes());
+            let mut met = Vec::new();
+            items(&input, &definition, &mut |item| {
+                met.push(format!("{} {}", item.at, item.json));
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(met, expected, "{kind}");
+            assert_eq!(super::outline(&input, &definition, 1_000).unwrap(), outline, "{kind}");
+            let short = super::outline(&input, &Definition { meta_input: MetaInput::Report, ..definition }, 5);
+            assert_eq!(short.unwrap_err().code, "report.too_large", "{kind}");
+        }
+    }
 
     #[test]
     fn the_outline_is_the_document_without_items() {

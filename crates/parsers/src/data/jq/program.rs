@@ -99,10 +99,7 @@ impl Program {
         variables: Vec<Val>,
     ) -> impl Iterator<Item = Result<Val, String>> + '_ {
         let context = Ctx::<JustLut<Val>>::new(&self.filter.lut, Vars::new(variables));
-        self.filter
-            .id
-            .run((context, input))
-            .map(|output| {
+        self.filter.id.run((context, input)).map(|output| {
             unwrap_valr(output).map_err(|error| {
                 let text = error.to_string();
                 // What `error("...")` raises is shown as JSON.
