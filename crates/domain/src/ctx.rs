@@ -220,4 +220,14 @@ impl Ctx {
             ))
         }
     }
+
+    /// The answer for something that is not there: the same as for what the caller may not know of.
+    #[must_use]
+    pub fn absent<E: crate::port::Entity>(&self) -> Error {
+        if self.actor == Actor::Anonymous {
+            Error::unauthenticated("auth.required", "sign in, or send an API token")
+        } else {
+            crate::port::repo::missing::<E>()
+        }
+    }
 }

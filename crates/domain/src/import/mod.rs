@@ -2,8 +2,10 @@
 //! plan is applied.
 
 mod parsed;
+mod plan;
 
 pub use parsed::{
     Category, FormatInfo, ParsedFinding, Position, Refusal, ReportMeta, Reported, SeverityBasis,
     Sink, Warning, Weakness,
 };
+pub use plan::{Plan, PlannedItem, PlannedStream, Step};

@@ -6,12 +6,18 @@ mod comment;
 mod counter;
 mod finding;
 mod history;
+mod invitation;
 mod job;
+mod link;
 mod location;
+mod membership;
 mod organization;
 mod policy;
 mod report;
+mod session;
 mod severity;
+mod token;
+mod user;
 mod vulnerability;
 
 pub use asset::{
@@ -22,15 +28,21 @@ pub use comment::{Comment, comment_text};
 pub use counter::{Counter, Tally};
 pub use finding::{Finding, FindingKey};
 pub use history::{HistoryEntry, VulnerabilityEvent};
+pub use invitation::{INVITATION_MS, Invitation};
 pub use job::{Job, Lane, Lease, MAX_ATTEMPTS, MAX_INTERRUPTIONS, Queue};
+pub use link::{LINK_MS, Link, Purpose};
 pub use location::{
     CloudLocation, CodeLocation, EndpointLocation, Location, NetworkLocation, PackageLocation,
     SNIPPET_LIMIT,
 };
+pub use membership::{Membership, OwnerRoll, Scope};
 pub use organization::{Group, Organization, Slug, display_name};
 pub use policy::{Change, Policy, PolicyOverride};
 pub use report::{Counts, Progress, Report, ReportStatus, Stream};
+pub use session::{Attempts, Origin, SESSION_IDLE_MS, SESSION_MS, SESSION_TOUCH_MS, Session};
 pub use severity::{Cvss, CvssVersion, Level, preferred};
+pub use token::{ApiToken, TOKEN_MAX_DAYS, TOKEN_PREFIX, TOKEN_TOUCH_MS, TOKENS_MAX, TokenHolder};
+pub use user::{Email, PasswordHash, User};
 pub use vulnerability::{
     ClosedReason, Holder, Identity, IdentityKey, Presence, PresenceRecord, Severity, Sighting,
     Source, State, Suppression, Vulnerability,

@@ -47,9 +47,9 @@ pub fn apply(current: &Vulnerability, event: &VulnerabilityEvent, at: Timestamp)
             identifiers,
             cwes,
         } => {
-            next.keys = union(&current.keys, keys);
-            next.identifiers = union(&current.identifiers, identifiers);
-            next.cwes = union(&current.cwes, cwes);
+            next.keys = sorted(union(&current.keys, keys));
+            next.identifiers = sorted(union(&current.identifiers, identifiers));
+            next.cwes = sorted(union(&current.cwes, cwes));
         }
         E::ReachedDefaultRef => next.on_default_ref = true,
         E::Tagged { tags } => next.tags.clone_from(tags),
@@ -170,6 +170,12 @@ fn put_source(sources: &mut Vec<Source>, source: &Source) {
         }
         Err(at) => sources.insert(at, source.clone()),
     }
+}
+
+/// Names are kept in order, so that it does not show which import brought which.
+fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
+    items.sort();
+    items
 }
 
 /// What is in either, first those of `a`, without repeats.

@@ -1,6 +1,12 @@
 //! Pure decisions: from the current value and a command to the next value and its events.
 
+pub mod access;
 pub mod backoff;
+pub mod credential;
+pub mod document;
 pub mod identity;
 pub mod lifecycle;
 pub mod matching;
+pub mod sighting;
+pub mod throttle;
+pub mod weakness;

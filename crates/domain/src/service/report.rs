@@ -1,0 +1,312 @@
+//! Reports: taking them in, and telling what became of them.
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use sha2::{Digest, Sha256};
+
+use super::{asset, import};
+use crate::ctx::{Ctx, Resource};
+use crate::error::{Error, Result};
+use crate::id::{AssetId, GroupId, ReportId};
+use crate::import::{Category, Warning};
+use crate::model::{
+    Asset, AssetKind, AuditEntry, Counts, Group, Job, Progress, Report, ReportStatus,
+};
+use crate::page::{Page, PageRequest};
+use crate::policy::Action;
+use crate::port::store::{ChangeSet, Event, Stored};
+use crate::port::{fresh, repo};
+use crate::time::Timestamp;
+
+/// What an uploader says about a report beside its bytes.
+#[derive(Clone, Debug, Default)]
+pub struct UploadReport {
+    /// Name of the asset; made if the group has none of that name.
+    pub asset: String,
+    /// Kind of the asset if it has to be made.
+    pub asset_kind: Option<AssetKind>,
+    /// Name of the ref; the asset's default ref if left out, made if there is none of that name.
+    pub r#ref: Option<String>,
+    pub file_name: String,
+    /// Name of the format; found out if left out.
+    pub format: Option<String>,
+    pub category: Option<Category>,
+    pub commit: Option<String>,
+    /// When the scan ran; now if left out.
+    pub scanned_at: Option<Timestamp>,
+    /// The report shows only a part (some files, some rules), so that nothing may be closed.
+    pub partial: bool,
+}
+
+/// Longest file name that is kept, in bytes.
+const FILE_NAME_LIMIT: usize = 300;
+
+/// Takes a report in. When it returns, the bytes and the job that will import them are durable.
+///
+/// # Errors
+/// Not permitted, `report.empty`, `report.unknown_format`, `commit.malformed`,
+/// `report.scanned_in_future`, or the store's.
+pub async fn upload(
+    ctx: &Ctx,
+    group: GroupId,
+    upload: UploadReport,
+    bytes: Bytes,
+) -> Result<Stored<Report>> {
+    let group = require_group(ctx, group, Action::ReportUpload).await?;
+    check(ctx, &upload, &bytes)?;
+    let asset = asset::ensure(
+        ctx,
+        &group,
+        &upload.asset,
+        upload.asset_kind.unwrap_or_default(),
+    )
+    .await?;
+    let r#ref = asset::ensure_ref(ctx, &asset, upload.r#ref.as_deref()).await?;
+    let now = ctx.now();
+    let report = Report {
+        id: fresh(ctx.ports.ids.as_ref()),
+        organization: group.organization,
+        group: group.id,
+        asset: asset.id,
+        r#ref: r#ref.id,
+        created: now,
+        uploaded_by: ctx.actor.label(),
+        file_name: crate::rules::sighting::cut(upload.file_name.trim(), FILE_NAME_LIMIT),
+        size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        sha256: hex::encode(Sha256::digest(&bytes)),
+        format: upload.format,
+        tool: None,
+        tool_version: None,
+        category: upload.category,
+        commit: upload.commit,
+        scanned_at: upload.scanned_at.unwrap_or(now),
+        partial: upload.partial,
+        status: ReportStatus::Queued,
+        counts: Counts::default(),
+        progress: Progress::default(),
+        warnings: 0,
+        refusal: None,
+        finished: None,
+    };
+    ctx.ports.blobs.put(&report.raw_blob(), bytes).await?;
+    let job = Job::new(
+        fresh(ctx.ports.ids.as_ref()),
+        import::KIND,
+        import::payload(report.id),
+        now,
+    )
+    .in_lane(import::lane(asset.id));
+    let audit = AuditEntry::new(
+        ctx,
+        Some(group.organization),
+        "report.uploaded",
+        [
+            group.id.to_string(),
+            asset.id.to_string(),
+            report.id.to_string(),
+        ],
+    )
+    .with(serde_json::json!({ "file": report.file_name, "sha256": report.sha256 }));
+    let mut changes = ChangeSet::new();
+    changes.create(&report, Some(Event::named("report.queued")))?;
+    changes.create(&job, None)?;
+    changes.create(&audit, None)?;
+    ctx.store().commit(changes).await?;
+    Ok(Stored {
+        value: report,
+        version: 1,
+    })
+}
+
+fn check(ctx: &Ctx, upload: &UploadReport, bytes: &Bytes) -> Result<()> {
+    if bytes.is_empty() {
+        return Err(Error::invalid(
+            "report.empty",
+            "the report is empty; check that the scanner wrote it",
+        )
+        .on_field("file"));
+    }
+    if let Some(name) = &upload.format
+        && !ctx
+            .ports
+            .parsing
+            .formats()
+            .iter()
+            .any(|format| format.name == *name)
+    {
+        return Err(Error::invalid("report.unknown_format", format!("there is no format {name:?}; leave it out to have it found, or see the list of formats")).on_field("format"));
+    }
+    if upload.commit.as_ref().is_some_and(|commit| {
+        commit.is_empty() || commit.len() > 100 || !commit.chars().all(|c| c.is_ascii_graphic())
+    }) {
+        return Err(Error::invalid(
+            "commit.malformed",
+            "a commit has 1 to 100 visible ASCII characters",
+        )
+        .on_field("commit"));
+    }
+    // Clocks differ a little; a day is more than that.
+    if upload
+        .scanned_at
+        .is_some_and(|at| at > ctx.now().plus_days(1))
+    {
+        return Err(Error::invalid(
+            "report.scanned_in_future",
+            "the scan can't have run in the future",
+        )
+        .on_field("scannedAt"));
+    }
+    Ok(())
+}
+
+async fn require_group(ctx: &Ctx, id: GroupId, action: Action) -> Result<Group> {
+    let group = repo::get::<Group>(ctx.store(), id)
+        .await?
+        .ok_or_else(|| ctx.absent::<Group>())?;
+    ctx.permit(action, Resource::Group(group.organization, group.id))?;
+    Ok(group.value)
+}
+
+/// One report.
+///
+/// # Errors
+/// `not_found` also where the caller may not see it.
+pub async fn require(ctx: &Ctx, id: ReportId) -> Result<Stored<Report>> {
+    permitted(ctx, id, Action::ReportRead).await
+}
+
+async fn permitted(ctx: &Ctx, id: ReportId, action: Action) -> Result<Stored<Report>> {
+    let report = repo::get::<Report>(ctx.store(), id)
+        .await?
+        .ok_or_else(|| ctx.absent::<Report>())?;
+    ctx.permit(action, Resource::Group(report.organization, report.group))?;
+    Ok(report)
+}
+
+/// Reports of a group, newest first.
+///
+/// # Errors
+/// Not permitted, or the store's.
+pub async fn of_group(ctx: &Ctx, group: &Group, page: PageRequest) -> Result<Page<Stored<Report>>> {
+    ctx.permit(
+        Action::ReportRead,
+        Resource::Group(group.organization, group.id),
+    )?;
+    repo::list(
+        ctx.store(),
+        "by_group",
+        &[&group.id.to_string()],
+        true,
+        page,
+    )
+    .await
+}
+
+/// Reports of an asset, newest first.
+///
+/// # Errors
+/// Not permitted, or the store's.
+pub async fn of_asset(ctx: &Ctx, asset: &Asset, page: PageRequest) -> Result<Page<Stored<Report>>> {
+    ctx.permit(
+        Action::ReportRead,
+        Resource::Group(asset.organization, asset.group),
+    )?;
+    repo::list(
+        ctx.store(),
+        "by_asset",
+        &[&asset.id.to_string()],
+        true,
+        page,
+    )
+    .await
+}
+
+/// The newest report of each asset, in order; one read of the store for all.
+///
+/// # Errors
+/// The store's. The caller has already asked for permission on the assets.
+pub async fn latest_of_assets(
+    ctx: &Ctx,
+    assets: &[AssetId],
+) -> Result<Vec<Option<Stored<Report>>>> {
+    let lists: Vec<_> = assets
+        .iter()
+        .map(|asset| crate::port::store::List {
+            collection: "report",
+            index: Some("by_asset"),
+            partition: vec![asset.to_string()],
+            prefix: String::new(),
+            until: None,
+            descending: true,
+            page: PageRequest::first(1),
+        })
+        .collect();
+    let pages = ctx.store().list(&lists).await?;
+    pages
+        .into_iter()
+        .map(|page| {
+            page.items
+                .first()
+                .map(crate::port::store::Raw::typed)
+                .transpose()
+        })
+        .collect()
+}
+
+/// What was not taken as written, in the order of the report.
+///
+/// # Errors
+/// Not permitted, or the store's.
+pub async fn warnings(ctx: &Ctx, id: ReportId) -> Result<Vec<Warning>> {
+    let report = require(ctx, id).await?;
+    if report.warnings == 0 {
+        return Ok(Vec::new());
+    }
+    let bytes = ctx.ports.blobs.get(&report.warnings_blob()).await?;
+    serde_json::from_slice(&bytes)
+        .map_err(|_| Error::internal("blob.corrupt", "the warnings of the report can't be read"))
+}
+
+/// The bytes as they were uploaded.
+///
+/// # Errors
+/// Not permitted, or the blob store's.
+pub async fn raw(
+    ctx: &Ctx,
+    id: ReportId,
+) -> Result<(Stored<Report>, BoxStream<'static, Result<Bytes>>)> {
+    let report = permitted(ctx, id, Action::ReportDownload).await?;
+    let audit = AuditEntry::new(
+        ctx,
+        Some(report.organization),
+        "report.downloaded",
+        [report.id.to_string()],
+    );
+    let mut changes = ChangeSet::new();
+    changes.create(&audit, None)?;
+    ctx.store().commit(changes).await?;
+    let stream = ctx.ports.blobs.stream(&report.raw_blob()).await?;
+    Ok((report, stream))
+}
+
+/// The report as it stands when it is final, or when `until` has come.
+///
+/// # Errors
+/// Not permitted, or the store's.
+pub async fn wait(ctx: &Ctx, id: ReportId, until: std::time::Duration) -> Result<Stored<Report>> {
+    let mut commits = ctx.store().signals().feed;
+    let deadline = tokio::time::Instant::now() + until;
+    loop {
+        commits.mark_unchanged();
+        let report = require(ctx, id).await?;
+        if report.status.is_final() {
+            return Ok(report);
+        }
+        if !matches!(
+            tokio::time::timeout_at(deadline, commits.changed()).await,
+            Ok(Ok(()))
+        ) {
+            return require(ctx, id).await;
+        }
+    }
+}
