@@ -29,6 +29,10 @@ pub enum VulnerabilityEvent {
         rule: String,
         r#ref: RefId,
         category: Category,
+        /// The last report that showed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<Sighting>,
+        /// The first that did not.
         sighting: Sighting,
     },
     StateChanged {

@@ -47,4 +47,8 @@ pub trait Passwords: Send + Sync + 'static {
     async fn hash(&self, password: Secret) -> Result<String>;
     /// Takes as long for an unknown user (`None`) as for a known one.
     async fn verify(&self, password: Secret, hash: Option<String>) -> Result<bool>;
+    /// Whether a hash was made with weaker parameters than new ones are.
+    fn is_outdated(&self, _hash: &str) -> bool {
+        false
+    }
 }

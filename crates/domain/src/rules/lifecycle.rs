@@ -20,6 +20,7 @@ pub fn apply(current: &Vulnerability, event: &VulnerabilityEvent, at: Timestamp)
             rule,
             r#ref,
             category,
+            last,
             sighting,
         } => {
             let gone = next
@@ -33,6 +34,7 @@ pub fn apply(current: &Vulnerability, event: &VulnerabilityEvent, at: Timestamp)
                         && presence.gone.is_none()
                 });
             for presence in gone {
+                presence.last.clone_from(last);
                 presence.gone = Some(sighting.clone());
             }
         }

@@ -24,6 +24,8 @@ pub struct View<'a> {
     pub r#ref: RefId,
     pub default_ref: RefId,
     pub sighting: Sighting,
+    /// The stream's report before this one.
+    pub previous: Option<Sighting>,
 }
 
 /// Where a new vulnerability belongs.
@@ -164,6 +166,7 @@ pub fn gone(current: &Vulnerability, view: &View<'_>, now: Timestamp) -> Vec<Vul
             rule: source.rule.clone(),
             r#ref: view.r#ref,
             category: view.category,
+            last: view.previous.clone(),
             sighting: view.sighting.clone(),
         })
         .collect();
@@ -272,6 +275,7 @@ fn source(view: &View<'_>, finding: &ParsedFinding, known: Option<&Source>) -> S
                 r#ref: view.r#ref,
                 category: view.category,
                 first: view.sighting.clone(),
+                last: None,
                 gone: None,
             }
         }
@@ -280,6 +284,7 @@ fn source(view: &View<'_>, finding: &ParsedFinding, known: Option<&Source>) -> S
             r#ref: view.r#ref,
             category: view.category,
             first: view.sighting.clone(),
+            last: None,
             gone: None,
         }),
     }

@@ -254,6 +254,7 @@ impl<'a, 'b> Applying<'a, 'b> {
             r#ref: report.r#ref,
             default_ref: self.import.asset.default_ref,
             sighting,
+            previous: None,
         }
     }
 

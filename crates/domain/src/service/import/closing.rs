@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::page::PageRequest;
 use crate::port::repo;
-use crate::port::store::{ChangeSet, List, Stored};
+use crate::port::store::{ChangeSet, Entity, Key, List, Stored};
 use crate::rules::sighting::{View, gone};
 use crate::service::change::{Cause, record};
 
@@ -57,6 +57,20 @@ async fn close_stream(
 ) -> Result<()> {
     let name = Stream::name_of(import.report.r#ref, stream.category, &stream.tool);
     let size = (import.ctx.store().limits().writes / WRITES_PER_ITEM).clamp(1, CHUNK);
+    let key = Key::new(
+        Stream::COLLECTION,
+        import.asset.id.to_string(),
+        name.clone(),
+    );
+    let previous = repo::get_keys::<Stream>(import.ctx.store(), &[key])
+        .await?
+        .pop()
+        .flatten();
+    let previous = previous.map(|stream| Sighting {
+        report: stream.report,
+        at: stream.scanned_at,
+        commit: stream.commit.clone(),
+    });
     let mut page = PageRequest::first(1_000);
     loop {
         let list = List {
@@ -76,7 +90,7 @@ async fn close_stream(
             .filter(|id| !shown.contains(id))
             .collect();
         for some in missing.chunks(size) {
-            close_some(import, stream, some).await?;
+            close_some(import, stream, previous.as_ref(), some).await?;
         }
         match listed.next {
             Some(next) => page.after = Some(next),
@@ -89,10 +103,11 @@ async fn close_stream(
 async fn close_some(
     import: &mut Import<'_>,
     stream: &PlannedStream,
+    previous: Option<&Sighting>,
     ids: &[VulnerabilityId],
 ) -> Result<()> {
     for race in 0.. {
-        match try_close(import, stream, ids).await {
+        match try_close(import, stream, previous, ids).await {
             Err(error) if error.kind() == Kind::Conflict && race < RACES => {}
             other => return other,
         }
@@ -103,6 +118,7 @@ async fn close_some(
 async fn try_close(
     import: &mut Import<'_>,
     stream: &PlannedStream,
+    previous: Option<&Sighting>,
     ids: &[VulnerabilityId],
 ) -> Result<()> {
     let ctx = import.ctx;
@@ -119,6 +135,7 @@ async fn try_close(
         r#ref: report.r#ref,
         default_ref: import.asset.default_ref,
         sighting,
+        previous: previous.cloned(),
     };
     let cause = Cause {
         actor: report.uploaded_by.clone(),
