@@ -86,7 +86,9 @@ pub enum Resource {
 }
 
 impl Resource {
-    fn area(self) -> Area {
+    /// Which actions are done to it.
+    #[must_use]
+    pub fn area(self) -> Area {
         match self {
             Self::Instance => Area::Instance,
             Self::Organization(_) => Area::Organization,

@@ -72,6 +72,97 @@ pub const COLLECTIONS: &[Collection] = &[
             message: "the organization has a group with this slug",
         }],
     },
+    // Sign-in and access. Sessions, tokens, invitations and links are kept under the digest of
+    // their secret, so that looking one up is one read.
+    Collection {
+        name: "user",
+        indexes: &[Index {
+            name: "all",
+            partition: &[],
+            sort: &["email"],
+        }],
+        unique: &[Unique {
+            name: "email",
+            fields: &["email"],
+            code: "user.exists",
+            message: "there is an account with this e-mail address; sign in with it",
+        }],
+    },
+    Collection {
+        name: "membership",
+        indexes: &[
+            Index {
+                name: "by_scope",
+                partition: &["scope"],
+                sort: &["user"],
+            },
+            Index {
+                name: "by_organization",
+                partition: &["organization"],
+                sort: &["user", "scope"],
+            },
+        ],
+        unique: &[],
+    },
+    plain("owner_roll"),
+    Collection {
+        name: "session",
+        indexes: &[Index {
+            name: "by_user",
+            partition: &["user"],
+            sort: &["created"],
+        }],
+        unique: &[Unique {
+            name: "id",
+            fields: &["id"],
+            code: "session.exists",
+            message: "there is a session with this id",
+        }],
+    },
+    Collection {
+        name: "api_token",
+        indexes: &[
+            Index {
+                name: "by_owner",
+                partition: &["owner"],
+                sort: &["created"],
+            },
+            Index {
+                name: "by_group",
+                partition: &["group"],
+                sort: &["created"],
+            },
+        ],
+        unique: &[Unique {
+            name: "id",
+            fields: &["id"],
+            code: "token.exists",
+            message: "there is a token with this id",
+        }],
+    },
+    Collection {
+        name: "invitation",
+        indexes: &[
+            Index {
+                name: "by_scope",
+                partition: &["scope"],
+                sort: &["created"],
+            },
+            Index {
+                name: "by_organization",
+                partition: &["organization"],
+                sort: &["created"],
+            },
+        ],
+        unique: &[Unique {
+            name: "id",
+            fields: &["id"],
+            code: "invitation.exists",
+            message: "there is an invitation with this id",
+        }],
+    },
+    plain("link"),
+    plain("sign_in_attempts"),
     plain("audit"),
     // What is scanned.
     Collection {

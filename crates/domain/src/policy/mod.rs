@@ -4,8 +4,10 @@
 //! as managers in all its groups; members of it have no group until they are given one. Read next:
 //! [`table`], then [`crate::ctx::Ctx::permit`].
 
+mod matrix;
 mod table;
 
+pub use matrix::document;
 pub use table::{Action, Area, allows, roles_for};
 
 use serde::{Deserialize, Serialize};

@@ -53,6 +53,20 @@ pub(crate) fn signed_in(ctx: &Ctx) -> Result<UserId> {
     }
 }
 
+/// Refuses anonymous callers before anything is read.
+///
+/// # Errors
+/// `auth.required`.
+pub(crate) fn not_anonymous(ctx: &Ctx) -> Result<()> {
+    if ctx.actor == Actor::Anonymous {
+        return Err(Error::unauthenticated(
+            "auth.required",
+            "sign in, or send an API token",
+        ));
+    }
+    Ok(())
+}
+
 /// A person with all their roles.
 pub(crate) struct Access {
     pub user: Stored<User>,
@@ -75,11 +89,18 @@ fn partition(collection: &'static str, partition: String, page: PageRequest) -> 
 pub(crate) async fn load(store: &dyn Store, user: UserId) -> Result<Option<Access>> {
     let lists = [
         partition(User::COLLECTION, user.to_string(), PageRequest::first(1)),
-        partition(Membership::COLLECTION, user.to_string(), PageRequest::first(1_000)),
+        partition(
+            Membership::COLLECTION,
+            user.to_string(),
+            PageRequest::first(1_000),
+        ),
     ];
     let mut pages = store.list(&lists).await?.into_iter();
     let (Some(users), Some(mut page)) = (pages.next(), pages.next()) else {
-        return Err(Error::internal("store.answer", "the store left out an answer"));
+        return Err(Error::internal(
+            "store.answer",
+            "the store left out an answer",
+        ));
     };
     let Some(found) = users.items.first() else {
         return Ok(None);
@@ -155,12 +176,7 @@ impl Access {
 /// # Errors
 /// `auth.required` for anonymous callers, `not_found`, or the store's.
 pub(crate) async fn resolve(ctx: &Ctx, scope: Scope) -> Result<Resource> {
-    if ctx.actor == Actor::Anonymous {
-        return Err(Error::unauthenticated(
-            "auth.required",
-            "sign in, or send an API token",
-        ));
-    }
+    not_anonymous(ctx)?;
     match scope {
         Scope::Instance => Ok(Resource::Instance),
         Scope::Organization(organization) => {
@@ -190,7 +206,10 @@ pub(crate) async fn rolls(
     store: &dyn Store,
     scopes: &[Scope],
 ) -> Result<Vec<(OwnerRoll, Option<Stored<OwnerRoll>>)>> {
-    let keys: Vec<Key> = scopes.iter().map(|scope| OwnerRoll::key_of(*scope)).collect();
+    let keys: Vec<Key> = scopes
+        .iter()
+        .map(|scope| OwnerRoll::key_of(*scope))
+        .collect();
     let stored = repo::get_keys::<OwnerRoll>(store, &keys).await?;
     Ok(scopes
         .iter()

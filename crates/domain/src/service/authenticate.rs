@@ -56,7 +56,10 @@ async fn by_session(ports: &Ports, secret: &Secret) -> Result<Caller> {
     let store = ports.store.as_ref();
     let now = ports.clock.now();
     let key = Key::new(Session::COLLECTION, secret.digest(), "");
-    let session = repo::get_keys::<Session>(store, &[key]).await?.pop().flatten();
+    let session = repo::get_keys::<Session>(store, &[key])
+        .await?
+        .pop()
+        .flatten();
     let session = session.ok_or_else(invalid_credential)?;
     let access = active(access::load(store, session.user).await?)?;
     if !session.is_live(access.user.session_epoch, now) {
@@ -91,14 +94,23 @@ async fn by_token(ports: &Ports, secret: &Secret) -> Result<Caller> {
     let store = ports.store.as_ref();
     let now = ports.clock.now();
     let key = Key::new(ApiToken::COLLECTION, secret.digest(), "");
-    let token = repo::get_keys::<ApiToken>(store, &[key]).await?.pop().flatten();
-    let token = token.filter(|token| now < token.expires).ok_or_else(invalid_credential)?;
+    let token = repo::get_keys::<ApiToken>(store, &[key])
+        .await?
+        .pop()
+        .flatten();
+    let token = token
+        .filter(|token| now < token.expires)
+        .ok_or_else(invalid_credential)?;
     let (mut grants, user) = match token.holder().ok_or_else(invalid_credential)? {
         TokenHolder::User(owner) => {
             let access = active(access::load(store, owner).await?)?;
             (access.grants(), Some(access.user.value))
         }
-        TokenHolder::Group { organization, group, role } => {
+        TokenHolder::Group {
+            organization,
+            group,
+            role,
+        } => {
             let found = repo::get::<Group>(store, group).await?;
             found.ok_or_else(invalid_credential)?;
             let grants = Grants {

@@ -1,6 +1,8 @@
 //! Invitations: single-use links into an organization or a group.
 
-use super::access::{self, Access, edit_roles, new_secret, organization_of, resolve, retrying, signed_in};
+use super::access::{
+    self, Access, edit_roles, new_secret, organization_of, resolve, retrying, signed_in,
+};
 use super::sign_in::{SignedIn, open};
 use super::user::{NewPerson, new_user};
 use crate::ctx::{Ctx, Resource};
@@ -125,7 +127,10 @@ pub async fn revoke(ctx: &Ctx, id: InvitationId) -> Result<()> {
 
 async fn by_secret(ctx: &Ctx, secret: &Secret) -> Result<Stored<Invitation>> {
     let key = Key::new(Invitation::COLLECTION, secret.digest(), "");
-    let found = repo::get_keys::<Invitation>(ctx.store(), &[key]).await?.pop().flatten();
+    let found = repo::get_keys::<Invitation>(ctx.store(), &[key])
+        .await?
+        .pop()
+        .flatten();
     found
         .filter(|invitation| ctx.now() < invitation.expires)
         .ok_or_else(no_invitation)
@@ -140,11 +145,17 @@ pub async fn look_at(ctx: &Ctx, secret: &Secret) -> Result<Offer> {
     let store = ctx.store();
     let organization = repo::get::<Organization>(store, invitation.organization).await?;
     let group = match invitation.scope {
-        Scope::Group(group) => Some(repo::get::<Group>(store, group).await?.ok_or_else(no_invitation)?),
+        Scope::Group(group) => Some(
+            repo::get::<Group>(store, group)
+                .await?
+                .ok_or_else(no_invitation)?,
+        ),
         _ => None,
     };
     let has_account = match &invitation.email {
-        Some(email) => repo::find::<User>(store, "email", &[email.as_str()]).await?.is_some(),
+        Some(email) => repo::find::<User>(store, "email", &[email.as_str()])
+            .await?
+            .is_some(),
         None => false,
     };
     Ok(Offer {
@@ -202,17 +213,18 @@ pub async fn accept_as_new(
         actor: crate::ctx::Actor::User(user.id),
         ..ctx.clone()
     };
-    let mut changes = ChangeSet::new();
-    changes.create(&user, None)?;
-    let edits = [(invitation.resource(), Some(invitation.role))];
-    edit_roles(&acting, &mut changes, user.id, &[], &edits).await?;
-    use_up(&acting, &mut changes, &invitation, user.id)?;
-    let opened = open(&acting, &mut changes, &user, origin)?;
-    match ctx.store().commit(changes).await {
-        Err(error) if error.code() == "store.conflict" => Err(no_invitation()),
-        Err(error) => Err(error),
-        Ok(_) => Ok(opened),
-    }
+    retrying(|| async {
+        let invitation = by_secret(ctx, secret).await?;
+        let mut changes = ChangeSet::new();
+        changes.create(&user, None)?;
+        let edits = [(invitation.resource(), Some(invitation.role))];
+        edit_roles(&acting, &mut changes, user.id, &[], &edits).await?;
+        use_up(&acting, &mut changes, &invitation, user.id)?;
+        let opened = open(&acting, &mut changes, &user, origin.clone())?;
+        ctx.store().commit(changes).await?;
+        Ok(opened)
+    })
+    .await
 }
 
 fn use_up(

@@ -78,9 +78,7 @@ async fn members(
 /// # Errors
 /// As [`Ctx::permit`] of `member.read`, or the store's.
 pub async fn organization(ctx: &Ctx, slug: &str) -> Result<Organization> {
-    if ctx.actor == Actor::Anonymous {
-        return Err(Error::unauthenticated("auth.required", "sign in first"));
-    }
+    access::not_anonymous(ctx)?;
     let missing = repo::missing::<Organization>;
     let slug = Slug::new(slug).map_err(|_| missing())?;
     let found = repo::find::<Organization>(ctx.store(), "slug", &[slug.as_str()]).await?;
@@ -112,8 +110,12 @@ pub async fn set_role(ctx: &Ctx, scope: Scope, user: UserId, role: Role) -> Resu
     })
     .await?;
     let key = Membership::key_of(user, scope);
-    let held = repo::get_keys::<Membership>(ctx.store(), &[key]).await?.pop().flatten();
-    held.map(|held| held.value).ok_or_else(repo::missing::<Membership>)
+    let held = repo::get_keys::<Membership>(ctx.store(), &[key])
+        .await?
+        .pop()
+        .flatten();
+    held.map(|held| held.value)
+        .ok_or_else(repo::missing::<Membership>)
 }
 
 fn is_known(ctx: &Ctx, access: &Access, resource: Resource) -> bool {
@@ -147,7 +149,9 @@ pub async fn remove(ctx: &Ctx, scope: Scope, user: UserId) -> Result<()> {
         let gone = access.memberships.iter().filter(|held| goes(held));
         let mut edits: Vec<Edit> = Vec::new();
         for held in gone {
-            let Some(place) = held.resource() else { continue };
+            let Some(place) = held.resource() else {
+                continue;
+            };
             if !leaving {
                 may_grant(&ctx.grants, place, held.role)?;
             }
@@ -200,5 +204,7 @@ pub async fn owners(ctx: &Ctx, scope: Scope) -> Result<OwnerRoll> {
     };
     ctx.permit(action, resource)?;
     let mut rolls = access::rolls(ctx.store(), &[scope]).await?;
-    Ok(rolls.pop().map_or_else(|| OwnerRoll::empty(scope), |(roll, _)| roll))
+    Ok(rolls
+        .pop()
+        .map_or_else(|| OwnerRoll::empty(scope), |(roll, _)| roll))
 }

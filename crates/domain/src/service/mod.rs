@@ -1,7 +1,18 @@
 //! Services: one file per noun, each function authorises, loads, decides and commits.
 
+mod access;
+pub mod account;
 pub mod asset;
+pub mod authenticate;
+pub mod bootstrap;
 pub mod change;
 pub mod import;
 pub mod index;
+pub mod invitation;
+pub mod link;
+pub mod member;
 pub mod report;
+pub mod session;
+pub mod sign_in;
+pub mod token;
+pub mod user;

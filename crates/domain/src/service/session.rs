@@ -42,7 +42,9 @@ async fn end(ctx: &Ctx, key: &Key) -> Result<()> {
 /// `auth.required`, `auth.person_required`, or the store's.
 pub async fn list(ctx: &Ctx) -> Result<Vec<Session>> {
     let user = signed_in(ctx)?;
-    let epoch = repo::require::<User>(ctx.store(), user).await?.session_epoch;
+    let epoch = repo::require::<User>(ctx.store(), user)
+        .await?
+        .session_epoch;
     let sessions = repo::list_all::<Session>(ctx.store(), "by_user", &[&user.to_string()]).await?;
     let now = ctx.now();
     let live = sessions.into_iter().map(|session| session.value);

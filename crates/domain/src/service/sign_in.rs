@@ -8,9 +8,7 @@ use std::net::IpAddr;
 use super::access::{new_secret, retrying};
 use crate::ctx::{Actor, Ctx};
 use crate::error::{Error, Result};
-use crate::model::{
-    Attempts, AuditEntry, Email, Origin, PasswordHash, SESSION_MS, Session, User,
-};
+use crate::model::{Attempts, AuditEntry, Email, Origin, PasswordHash, SESSION_MS, Session, User};
 use crate::port::{ChangeSet, Key, Stored, fresh, repo};
 use crate::rules::credential::PASSWORD_LENGTH;
 use crate::rules::throttle;
@@ -34,10 +32,7 @@ pub struct SignedIn {
 
 /// The one answer to a wrong address, a wrong password and an account without one.
 fn wrong() -> Error {
-    Error::unauthenticated(
-        "auth.wrong",
-        "the e-mail address or the password is wrong",
-    )
+    Error::unauthenticated("auth.wrong", "the e-mail address or the password is wrong")
 }
 
 /// # Errors
@@ -91,8 +86,10 @@ pub(crate) async fn confirm(
     let counters = counters(user.email.as_str(), origin);
     count_attempt(ctx, &counters).await?;
     if !check(ctx, password, user.password.as_ref()).await? {
-        return Err(Error::forbidden("auth.wrong_password", "the current password is wrong")
-            .on_field("current"));
+        return Err(
+            Error::forbidden("auth.wrong_password", "the current password is wrong")
+                .on_field("current"),
+        );
     }
     forgive(ctx, &counters).await
 }
@@ -181,7 +178,10 @@ async fn read_attempts(
     ctx: &Ctx,
     counters: &[(String, u32)],
 ) -> Result<Vec<Option<Stored<Attempts>>>> {
-    let keys: Vec<Key> = counters.iter().map(|(of, _)| Attempts::key_of(of)).collect();
+    let keys: Vec<Key> = counters
+        .iter()
+        .map(|(of, _)| Attempts::key_of(of))
+        .collect();
     repo::get_keys::<Attempts>(ctx.store(), &keys).await
 }
 
@@ -231,4 +231,3 @@ async fn forgive(ctx: &Ctx, counters: &[(String, u32)]) -> Result<()> {
         done => done,
     }
 }
-

@@ -1,0 +1,180 @@
+//! Users as administrators see them: create, list, disable, enable, reset link.
+//!
+//! What people do to their own account is in [`super::account`].
+
+use super::access::{self, retrying, rolls, write_roll};
+use super::link;
+use super::session::new_epoch;
+use crate::ctx::{Ctx, Resource};
+use crate::error::Result;
+use crate::id::UserId;
+use crate::model::{AuditEntry, Email, PasswordHash, Purpose, Scope, User, display_name};
+use crate::page::{Page, PageRequest};
+use crate::policy::{Action, Role};
+use crate::port::{ChangeSet, Event, fresh, repo};
+use crate::rules::access::is_guarded;
+use crate::rules::credential::check_password;
+use crate::secret::Secret;
+
+/// A person who sets their own password while the account is made.
+#[derive(Clone, Debug)]
+pub struct NewPerson {
+    pub email: String,
+    pub name: String,
+    pub password: Secret,
+}
+
+/// Checks what a new person says and makes the user of it; nothing is written.
+///
+/// # Errors
+/// `email.malformed`, `name.malformed`, `password.*`.
+pub(crate) async fn new_user(ctx: &Ctx, person: NewPerson) -> Result<User> {
+    let email = Email::new(&person.email)?;
+    let name = display_name(&person.name).map_err(|error| error.on_field("name"))?;
+    check_password(&person.password, &email)?;
+    let hash = ctx.ports.passwords.hash(person.password).await?;
+    let mut user = blank(ctx, email, name);
+    user.password = Some(PasswordHash::new(hash));
+    Ok(user)
+}
+
+fn blank(ctx: &Ctx, email: Email, name: String) -> User {
+    User {
+        id: fresh(ctx.ports.ids.as_ref()),
+        email,
+        name,
+        password: None,
+        password_version: 0,
+        session_epoch: 0,
+        disabled: None,
+        created: ctx.now(),
+        access_changed: ctx.now(),
+    }
+}
+
+fn permit(ctx: &Ctx) -> Result<()> {
+    ctx.permit(Action::UserManage, Resource::Instance)
+}
+
+/// Makes an account without a password, and the one-time link by which its person sets one.
+///
+/// # Errors
+/// As [`Ctx::permit`] of `user.manage`, `email.malformed`, `name.malformed`, `user.exists`, or the store's.
+pub async fn create(ctx: &Ctx, email: &str, name: &str) -> Result<(User, Secret)> {
+    permit(ctx)?;
+    let email = Email::new(email)?;
+    let name = display_name(name).map_err(|error| error.on_field("name"))?;
+    let user = blank(ctx, email, name);
+    let mut changes = ChangeSet::new();
+    changes.create(&user, Some(Event::named("user.created")))?;
+    let entry = AuditEntry::new(ctx, None, "user.created", [user.id.to_string()]);
+    let detail = serde_json::json!({ "email": user.email });
+    changes.create(&entry.with(detail), None)?;
+    let secret = link::mint(ctx, &mut changes, purpose(&user))?;
+    ctx.store().commit(changes).await?;
+    Ok((user, secret))
+}
+
+fn purpose(user: &User) -> Purpose {
+    Purpose::SetPassword {
+        user: user.id,
+        password_version: user.password_version,
+    }
+}
+
+/// All users, by address.
+///
+/// # Errors
+/// As [`Ctx::permit`] of `user.manage`, or the store's.
+pub async fn list(ctx: &Ctx, page: PageRequest) -> Result<Page<User>> {
+    permit(ctx)?;
+    let page = repo::list::<User>(ctx.store(), "all", &[], false, page).await?;
+    Ok(page.map(|user| user.value))
+}
+
+/// # Errors
+/// As [`Ctx::permit`] of `user.manage`, `not_found`, or the store's.
+pub async fn get(ctx: &Ctx, user: UserId) -> Result<User> {
+    permit(ctx)?;
+    Ok(repo::require::<User>(ctx.store(), user).await?.value)
+}
+
+/// The user with an address; for the command line, where people are named by it.
+///
+/// # Errors
+/// As [`Ctx::permit`] of `user.manage`, `email.malformed`, `not_found`, or the store's.
+pub async fn find(ctx: &Ctx, email: &str) -> Result<User> {
+    permit(ctx)?;
+    let email = Email::new(email)?;
+    let found = repo::find::<User>(ctx.store(), "email", &[email.as_str()]).await?;
+    Ok(found.ok_or_else(repo::missing::<User>)?.value)
+}
+
+/// A one-time link by which a user sets a new password; using it ends all their sessions.
+///
+/// # Errors
+/// As [`Ctx::permit`] of `user.manage`, `not_found`, or the store's.
+pub async fn reset_link(ctx: &Ctx, user: UserId) -> Result<Secret> {
+    permit(ctx)?;
+    let user = repo::require::<User>(ctx.store(), user).await?;
+    let mut changes = ChangeSet::new();
+    let secret = link::mint(ctx, &mut changes, purpose(&user))?;
+    let entry = AuditEntry::new(ctx, None, "user.reset_link_made", [user.id.to_string()]);
+    changes.create(&entry, None)?;
+    ctx.store().commit(changes).await?;
+    Ok(secret)
+}
+
+/// Locks a user out at once: sessions and personal tokens stop working. Their roles stay on record.
+///
+/// # Errors
+/// As [`Ctx::permit`] of `user.manage`, `member.last_owner` when no one else could act as owner or
+/// administrator somewhere, `not_found`, or the store's.
+pub async fn disable(ctx: &Ctx, user: UserId) -> Result<User> {
+    set_disabled(ctx, user, true).await
+}
+
+/// Lets a user in again, with the roles they have.
+///
+/// # Errors
+/// As [`Ctx::permit`] of `user.manage`, `not_found`, or the store's.
+pub async fn enable(ctx: &Ctx, user: UserId) -> Result<User> {
+    set_disabled(ctx, user, false).await
+}
+
+async fn set_disabled(ctx: &Ctx, user: UserId, disabled: bool) -> Result<User> {
+    permit(ctx)?;
+    retrying(|| async {
+        let access = access::require(ctx.store(), user).await?;
+        let current = &access.user;
+        if current.is_disabled() == disabled {
+            return Ok(current.value.clone());
+        }
+        let mut changes = ChangeSet::new();
+        let guarded: Vec<(Scope, Role)> = access
+            .memberships
+            .iter()
+            .filter(|held| is_guarded(held.role))
+            .map(|held| (held.scope, held.role))
+            .collect();
+        let scopes: Vec<Scope> = guarded.iter().map(|(scope, _)| *scope).collect();
+        for (roll, (_, role)) in rolls(ctx.store(), &scopes).await?.into_iter().zip(guarded) {
+            write_roll(&mut changes, user, (!disabled).then_some(role), roll)?;
+        }
+        // A new epoch, so that old sessions don't come back when the account is enabled again.
+        let next = User {
+            disabled: disabled.then(|| ctx.now()),
+            ..new_epoch(ctx, &mut changes, current, None).await?
+        };
+        let verb = if disabled {
+            "user.disabled"
+        } else {
+            "user.enabled"
+        };
+        changes.update(current, &next, Some(Event::named(verb)))?;
+        changes.create(&AuditEntry::new(ctx, None, verb, [user.to_string()]), None)?;
+        ctx.store().commit(changes).await?;
+        Ok(next)
+    })
+    .await
+}
