@@ -200,7 +200,10 @@ impl Definition {
     pub(super) fn headers(&self, input: &Input<'_>) -> &[String] {
         let rules = || self.detect.iter().map(Spanned::get_ref);
         let fits = |rule: &&Rule| Detector::new(rule).judge(input) > Confidence::No;
-        rules().find(fits).or_else(|| rules().next()).map_or(&[], |rule| &rule.headers)
+        rules()
+            .find(fits)
+            .or_else(|| rules().next())
+            .map_or(&[], |rule| &rule.headers)
     }
 
     fn check_paths(&self) -> Result<(), Mistake> {

@@ -184,7 +184,9 @@ impl Detector {
             return false;
         };
         let has = |(name, value): (&String, &String)| {
-            root.attributes.iter().any(|(key, found)| key == name && like(found, value))
+            root.attributes
+                .iter()
+                .any(|(key, found)| key == name && like(found, value))
         };
         root.name == *name && self.rule.attributes.iter().all(has)
     }

@@ -131,7 +131,12 @@ impl Format for DataFormat {
             ..ReportMeta::default()
         };
         if program.is_some() {
-            run.about(session.meta()?, &mut meta);
+            let (value, error) = session.meta()?;
+            run.about(value, &mut meta);
+            if let Some(error) = error {
+                let message = format!("the meta program fails on this report: {error}");
+                run.warn("meta.failed", message, Position::default());
+            }
         }
         let mut met = 0_u64;
         source::items(input, definition, &mut |item| {
@@ -141,7 +146,10 @@ impl Format for DataFormat {
             })
         })?;
         session.finish(&mut |answer| run.take(&answer))?;
-        if met == 0 && self.detect(input) == Confidence::No {
+        if met == 0
+            && !source::is_plausible(input, definition)
+            && self.detect(input) == Confidence::No
+        {
             return Err(Refusal::new(
                 "report.wrong_format",
                 format!(
@@ -356,7 +364,19 @@ fn instant(text: &str) -> Option<Timestamp> {
         let whole = format!("{:.0}", seconds * 1_000.0);
         return whole.parse().ok().map(Timestamp::from_millis);
     }
-    Timestamp::parse(text).ok()
+    Timestamp::parse(text).ok().or_else(|| {
+        const FORMATS: &[&str] = &[
+            "%Y-%m-%d %H:%M:%S%.f %z",
+            "%Y-%m-%d %H:%M:%S%.f %z %Z",
+            "%a, %d %b %Y %H:%M:%S %z",
+            "%a %b %d %H:%M:%S %Y",
+            "%Y-%m-%d %H:%M",
+            "%Y%m%d-%H%M",
+        ];
+        FORMATS
+            .iter()
+            .find_map(|format| Timestamp::parse_with(format, text))
+    })
 }
 
 #[cfg(test)]
@@ -370,6 +390,9 @@ mod tests {
             ("1769851800", Some(1_769_851_800_000)),
             ("1769851800.5", Some(1_769_851_800_500)),
             ("1769851800123", Some(1_769_851_800_123)),
+            ("2026-01-31 10:30:00 +0100", Some(1_769_851_800_000)),
+            ("Sat Jan 31 09:30:00 2026", Some(1_769_851_800_000)),
+            ("Sat, 31 Jan 2026 09:30:00 +0000", Some(1_769_851_800_000)),
             ("noon", None),
         ] {
             assert_eq!(instant(text).map(Timestamp::millis), millis, "{text}");

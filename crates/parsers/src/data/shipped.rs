@@ -7,4 +7,28 @@ macro_rules! shipped {
 }
 
 /// File name and text of each.
-pub(super) const SHIPPED: &[(&str, &str)] = shipped!["gosec",];
+pub(super) const SHIPPED: &[(&str, &str)] = shipped![
+    "aqua",
+    "aws-security-hub",
+    "brakeman",
+    "dependency-track",
+    "detect-secrets",
+    "gosec",
+    "hadolint",
+    "kics",
+    "kube-bench",
+    "pip-audit",
+    "prowler",
+    "prowler-2",
+    "prowler-2-csv",
+    "prowler-csv",
+    "prowler-ocsf",
+    "retire-js",
+    "sonarqube",
+    "terrascan",
+    "tfsec",
+    "trufflehog",
+    "trufflehog3",
+    "twistlock",
+    "twistlock-csv",
+];

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::borrow::Cow;
 
 use super::definition::{Definition, Kind, MetaInput};
+use super::keys;
 use crate::input::Input;
 use crate::json::{self, Item};
 use crate::{csv_reader, xml};
@@ -37,13 +38,24 @@ pub(super) fn items<'a>(
         Kind::Jsonl => json::records(input, |item| each(of_json(&item))),
         Kind::Xml => {
             let left_out: Vec<&str> = definition.left_out.iter().map(String::as_str).collect();
-            xml::for_each_without(input, &definition.items.list(), &left_out, |item| each(of_xml(&item))).map(drop)
+            xml::for_each_without(input, &definition.items.list(), &left_out, |item| {
+                each(of_xml(&item))
+            })
+            .map(drop)
         }
         Kind::Csv => {
-            let marks: Vec<&str> = definition.headers(input).iter().map(String::as_str).collect();
+            let marks: Vec<&str> = definition
+                .headers(input)
+                .iter()
+                .map(String::as_str)
+                .collect();
             csv_reader::for_each(input, &marks, |row| {
                 let json = Cow::Owned(row.to_json().to_string());
-                each(Sourced { at: "{}".to_owned(), json, position: row.position })
+                each(Sourced {
+                    at: "{}".to_owned(),
+                    json,
+                    position: row.position,
+                })
             })
             .map(drop)
         }
@@ -54,13 +66,24 @@ fn of_xml<'a>(item: &xml::Item<'_>) -> Sourced<'a> {
     let parents: Vec<Value> = item.parents.iter().map(open).collect();
     let at = json!({ "parents": parents, "path": item.path });
     let json = Cow::Owned(xml::to_json(&item.element).to_string());
-    Sourced { at: at.to_string(), json, position: item.position }
+    Sourced {
+        at: at.to_string(),
+        json,
+        position: item.position,
+    }
 }
 
 /// An element without what is in it: its attributes as in items, its name as `#name`.
 fn open(element: &xml::Open) -> Value {
-    let attributes = element.attributes.iter().map(|(name, value)| (format!("@{name}"), json!(value)));
-    Value::Object(std::iter::once(("#name".to_owned(), json!(element.name))).chain(attributes).collect())
+    let attributes = element
+        .attributes
+        .iter()
+        .map(|(name, value)| (format!("@{name}"), json!(value)));
+    Value::Object(
+        std::iter::once(("#name".to_owned(), json!(element.name)))
+            .chain(attributes)
+            .collect(),
+    )
 }
 
 /// The root's tag, and in it the elements that `beside` names, by their names.
@@ -68,7 +91,9 @@ fn beside_items(input: &Input<'_>, definition: &Definition) -> Result<String, Re
     let paths: Vec<&str> = definition.beside.iter().map(String::as_str).collect();
     let mut beside = serde_json::Map::new();
     let root = xml::for_each(input, &paths, |item| {
-        let list = beside.entry(item.element.name.clone()).or_insert_with(|| json!([]));
+        let list = beside
+            .entry(item.element.name.clone())
+            .or_insert_with(|| json!([]));
         if let Value::Array(list) = list {
             list.push(xml::to_json(&item.element));
         }
@@ -86,6 +111,29 @@ fn of_json<'a>(item: &Item<'a, '_>) -> Sourced<'a> {
         at: at.to_string(),
         json: Cow::Borrowed(item.raw),
         position: item.position,
+    }
+}
+
+/// Whether a report without any item can be of the format: the first step of a path is there.
+pub(super) fn is_plausible(input: &Input<'_>, definition: &Definition) -> bool {
+    let head = input.head_text();
+    match definition.input {
+        Kind::Json => definition.items.list().iter().any(|path| {
+            let first = path.split(['.', '[', '{']).next().unwrap_or_default();
+            match first {
+                "" => head.trim_start().starts_with('[') == path.starts_with("[]"),
+                key => !keys::seen(head, &[key]).is_empty(),
+            }
+        }),
+        Kind::Xml => xml::root(head).is_some_and(|root| {
+            definition
+                .items
+                .list()
+                .iter()
+                .any(|path| path.split('/').next() == Some(root.name.as_str()))
+        }),
+        // A header row without its columns was refused before.
+        Kind::Jsonl | Kind::Csv => true,
     }
 }
 
@@ -203,14 +251,30 @@ mod tests {
                 ],
                 r##"{"#name":"scan","@v":"1","info":[{"by":[{"#text":"acme"}]}]}"##,
             ),
-            ("csv", "[[detect]]\nheaders=['id','Risk']", "made by acme\nID,Risk\n7,high\n", vec![r#"{} {"ID":"7","Risk":"high"}"#], "null"),
-            ("jsonl", "[[detect]]\nkeys=['a']", "{\"a\":1}\n{\"a\":2}", vec![
-                r#"{"indexes":[0],"keys":[],"path":0} {"a":1}"#,
-                r#"{"indexes":[1],"keys":[],"path":0} {"a":2}"#,
-            ], "{\"a\":1}"),
-            ("json", "items='m{}'\n[[detect]]\nkeys=['m']", r#"{"m":{"k":3},"z":4}"#, vec![
-                r#"{"indexes":[],"keys":["k"],"path":0} 3"#,
-            ], r#"{"m":{"k":null},"z":4}"#),
+            (
+                "csv",
+                "[[detect]]\nheaders=['id','Risk']",
+                "made by acme\nID,Risk\n7,high\n",
+                vec![r#"{} {"ID":"7","Risk":"high"}"#],
+                "null",
+            ),
+            (
+                "jsonl",
+                "[[detect]]\nkeys=['a']",
+                "{\"a\":1}\n{\"a\":2}",
+                vec![
+                    r#"{"indexes":[0],"keys":[],"path":0} {"a":1}"#,
+                    r#"{"indexes":[1],"keys":[],"path":0} {"a":2}"#,
+                ],
+                "{\"a\":1}",
+            ),
+            (
+                "json",
+                "items='m{}'\n[[detect]]\nkeys=['m']",
+                r#"{"m":{"k":3},"z":4}"#,
+                vec![r#"{"indexes":[],"keys":["k"],"path":0} 3"#],
+                r#"{"m":{"k":null},"z":4}"#,
+            ),
         ] {
             let definition = definition(kind, more);
             let input = Input::new("t", text.as_bytes());
@@ -221,8 +285,19 @@ mod tests {
             })
             .unwrap();
             assert_eq!(met, expected, "{kind}");
-            assert_eq!(super::outline(&input, &definition, 1_000).unwrap(), outline, "{kind}");
-            let short = super::outline(&input, &Definition { meta_input: MetaInput::Report, ..definition }, 5);
+            assert_eq!(
+                super::outline(&input, &definition, 1_000).unwrap(),
+                outline,
+                "{kind}"
+            );
+            let short = super::outline(
+                &input,
+                &Definition {
+                    meta_input: MetaInput::Report,
+                    ..definition
+                },
+                5,
+            );
             assert_eq!(short.unwrap_err().code, "report.too_large", "{kind}");
         }
     }

@@ -25,12 +25,19 @@ impl Sink for Read {
 
 impl Read {
     pub fn skipped(&self) -> Vec<&Warning> {
-        self.warnings.iter().filter(|warning| warning.skipped).collect()
+        self.warnings
+            .iter()
+            .filter(|warning| warning.skipped)
+            .collect()
     }
 }
 
 pub fn runner() -> Runner {
-    Runner { program: Some(PathBuf::from(env!("CARGO_BIN_EXE_gna-jq-worker"))), args: vec![], ..Runner::default() }
+    Runner {
+        program: Some(PathBuf::from(env!("CARGO_BIN_EXE_gna-jq-worker"))),
+        args: vec![],
+        ..Runner::default()
+    }
 }
 
 pub fn read(format: &DataFormat, name: &str, text: &str, runner: Runner) -> Result<Read, Refusal> {
@@ -38,7 +45,10 @@ pub fn read(format: &DataFormat, name: &str, text: &str, runner: Runner) -> Resu
     let options = Options { jq: runner };
     read.meta = format.parse(&Input::new(name, text.as_bytes()), &options, &mut read)?;
     let accounted = read.findings.len() + read.skipped().len();
-    assert_eq!(read.meta.items, accounted as u64, "every item is accounted for");
+    assert_eq!(
+        read.meta.items, accounted as u64,
+        "every item is accounted for"
+    );
     Ok(read)
 }
 

@@ -29,14 +29,19 @@ fn serve(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     };
     let setup: Setup = serde_json::from_slice(&setup)?;
     limit(&setup)?;
-    let (map, meta) = match prepare(&setup) {
+    let (map, meta, error) = match prepare(&setup) {
         Ok(prepared) => prepared,
         Err(reason) => {
             frame::write(to, Kind::Refused, &[reason.as_bytes()])?;
             return to.flush();
         }
     };
-    frame::write(to, Kind::Ready, &[meta.to_string().as_bytes()])?;
+    let error = error.unwrap_or_default().replace(['\n', '\r'], " ");
+    frame::write(
+        to,
+        Kind::Ready,
+        &[error.as_bytes(), b"\n", meta.to_string().as_bytes()],
+    )?;
     to.flush()?;
     while let Some((Kind::Item, payload)) = frame::read(from, usize::MAX)? {
         let (outputs, error) = answer(&map, &meta, &payload, &setup);
@@ -67,8 +72,8 @@ fn limit(_: &Setup) -> io::Result<()> {
     Ok(())
 }
 
-/// Compiles both programs and runs `meta`.
-fn prepare(setup: &Setup) -> Result<(Program, Val), String> {
+/// Compiles both programs and runs `meta`; an error of it is told beside the value `null`.
+fn prepare(setup: &Setup) -> Result<(Program, Val, Option<String>), String> {
     let compile = |name: &str, code: &str, variables: &[&str]| {
         Program::compile(code, variables).map_err(|error| match error.line {
             Some(line) => format!(
@@ -80,23 +85,17 @@ fn prepare(setup: &Setup) -> Result<(Program, Val), String> {
     };
     let map = compile("map", &setup.map, super::session::MAP_VARIABLES)?;
     let Some(meta) = &setup.meta else {
-        return Ok((map, Val::Null));
+        return Ok((map, Val::Null, None));
     };
     let meta = compile("meta", meta, &[])?;
     let outline = setup.outline.as_deref().unwrap_or("null");
     let outline = jaq_json::read::parse_single(outline.as_bytes())
         .map_err(|error| format!("no outline: {error}"))?;
-    let value = match meta.run(outline, vec![]).next() {
-        None => Val::Null,
-        Some(Ok(value)) => value,
-        Some(Err(error)) => {
-            return Err(format!(
-                "its meta program fails on this report: {}",
-                shorten(&error)
-            ));
-        }
-    };
-    Ok((map, value))
+    Ok(match meta.run(outline, vec![]).next() {
+        None => (map, Val::Null, None),
+        Some(Ok(value)) => (map, value, None),
+        Some(Err(error)) => (map, Val::Null, Some(shorten(&error))),
+    })
 }
 
 /// The outputs as a JSON array, and the error that ended them.
@@ -160,7 +159,7 @@ mod tests {
             max_output_bytes: 40,
             ..Setup::unlimited(map)
         };
-        let (program, meta) = prepare(&setup).unwrap();
+        let (program, meta, _) = prepare(&setup).unwrap();
         let text = |item: &&str| {
             let (outputs, error) = answer(
                 &program,
@@ -208,14 +207,24 @@ mod tests {
             outline: Some(r#"{"version": "1.2", "items": [null]}"#.into()),
             ..Setup::unlimited("$meta.v")
         };
-        let (program, meta) = prepare(&setup).unwrap();
+        let (program, meta, error) = prepare(&setup).unwrap();
         assert_eq!(answer(&program, &meta, b"null\n0", &setup).0, b"[\"1.2\"]");
-        for (meta, part) in [(".a.b.c | error", "fails"), ("nosuch", "does not compile")] {
-            let setup = Setup {
-                meta: Some(meta.into()),
-                ..Setup::unlimited(".")
-            };
-            assert!(prepare(&setup).err().unwrap().contains(part), "{meta}");
-        }
+        assert_eq!(error, None);
+        let failing = Setup {
+            meta: Some("error(\"why\")".into()),
+            ..Setup::unlimited(".")
+        };
+        assert_eq!(
+            prepare(&failing)
+                .ok()
+                .and_then(|(_, _, error)| error)
+                .as_deref(),
+            Some("why")
+        );
+        let wrong = Setup {
+            meta: Some("nosuch".into()),
+            ..Setup::unlimited(".")
+        };
+        assert!(prepare(&wrong).err().unwrap().contains("does not compile"));
     }
 }

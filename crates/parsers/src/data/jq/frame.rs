@@ -11,7 +11,7 @@ pub(super) enum Kind {
     Setup,
     /// A line of JSON (`$at`), then the item as JSON.
     Item,
-    /// Programs are compiled, `meta` has run: its value as JSON.
+    /// Programs are compiled, `meta` has run: a line with its error or nothing, its value as JSON.
     Ready,
     /// Programs do not compile: a sentence.
     Refused,

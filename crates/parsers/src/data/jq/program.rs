@@ -7,8 +7,11 @@
 
 use jaq_core::data::JustLut;
 use jaq_core::load::{self, Arena, File, Loader};
+use jaq_core::native::{bome, run, v};
 use jaq_core::{Ctx, Filter, Vars, unwrap_valr};
 use jaq_json::Val;
+use jaq_std::ValT as _;
+use sha2::{Digest, Sha256};
 use std::thread;
 
 /// Longest program, in bytes.
@@ -60,11 +63,14 @@ impl Program {
         let allowed = |name: &str| !FORBIDDEN.contains(&name);
         let defs = jaq_core::defs()
             .chain(jaq_std::defs())
-            .chain(jaq_json::defs())
-            .filter(|def| allowed(def.name));
+            .chain(jaq_json::defs());
+        let defs = defs.filter(|def| allowed(def.name)).chain(own_defs());
         let funs = jaq_core::funs()
             .chain(jaq_std::funs())
             .chain(jaq_json::funs());
+        let funs = funs
+            .filter(|(name, ..)| allowed(name))
+            .chain([run::<JustLut<Val>>(sha256())]);
         let arena = Arena::default();
         let modules = Loader::new(defs)
             .load(&arena, File { code, path: () })
@@ -72,7 +78,7 @@ impl Program {
         load::import(&modules, |_| Err("not available".to_owned()))
             .map_err(|errors| parse_error(code, errors))?;
         let filter = jaq_core::Compiler::default()
-            .with_funs(funs.filter(|(name, ..)| allowed(name)))
+            .with_funs(funs)
             .with_global_vars(variables.iter().copied())
             .compile(modules)
             .map_err(|errors| {
@@ -107,6 +113,28 @@ impl Program {
             })
         })
     }
+}
+
+/// What formats have beside the language: see `docs/FORMATS-AS-DATA.md`.
+const OWN: &str = r#"
+    def filled: if . == null or . == "" or . == [] or . == {} then empty else . end;
+    def list: if . == null then empty elif type == "array" then .[] else . end;
+"#;
+
+fn own_defs() -> impl Iterator<Item = load::parse::Def<&'static str>> {
+    load::parse(OWN, |parser| parser.defs())
+        .unwrap_or_default()
+        .into_iter()
+}
+
+/// `sha256`: the digest of a text in hexadecimal, for values that must not be kept.
+fn sha256() -> jaq_core::native::Filter<jaq_core::RunPtr<JustLut<Val>>> {
+    ("sha256", v(0), |cv| {
+        bome(
+            cv.1.try_as_utf8_bytes()
+                .map(|text| Val::from(hex::encode(Sha256::digest(text)))),
+        )
+    })
 }
 
 /// Compiles a program to see whether it does, on a thread of its own whose stack the deepest
@@ -209,6 +237,17 @@ mod tests {
             ("def f: select(.>1); .[] | f", "[1,2,3]", Ok("2 3")),
             ("capture(\"(?<n>[0-9]+)\").n", "\"a12b\"", Ok("\"12\"")),
             ("empty", "1", Ok("")),
+            (
+                "[.[] | filled]",
+                r#"[null, "", [], {}, 0, "a"]"#,
+                Ok(r#"[0,"a"]"#),
+            ),
+            (
+                "[(.a | list), (.b | list), (.c | list)]",
+                r#"{"a": [1, 2], "b": 3}"#,
+                Ok("[1,2,3]"),
+            ),
+            ("sha256[0:16]", "\"hunter2\"", Ok("\"f52fbd32b2b3b86f\"")),
             (".a.b", "[1]", Err("cannot index [1] with \"a\"")),
         ] {
             assert_eq!(

@@ -74,7 +74,7 @@ pub struct Session<'a, 'r> {
     runner: &'r Runner,
     setup: Setup,
     process: Option<Process>,
-    /// What `meta` gave, once the first child is ready.
+    /// Why `meta` failed (an empty line if it did not) and what it gave, once a child is ready.
     meta: Option<String>,
     /// Sent and not yet answered.
     pending: VecDeque<Pending<'a>>,
@@ -101,14 +101,16 @@ impl<'a, 'r> Session<'a, 'r> {
         }
     }
 
-    /// What the `meta` program gave, as JSON; starts the child if need be.
+    /// What the `meta` program gave, as JSON, and why it gave nothing; starts the child if need be.
     ///
     /// # Errors
     /// `format.program_failed` where the child does not start, a program does not compile, or
-    /// `meta` fails.
-    pub fn meta(&mut self) -> Result<&str, Refusal> {
+    /// `meta` does not end.
+    pub fn meta(&mut self) -> Result<(&str, Option<&str>), Refusal> {
         self.running()?;
-        Ok(self.meta.as_deref().unwrap_or("null"))
+        let told = self.meta.as_deref().unwrap_or_default();
+        let (error, value) = told.split_once('\n').unwrap_or(("", "null"));
+        Ok((value, Some(error).filter(|error| !error.is_empty())))
     }
 
     /// Sends an item (JSON) with what `$at` shall hold (JSON on one line). Hands over the answers
