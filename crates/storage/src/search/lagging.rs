@@ -1,0 +1,103 @@
+//! A search index that is behind: updates wait until they are let through.
+//!
+//! For tests only: whoever uses search must cope with an index that follows the store late, and
+//! a test that passes only on an index that is never late proves little.
+
+use async_trait::async_trait;
+use gna_domain::error::Result;
+use gna_domain::id::VulnerabilityId;
+use gna_domain::page::Count;
+use gna_domain::port::search::{Facet, Search, SearchPage, SearchRequest, SearchUpdate, Selection};
+use gna_domain::time::Timestamp;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+use super::check;
+
+/// Holds back updates and touches, in their order.
+pub struct LaggingSearch {
+    inner: Arc<dyn Search>,
+    /// How many changes wait at most; one more lets the oldest through.
+    behind: usize,
+    waiting: Mutex<VecDeque<Change>>,
+}
+
+enum Change {
+    Apply(SearchUpdate),
+    Touch(Vec<VulnerabilityId>, Timestamp),
+}
+
+impl LaggingSearch {
+    /// `behind` changes stay invisible until others follow them or [`Self::catch_up`] is called.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Search>, behind: usize) -> Self {
+        Self { inner, behind, waiting: Mutex::new(VecDeque::new()) }
+    }
+
+    /// Lets everything through.
+    ///
+    /// # Errors
+    /// The first that the index gives; what follows it is then still waiting.
+    pub async fn catch_up(&self) -> Result<()> {
+        self.let_through(0).await
+    }
+
+    async fn push(&self, change: Change) -> Result<()> {
+        self.waiting.lock().await.push_back(change);
+        self.let_through(self.behind).await
+    }
+
+    async fn let_through(&self, leave: usize) -> Result<()> {
+        // Held while applying: two callers must not overtake one another.
+        let mut waiting = self.waiting.lock().await;
+        while waiting.len() > leave {
+            match waiting.pop_front() {
+                Some(Change::Apply(update)) => self.inner.apply(update).await?,
+                Some(Change::Touch(ids, last_seen)) => self.inner.touch(&ids, last_seen).await?,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Search for LaggingSearch {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    async fn apply(&self, update: SearchUpdate) -> Result<()> {
+        // What is malformed is refused at once by every implementation.
+        update.documents.iter().try_for_each(check::document)?;
+        self.push(Change::Apply(update)).await
+    }
+
+    async fn position(&self) -> Result<Option<String>> {
+        self.inner.position().await
+    }
+
+    async fn query(&self, request: &SearchRequest) -> Result<SearchPage> {
+        self.inner.query(request).await
+    }
+
+    async fn count(&self, selection: &Selection, bound: u64) -> Result<Count> {
+        self.inner.count(selection, bound).await
+    }
+
+    async fn facets(&self, selection: &Selection, fields: &[&'static str], limit: usize) -> Result<Vec<Facet>> {
+        self.inner.facets(selection, fields, limit).await
+    }
+
+    async fn touch(&self, ids: &[VulnerabilityId], last_seen: Timestamp) -> Result<()> {
+        self.push(Change::Touch(ids.to_vec(), last_seen)).await
+    }
+
+    /// At once: a rebuild starts from nothing, and what waited belonged to before.
+    async fn clear(&self) -> Result<()> {
+        let mut waiting = self.waiting.lock().await;
+        waiting.clear();
+        self.inner.clear().await
+    }
+}
