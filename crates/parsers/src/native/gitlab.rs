@@ -291,7 +291,7 @@ fn convert(found: Vulnerability) -> (Draft, Location) {
     let title = match (found.name, found.message, &package) {
         (Some(name), ..) => name,
         (None, Some(message), None) => message,
-        (None, None, None) if found.identifiers.first().is_some() => found
+        (None, None, None) if !found.identifiers.is_empty() => found
             .identifiers
             .first()
             .map(|identifier| identifier.name.clone())

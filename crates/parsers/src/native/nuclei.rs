@@ -270,7 +270,7 @@ fn place(hit: &Hit) -> Location {
             ..CodeLocation::default()
         }),
         "http" | "headless" | "websocket" | "websockets" | "fuzzing" | ""
-            if web || hit.protocol != "" =>
+            if web || !hit.protocol.is_empty() =>
         {
             Location::Endpoint(endpoint(hit, at))
         }
