@@ -4,9 +4,11 @@
 
 mod html;
 mod ids;
+mod purl;
 
 pub use html::plain;
 pub use ids::{cwe, cwes, identifier, identifiers, in_order};
+pub use purl::{Purl, purl};
 
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;

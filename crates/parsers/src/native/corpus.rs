@@ -70,8 +70,16 @@ impl Ours {
         if let Location::Code(code) = &found.location {
             lines.extend(code.end_line.map(|line| line.to_string()));
         }
+        let mut names: Vec<String> = names.map(|name| name.trim().to_lowercase()).collect();
+        if let Location::Network(network) = &found.location {
+            // The peer takes products (our tags) for components, and in one of Tenable's CSV
+            // exports the host for the title.
+            let products = found.tags.iter().filter(|tag| tag.contains("cpe:"));
+            places.extend(products.flat_map(|tag| tag.split(':').map(str::to_lowercase)));
+            names.push(network.host.to_lowercase());
+        }
         Self {
-            names: names.map(|name| name.trim().to_lowercase()).collect(),
+            names,
             places,
             lines,
             level: found.severity.as_str().to_lowercase(),

@@ -30,9 +30,9 @@ mod semgrep_api;
 mod sniff;
 pub mod snyk;
 mod tenable;
-pub mod trivy;
 #[cfg(test)]
 mod testing;
+pub mod trivy;
 mod zap_alert;
 pub mod zap_json;
 pub mod zap_xml;
