@@ -1,0 +1,78 @@
+//! The command line: one file per command, each an `Args` and a `run`.
+//!
+//! Exit codes are the same for all: 0 done; 1 a broken gate only; 2 wrong use or configuration; 3
+//! input unreadable or server unreachable. With several files each is processed and the highest
+//! code wins.
+
+mod config_command;
+mod formats_command;
+mod output;
+mod parse;
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::config::{self, Config, Environment, Overrides};
+pub use output::{Exit, Failure, Out};
+
+/// Scanner reports in, one deduplicated record of what is wrong where out.
+#[derive(Parser)]
+#[command(name = "gna", version, about, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Examples:
+  gna parse report.sarif --json     what Gna understands of a report; needs no server
+  gna serve --demo                  a server with sample data, to look around
+  gna serve                         a server on 127.0.0.1:8420 that keeps its data in ./gna-data
+
+Exit codes: 0 done, 1 broken gate, 2 wrong use or configuration, 3 input unreadable or server unreachable.")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// Answer in JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Configuration file [default: gna.toml, where there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "GNA_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Parse(parse::ParseArgs),
+    Formats(formats_command::FormatsArgs),
+    Config(config_command::ConfigArgs),
+}
+
+impl Global {
+    /// The effective configuration under a command's own flags.
+    ///
+    /// # Errors
+    /// Exit code 2 with what is wrong.
+    pub fn load(&self, flags: Overrides) -> Result<Config, Failure> {
+        let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        let environment =
+            Environment::read(&folder).map_err(|error| Failure::usage("config.invalid", error))?;
+        config::load(&folder, self.config.as_deref(), &environment, flags)
+            .map_err(|error| Failure::usage("config.invalid", error.0))
+    }
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = Out::new(cli.global.json);
+    let ended = match cli.command {
+        Command::Parse(args) => parse::run(&args, &cli.global, &mut out),
+        Command::Formats(args) => formats_command::run(&args, &cli.global, &mut out),
+        Command::Config(args) => config_command::run(&args, &cli.global, &mut out),
+    };
+    output::end(ended, out)
+}

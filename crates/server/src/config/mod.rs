@@ -1,0 +1,20 @@
+//! Configuration: built-in defaults, then a file, then `.env` and the environment, then flags.
+//!
+//! Every setting stands with its meaning in `default.toml`. A key that is not there is an error,
+//! wherever it comes from. Read next: `model.rs` (the types and their checks), `env.rs`.
+
+mod env;
+mod load;
+mod model;
+mod show;
+
+pub use env::Environment;
+pub use load::{ConfigError, Overrides, load};
+pub use model::{
+    BlobsConfig, Config, DataConfig, FormatsConfig, ImportConfig, LogConfig, LogFormat,
+    ServerConfig, StoreConfig, WorkerConfig,
+};
+pub use show::{masked_json, masked_toml};
+
+/// The built-in values, with what each setting means.
+pub const DEFAULTS: &str = include_str!("default.toml");

@@ -1,0 +1,191 @@
+//! The settings as types, and what must hold of them.
+
+use gna_parsers::Limits;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub server: ServerConfig,
+    pub data: DataConfig,
+    pub store: StoreConfig,
+    pub blobs: BlobsConfig,
+    pub import: ImportConfig,
+    pub formats: FormatsConfig,
+    pub worker: WorkerConfig,
+    pub log: LogConfig,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    pub listen: SocketAddr,
+    pub public_url: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    pub dir: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    pub url: String,
+    pub search: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobsConfig {
+    pub url: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportConfig {
+    pub max_upload_bytes: u64,
+    pub max_bytes: u64,
+    pub max_depth: u32,
+    pub max_findings: u64,
+    pub max_warnings: usize,
+    pub max_text: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormatsConfig {
+    pub dir: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerConfig {
+    pub slots: usize,
+    pub feed_days: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    pub level: String,
+    pub format: LogFormat,
+}
+
+impl Config {
+    /// The store's address, with the default filled in.
+    #[must_use]
+    pub fn store_url(&self) -> String {
+        if self.store.url.is_empty() {
+            format!("sqlite:{}", self.data.dir.join("gna.db").display())
+        } else {
+            self.store.url.clone()
+        }
+    }
+
+    /// The blobs' address, with the default filled in.
+    #[must_use]
+    pub fn blobs_url(&self) -> String {
+        if self.blobs.url.is_empty() {
+            format!("file:{}", self.data.dir.join("blobs").display())
+        } else {
+            self.blobs.url.clone()
+        }
+    }
+
+    /// How people reach the server, without a slash at the end.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        if self.server.public_url.is_empty() {
+            format!("http://{}", self.server.listen)
+        } else {
+            self.server.public_url.trim_end_matches('/').to_owned()
+        }
+    }
+
+    /// Limits under which reports are read.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_bytes: self.import.max_bytes,
+            max_depth: self.import.max_depth,
+            max_findings: self.import.max_findings,
+            max_warnings: self.import.max_warnings,
+            max_text: self.import.max_text,
+        }
+    }
+
+    /// Everything that is wrong with the values, one sentence each.
+    #[must_use]
+    pub fn validate(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut check = |holds: bool, message: &str| {
+            if !holds {
+                wrong.push(message.to_owned());
+            }
+        };
+        let public = &self.server.public_url;
+        check(
+            public.is_empty() || public.starts_with("http://") || public.starts_with("https://"),
+            "server.public_url must start with http:// or https://, or be empty",
+        );
+        check(
+            !self.data.dir.as_os_str().is_empty(),
+            "data.dir must name a folder, such as ./gna-data",
+        );
+        let store = &self.store.url;
+        check(
+            store.is_empty() || store.contains(':'),
+            "store.url must be an address such as sqlite:/var/lib/gna/gna.db",
+        );
+        let blobs = &self.blobs.url;
+        check(
+            blobs.is_empty() || blobs.starts_with("file:") || blobs == "memory:",
+            "blobs.url must be file:FOLDER (memory: keeps nothing and is for trials)",
+        );
+        let import = &self.import;
+        check(
+            import.max_upload_bytes >= 1_024,
+            "import.max_upload_bytes must be at least 1024",
+        );
+        check(
+            import.max_bytes >= 1_024,
+            "import.max_bytes must be at least 1024",
+        );
+        check(
+            (8..=1_024).contains(&import.max_depth),
+            "import.max_depth must be between 8 and 1024",
+        );
+        check(
+            import.max_findings >= 1,
+            "import.max_findings must be at least 1",
+        );
+        check(
+            (256..=1_048_576).contains(&import.max_text),
+            "import.max_text must be between 256 and 1048576",
+        );
+        check(
+            (1..=64).contains(&self.worker.slots),
+            "worker.slots must be between 1 and 64",
+        );
+        check(
+            self.worker.feed_days >= 1,
+            "worker.feed_days must be at least 1",
+        );
+        check(
+            self.log.level.parse::<tracing_subscriber::EnvFilter>().is_ok(),
+            "log.level must be error, warn, info, debug, trace or a filter such as info,gna_storage=debug",
+        );
+        wrong
+    }
+}
