@@ -3,7 +3,7 @@
 //! The delimiter (`,` `;` tab `|`) is found from the header row, or given by the `sep=` line that
 //! spreadsheets write. Names of columns are compared by their letters and digits alone, so
 //! `Plugin ID`, `plugin_id` and `PluginId` are one column. Quoting is that of RFC 4180; blank
-//! lines are no rows. A row with too few or too many fields is read as far as it goes and carries
+//! lines and rows without any text are no rows. A row with too few or too many fields is read as far as it goes and carries
 //! a warning; what is missing is absent.
 //!
 //! What it is not: a reader of types, all fields are text. Read next: [`Row`].
@@ -154,6 +154,10 @@ pub fn for_each(
     };
     let mut item = 0;
     while let Some(place) = rows.next()? {
+        // Spreadsheets save empty rows as rows of delimiters.
+        if rows.record.iter().all(|field| field.trim().is_empty()) {
+            continue;
+        }
         each(Row {
             position: Position { item, ..place },
             headers: &headers,
@@ -394,10 +398,10 @@ mod tests {
 
     #[test]
     fn rows_know_their_place_over_breaks_in_quotes_blank_lines_and_preambles() {
-        let text = "Report of today\n\na,b\n1,\"two\nlines\"\n\n\n2,x\n";
+        let text = "Report of today\n\na,b\n1,\"two\nlines\"\n\n , \n2,x\n";
         let (rows, places, _) = read(text, &["a", "b"]).unwrap();
         assert_eq!(rows[0], json!({"a": "1", "b": "two\nlines"}));
-        assert_eq!(places, [(0, 21, 4), (1, 37, 8)]);
+        assert_eq!(places, [(0, 21, 4), (1, 40, 8)]);
         for (_, byte, line) in places {
             let before = &text[..usize::try_from(byte).unwrap()];
             assert_eq!(before.matches('\n').count() as u64 + 1, line);

@@ -261,3 +261,28 @@ fn the_findings_of_a_peer_are_found() {
     }
     assert!(lacking.is_empty(), "{}", lacking.join("\n"));
 }
+
+#[test]
+fn detected_print() {
+    let registry = crate::Registry::native();
+    let tools = ["semgrep","semgrep_pro","snyk","osv_scanner","npm_audit","npm_audit_7_plus","gitlab_api_fuzzing","gitlab_container_scan","gitlab_dast","gitlab_dep_scan","gitlab_sast","nuclei","bandit","checkov","gitleaks","generic"];
+    let mut all: Vec<_> = std::fs::read_dir(folder().join("reports")).unwrap().flatten().map(|e| e.path()).collect();
+    all.sort();
+    for dir in all {
+        let tool = dir.file_name().unwrap().to_string_lossy().to_string();
+        let mine = tools.contains(&tool.as_str());
+        for file in walk(&dir) {
+            let bytes = std::fs::read(&file).unwrap();
+            let name = file.file_name().unwrap().to_string_lossy().to_string();
+            let input = crate::Input::new(&name, &bytes);
+            let said = match registry.detect(&input) { Ok(f) => f.info().name.clone(), Err(e) => format!("REFUSED {}", crate::text::cut(&e.message, 60)) };
+            let ours = ["semgrep","snyk","osv-scanner","npm-audit","gitlab","nuclei","bandit","checkov","gitleaks","gna-json","gna-csv","defectdojo-json","defectdojo-csv"];
+            if mine || ours.contains(&said.as_str()) { println!("DET {}{tool}/{name}: {said}", if mine {""} else {"FOREIGN "}); }
+        }
+    }
+}
+fn walk(p: &std::path::Path) -> Vec<PathBuf> {
+    let mut v = vec![];
+    for e in std::fs::read_dir(p).unwrap().flatten() { if e.path().is_dir() { v.extend(walk(&e.path())) } else { v.push(e.path()) } }
+    v.sort(); v
+}

@@ -31,6 +31,8 @@ mod sniff;
 pub mod snyk;
 mod tenable;
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod testing;
 pub mod trivy;
 mod zap_alert;
