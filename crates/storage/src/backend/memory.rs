@@ -215,14 +215,17 @@ impl State {
         now: Timestamp,
     ) -> Result<ItemPage, Error> {
         check_limit(limit)?;
-        let [partition, sort] = match after {
-            Some(after) => decode(Kind::Scan, after)?.map(|part: String| part),
-            None => [String::new(), String::new()],
+        let (partition, sort) = match after {
+            Some(after) => {
+                let [partition, sort] = decode(Kind::Scan, after)?;
+                (partition, successor(&sort))
+            }
+            None => (String::new(), String::new()),
         };
         let from = ItemKey {
             collection,
             partition,
-            sort: after.map_or(sort.clone(), |_| successor(&sort)),
+            sort,
         };
         let items = self
             .items

@@ -8,7 +8,9 @@ use gna_domain::time::Timestamp;
 use gna_storage::backend::sqlite::{SqliteDb, SqliteOptions};
 use gna_storage::search::conformance::{Subject, run};
 use gna_storage::search::{MemorySearch, SqliteSearch};
+use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use std::sync::Arc;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -73,7 +75,7 @@ fn number() -> impl Strategy<Value = i64> {
 fn value(kind: FieldKind) -> BoxedStrategy<Value> {
     match kind {
         FieldKind::Number => number().prop_map(Value::Number).boxed(),
-        FieldKind::Keywords => proptest::collection::vec(text(), 0..4).prop_map(Value::Keywords).boxed(),
+        FieldKind::Keywords => vec(text(), 0..4).prop_map(Value::Keywords).boxed(),
         FieldKind::Keyword | FieldKind::Path => text().prop_map(Value::Keyword).boxed(),
     }
 }
@@ -110,7 +112,6 @@ enum Change {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    use proptest::collection::vec;
     prop_oneof![
         5 => (vec(document(), 0..25), vec(finding(), 0..3), vec(0..40u128, 0..4)).prop_map(|(a, b, c)| Change::Apply(a, b, c)),
         1 => (vec(0..40u128, 0..10), 0..9i64).prop_map(|(ids, at)| Change::Touch(ids, at)),
@@ -125,8 +126,8 @@ fn leaf() -> impl Strategy<Value = Condition> {
     let (texts, numbers) = (named(|kind| kind != FieldKind::Number), named(|kind| kind == FieldKind::Number));
     let paths = named(|kind| kind == FieldKind::Path);
     prop_oneof![
-        (texts, proptest::collection::vec(text().prop_map(Operand::Keyword), 0..3)).prop_map(|(name, any)| Condition::In(name, any)),
-        (numbers.clone(), proptest::collection::vec(number().prop_map(Operand::Number), 0..3)).prop_map(|(name, any)| Condition::In(name, any)),
+        (texts, vec(text().prop_map(Operand::Keyword), 0..3)).prop_map(|(name, any)| Condition::In(name, any)),
+        (numbers.clone(), vec(number().prop_map(Operand::Number), 0..3)).prop_map(|(name, any)| Condition::In(name, any)),
         (numbers, bound(), bound()).prop_map(|(name, from, to)| Condition::Between(name, from, to)),
         (paths.clone(), text()).prop_map(|(name, text)| Condition::Prefix(name, text)),
         (paths, text()).prop_map(|(name, text)| Condition::Contains(name, text)),
@@ -136,8 +137,8 @@ fn leaf() -> impl Strategy<Value = Condition> {
 fn condition() -> impl Strategy<Value = Condition> {
     leaf().prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
-            3 => proptest::collection::vec(inner.clone(), 0..3).prop_map(Condition::All),
-            2 => proptest::collection::vec(inner.clone(), 0..3).prop_map(Condition::Any),
+            3 => vec(inner.clone(), 0..3).prop_map(Condition::All),
+            2 => vec(inner.clone(), 0..3).prop_map(Condition::Any),
             1 => inner.prop_map(|part| Condition::Not(Box::new(part))),
         ]
     })
@@ -146,8 +147,8 @@ fn condition() -> impl Strategy<Value = Condition> {
 fn request() -> impl Strategy<Value = SearchRequest> {
     let sorts: Vec<_> = FIELDS.iter().filter(|field| field.sort).map(|field| field.name).collect();
     let sort = (proptest::sample::select(sorts), any::<bool>()).prop_map(|(field, descending)| Sort { field, descending });
-    let words = proptest::option::weighted(0.4, proptest::collection::vec(text(), 0..3).prop_map(|words| words.join(" ")));
-    (proptest::collection::vec(0..4u128, 0..4), condition(), words, sort, 1..12usize).prop_map(|(groups, condition, text, sort, limit)| {
+    let words = proptest::option::weighted(0.4, vec(text(), 0..3).prop_map(|words| words.join(" ")));
+    (vec(0..4u128, 0..4), condition(), words, sort, 1..12usize).prop_map(|(groups, condition, text, sort, limit)| {
         let groups = groups.into_iter().map(|number| GroupId::from_uuid(Uuid::from_u128(number))).collect();
         SearchRequest { selection: Selection { groups, condition, text }, sort, limit, after: None }
     })
@@ -187,17 +188,19 @@ async fn compare(request: &SearchRequest, [model, other]: [&dyn Search; 2]) {
     assert_eq!(facets.0, facets.1, "facets of {selection:?}");
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn sqlite_answers_like_the_model(
-        steps in proptest::collection::vec((change(), proptest::collection::vec(request(), 8)), 1..5)
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+/// `PROPTEST_CASES` sets how many; 24 take a few seconds.
+#[test]
+fn sqlite_answers_like_the_model() {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24);
+    let config = Config { cases, max_shrink_iters: 400, failure_persistence: None, ..Config::default() };
+    let steps = vec((change(), vec(request(), 6)), 1..5);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let folder = TempDir::new().expect("a folder");
+    let (model, sqlite) = (MemorySearch::new(), runtime.block_on(sqlite(&folder)));
+    let outcome = TestRunner::new(config).run(&steps, |steps| {
         runtime.block_on(async {
-            let folder = TempDir::new().expect("a folder");
-            let (model, sqlite) = (MemorySearch::new(), sqlite(&folder).await);
+            model.clear().await.expect("clears");
+            sqlite.clear().await.expect("clears");
             for (change, requests) in &steps {
                 change_both(change, [&model, &sqlite]).await;
                 for request in requests {
@@ -205,5 +208,9 @@ proptest! {
                 }
             }
         });
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
     }
 }

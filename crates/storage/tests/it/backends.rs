@@ -1,0 +1,57 @@
+//! Fresh backends for the checks.
+
+use gna_storage::backend::lagging::{Lag, Lagging};
+use gna_storage::backend::memory::MemoryBackend;
+#[cfg(feature = "sqlite")]
+use gna_storage::backend::sqlite::{SqliteBackend, SqliteDb, SqliteOptions};
+use gna_storage::conformance::{Subject, TestClock};
+use gna_storage::kernel::Backend;
+#[cfg(feature = "sqlite")]
+use std::path::Path;
+use std::sync::Arc;
+
+pub async fn memory() -> Option<Subject> {
+    let clock = TestClock::default();
+    Some(Subject::new(
+        Arc::new(MemoryBackend::new(clock.reader())),
+        clock,
+        (),
+    ))
+}
+
+pub async fn lagging_memory() -> Option<Subject> {
+    memory().await.map(lagging)
+}
+
+#[cfg(feature = "sqlite")]
+pub async fn sqlite() -> Option<Subject> {
+    let clock = TestClock::default();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let backend = open(&folder.path().join("gna.db"), &clock).await;
+    Some(Subject::new(Arc::new(backend), clock, folder))
+}
+
+#[cfg(feature = "sqlite")]
+pub async fn lagging_sqlite() -> Option<Subject> {
+    sqlite().await.map(lagging)
+}
+
+#[cfg(feature = "sqlite")]
+pub async fn open(path: &Path, clock: &TestClock) -> SqliteBackend {
+    let db = SqliteDb::open(path, &SqliteOptions::default()).expect("opens");
+    SqliteBackend::open(db, clock.reader())
+        .await
+        .expect("opens")
+}
+
+/// Shows nothing in indexes and in the feed until the check settles it.
+fn lagging(subject: Subject) -> Subject {
+    let backend: Arc<dyn Backend> = Arc::clone(&subject.backend);
+    let clock = subject.clock.clone();
+    let lagging = Arc::new(Lagging::new(backend, clock.reader(), Lag::CatchUp));
+    let settled = Arc::clone(&lagging);
+    Subject::new(lagging, clock, subject).settling(move || {
+        let settled = Arc::clone(&settled);
+        Box::pin(async move { settled.catch_up().await })
+    })
+}
