@@ -12,6 +12,7 @@ mod input;
 pub mod json;
 pub mod lenient;
 pub mod native;
+mod reader;
 mod registry;
 mod sink;
 pub mod text;
@@ -19,5 +20,6 @@ pub mod xml;
 
 pub use format::{Confidence, Format, Options};
 pub use input::{Input, Limits};
+pub use reader::Reader;
 pub use registry::{Outcome, Parsed, Registry};
 pub use sink::Collect;

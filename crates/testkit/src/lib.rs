@@ -1,1 +1,13 @@
+//! For tests only: a whole Gna without sockets, on the store that is asked for.
+//!
+//! [`World`] holds the ports; [`World::organization`] and the like build what a test needs;
+//! [`World::run_jobs`] does what a worker would do, until nothing is due.
 
+mod build;
+mod outside;
+mod reports;
+mod world;
+
+pub use outside::{FakeClock, MemoryBlobs, PlainPasswords, SequenceIds};
+pub use reports::{Issue, sarif, trivy};
+pub use world::{Stores, World};

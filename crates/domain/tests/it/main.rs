@@ -1,0 +1,4 @@
+//! Services on a store, told as stories.
+
+mod access;
+mod import;

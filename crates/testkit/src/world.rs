@@ -1,0 +1,171 @@
+//! The world of a test: ports over a store, and a worker that runs when it is told.
+
+use gna_domain::ctx::{Actor, Ctx, Grants, Ports};
+use gna_domain::error::Result;
+use gna_domain::port::{Clock, Handler, Jobs, Outcome};
+use gna_domain::service::import::ImportHandler;
+use gna_domain::service::index;
+use gna_parsers::{Limits, Reader, Registry, data};
+use gna_storage::backend::Now;
+use gna_storage::backend::counting::Counting;
+use gna_storage::backend::memory::MemoryBackend;
+use gna_storage::backend::sqlite::{SqliteBackend, SqliteDb, SqliteOptions};
+use gna_storage::kernel::Backend;
+use gna_storage::repo::{KernelStore, StoreJobs};
+use gna_storage::search::memory::MemorySearch;
+use gna_storage::search::sqlite::SqliteSearch;
+use std::sync::Arc;
+
+use crate::outside::{FakeClock, MemoryBlobs, PlainPasswords, SequenceIds};
+
+/// Which store a world stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stores {
+    Memory,
+    /// A file in a folder that goes with the world.
+    Sqlite,
+}
+
+impl Stores {
+    pub const ALL: [Self; 2] = [Self::Memory, Self::Sqlite];
+}
+
+pub struct World {
+    pub ports: Ports,
+    pub clock: Arc<FakeClock>,
+    pub blobs: Arc<MemoryBlobs>,
+    /// Counts what is asked of the store.
+    pub calls: Arc<Counting>,
+    handlers: Vec<Arc<dyn Handler>>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl World {
+    /// A world in memory.
+    pub async fn new() -> Self {
+        Self::on(Stores::Memory).await
+    }
+
+    pub async fn on(stores: Stores) -> Self {
+        match stores {
+            Stores::Memory => {
+                let clock = Arc::new(FakeClock::default());
+                let backend = Arc::new(MemoryBackend::new(now(&clock)));
+                Self::with(backend, Arc::new(MemorySearch::new()), clock, None)
+            }
+            Stores::Sqlite => {
+                let clock = Arc::new(FakeClock::default());
+                let folder = tempfile::tempdir().expect("a temporary folder");
+                let db = SqliteDb::open(&folder.path().join("gna.db"), &SqliteOptions::default())
+                    .expect("the file opens");
+                let backend = SqliteBackend::open(db.clone(), now(&clock))
+                    .await
+                    .expect("the store opens");
+                let search = SqliteSearch::open(db).await.expect("the index opens");
+                Self::with(Arc::new(backend), Arc::new(search), clock, Some(folder))
+            }
+        }
+    }
+
+    fn with(
+        backend: Arc<dyn Backend>,
+        search: Arc<dyn gna_domain::port::Search>,
+        clock: Arc<FakeClock>,
+        folder: Option<tempfile::TempDir>,
+    ) -> Self {
+        let calls = Arc::new(Counting::new(backend));
+        let blobs = Arc::new(MemoryBlobs::default());
+        let ports = Ports {
+            store: Arc::new(KernelStore::new(calls.clone(), clock.clone())),
+            search,
+            blobs: blobs.clone(),
+            parsing: Arc::new(Reader::new(Arc::new(registry()), Limits::default())),
+            clock: clock.clone(),
+            ids: Arc::new(SequenceIds::default()),
+            passwords: Arc::new(PlainPasswords),
+        };
+        Self {
+            ports,
+            clock,
+            blobs,
+            calls,
+            handlers: vec![Arc::new(ImportHandler)],
+            _folder: folder,
+        }
+    }
+
+    /// Adds a handler that [`World::run_jobs`] knows.
+    #[must_use]
+    pub fn handling(mut self, handler: Arc<dyn Handler>) -> Self {
+        self.handlers.push(handler);
+        self
+    }
+
+    /// Gna itself, which may do everything.
+    #[must_use]
+    pub fn system(&self) -> Ctx {
+        Ctx::system(self.ports.clone(), "test")
+    }
+
+    #[must_use]
+    pub fn anonymous(&self) -> Ctx {
+        Ctx::new(self.ports.clone(), Actor::Anonymous, Grants::default())
+    }
+
+    /// The jobs of this world's store.
+    #[must_use]
+    pub fn jobs(&self) -> StoreJobs {
+        StoreJobs::new(
+            self.ports.store.clone(),
+            self.ports.clock.clone(),
+            self.ports.ids.clone(),
+        )
+    }
+
+    /// Does all jobs that are due, then brings the index up to date.
+    ///
+    /// # Errors
+    /// The first error of a handler; its job is put back.
+    pub async fn run_jobs(&self) -> Result<()> {
+        let jobs = self.jobs();
+        let ctx = self.system();
+        let kinds: Vec<&str> = self.handlers.iter().map(|handler| handler.kind()).collect();
+        while let Some(claimed) = jobs.claim("test-worker", &kinds).await? {
+            let handler = self
+                .handlers
+                .iter()
+                .find(|handler| handler.kind() == claimed.job().kind);
+            let outcome = match handler {
+                Some(handler) => handler.run(&ctx, &claimed).await,
+                None => continue,
+            };
+            match outcome {
+                Ok(Outcome::Done(changes)) => jobs.complete(&claimed, changes).await?,
+                Ok(Outcome::Later { at, payload }) => {
+                    jobs.continue_later(&claimed, at.max(self.clock.now()), payload)
+                        .await?
+                }
+                Err(error) => {
+                    jobs.retry(&claimed, error.message()).await?;
+                    return Err(error);
+                }
+            }
+        }
+        index::catch_up(&ctx).await?;
+        Ok(())
+    }
+}
+
+fn now(clock: &Arc<FakeClock>) -> Now {
+    let clock = clock.clone();
+    Arc::new(move || clock.now())
+}
+
+/// All formats, by code and as data.
+fn registry() -> Registry {
+    let mut registry = Registry::native();
+    for format in data::builtin().expect("the built-in formats load") {
+        registry.add(Arc::new(format)).expect("names are used once");
+    }
+    registry
+}
