@@ -5,7 +5,10 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // The child that runs the programs of formats as data: before anything else, since it starts
     // once per report and limits its own memory.
-    if std::env::args_os().nth(1).is_some_and(|first| first == gna_parsers::data::WORKER_COMMAND) {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == gna_parsers::data::WORKER_COMMAND)
+    {
         return gna_parsers::data::child_main();
     }
     gna_server::cli::main()

@@ -26,7 +26,11 @@ pub fn run(_: &FormatsArgs, global: &Global, out: &mut Out) -> Result<Exit, Fail
         out.json(&serde_json::json!({ "formats": infos }))?;
         return Ok(Exit::Done);
     }
-    let width = all.iter().map(|format| format.info().name.len()).max().unwrap_or(0);
+    let width = all
+        .iter()
+        .map(|format| format.info().name.len())
+        .max()
+        .unwrap_or(0);
     for format in all {
         let info = format.info();
         out.line(format_args!("{:<width$}  {}", info.name, info.title))?;

@@ -18,7 +18,13 @@ pub use output::{Exit, Failure, Out};
 
 /// Scanner reports in, one deduplicated record of what is wrong where out.
 #[derive(Parser)]
-#[command(name = "gna", version, about, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "gna",
+    version,
+    about,
+    propagate_version = true,
+    max_term_width = 100
+)]
 #[command(after_help = "Examples:
   gna parse report.sarif --json     what Gna understands of a report; needs no server
   gna serve --demo                  a server with sample data, to look around

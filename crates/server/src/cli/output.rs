@@ -72,7 +72,10 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::usage(CLOSED, "standard output is closed");
         }
-        Self::unreadable("output.failed", format!("writing the answer failed: {error}"))
+        Self::unreadable(
+            "output.failed",
+            format!("writing the answer failed: {error}"),
+        )
     }
 }
 
@@ -102,7 +105,8 @@ impl Out {
     /// # Errors
     /// Standard output is closed or full.
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        serde_json::to_writer(&mut self.writer, value).map_err(|error| Failure::from(io::Error::from(error)))?;
+        serde_json::to_writer(&mut self.writer, value)
+            .map_err(|error| Failure::from(io::Error::from(error)))?;
         self.writer.write_all(b"\n")?;
         Ok(self.writer.flush()?)
     }

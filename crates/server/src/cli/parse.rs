@@ -181,7 +181,9 @@ fn read(file: &str, config: &Config) -> Result<Vec<decode::Decoded>, Refusal> {
         let opened = File::open(path).map_err(|error| {
             Refusal::new(
                 "report.unreadable",
-                format!("{file:?} can't be opened ({error}); check the path and that you may read it"),
+                format!(
+                    "{file:?} can't be opened ({error}); check the path and that you may read it"
+                ),
             )
         })?;
         (file, Box::new(opened))
@@ -200,13 +202,20 @@ fn refused(
         out.json(&RefusedView { file, entry, error })?;
     } else {
         out.flush()?;
-        eprintln!("{}: refused: {}", place(file, entry), plain(&refusal.to_string()));
+        eprintln!(
+            "{}: refused: {}",
+            place(file, entry),
+            plain(&refusal.to_string())
+        );
     }
     Ok(Exit::Unreadable)
 }
 
 fn place(file: &str, entry: Option<&str>) -> String {
-    entry.map_or_else(|| file.to_owned(), |entry| format!("{file} ({})", plain(entry)))
+    entry.map_or_else(
+        || file.to_owned(),
+        |entry| format!("{file} ({})", plain(entry)),
+    )
 }
 
 fn show(
@@ -220,7 +229,10 @@ fn show(
     if out.is_json() {
         return out.json(&view);
     }
-    let version = view.tool_version.map(|version| format!(" {version}")).unwrap_or_default();
+    let version = view
+        .tool_version
+        .map(|version| format!(" {version}"))
+        .unwrap_or_default();
     let counts = &view.counts;
     out.line(format_args!(
         "{}: {} by {}{}: {} findings, {} skipped, {} warnings",
@@ -302,7 +314,10 @@ fn view<'a>(
     };
     for finding in &outcome.findings {
         counts.findings += 1;
-        *counts.severity.entry(finding.severity.as_str()).or_default() += 1;
+        *counts
+            .severity
+            .entry(finding.severity.as_str())
+            .or_default() += 1;
         match finding.reported {
             Reported::Present => {}
             Reported::Absent { .. } => counts.absent += 1,
@@ -335,9 +350,13 @@ fn finding_view<'a>(finding: &'a ParsedFinding, tool: &'a str, full: bool) -> Fi
     let (status, status_reason) = match &finding.reported {
         Reported::Present => ("present", None),
         Reported::Absent { reason } => ("absent", Some(reason.as_str())),
-        Reported::Suppressed { status, justification } => {
-            ("suppressed", Some(justification.as_deref().unwrap_or(status)))
-        }
+        Reported::Suppressed {
+            status,
+            justification,
+        } => (
+            "suppressed",
+            Some(justification.as_deref().unwrap_or(status)),
+        ),
     };
     FindingView {
         title: &weakness.title,
@@ -356,7 +375,11 @@ fn finding_view<'a>(finding: &'a ParsedFinding, tool: &'a str, full: bool) -> Fi
         path: finding.location.path(),
         line: finding.location.line(),
         endpoint: endpoint(&finding.location),
-        fingerprint: keys.keys.first().map(identity::Key::hex).unwrap_or_default(),
+        fingerprint: keys
+            .keys
+            .first()
+            .map(identity::Key::hex)
+            .unwrap_or_default(),
         status,
         status_reason,
         tool,
@@ -377,9 +400,15 @@ fn endpoint(location: &Location) -> Option<String> {
     match location {
         Location::Endpoint(endpoint) => Some(endpoint.url.clone()),
         Location::Network(network) => {
-            let port = network.port.map(|port| format!(":{port}")).unwrap_or_default();
-            let protocol =
-                network.protocol.as_ref().map(|protocol| format!("/{protocol}")).unwrap_or_default();
+            let port = network
+                .port
+                .map(|port| format!(":{port}"))
+                .unwrap_or_default();
+            let protocol = network
+                .protocol
+                .as_ref()
+                .map(|protocol| format!("/{protocol}"))
+                .unwrap_or_default();
             Some(format!("{}{port}{protocol}", network.host))
         }
         _ => None,

@@ -23,9 +23,8 @@ impl Environment {
     pub fn read(folder: &Path) -> Result<Self, String> {
         let path = folder.join(".env");
         let mut all = match std::fs::read_to_string(&path) {
-            Ok(text) => dotenv(&text).map_err(|line| {
-                format!("{} line {line}: write NAME=VALUE", path.display())
-            })?,
+            Ok(text) => dotenv(&text)
+                .map_err(|line| format!("{} line {line}: write NAME=VALUE", path.display()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(format!("{} can't be read: {error}", path.display())),
         };
@@ -73,7 +72,10 @@ impl Environment {
                     let text = std::fs::read_to_string(value).map_err(|error| {
                         format!("the file {value:?} that {name} names can't be read: {error}")
                     })?;
-                    (path.to_owned(), text.trim_end_matches(['\n', '\r']).to_owned())
+                    (
+                        path.to_owned(),
+                        text.trim_end_matches(['\n', '\r']).to_owned(),
+                    )
                 }
                 None => (path, value.clone()),
             };
@@ -174,13 +176,20 @@ mod tests {
             Ok(vec![("store.url".to_owned(), "sqlite:/x".to_owned())])
         );
         let missing = Environment::from_pairs([("GNA_STORE__URL_FILE", "/nowhere/at/all")]);
-        assert!(missing.settings().is_err_and(|error| error.contains("GNA_STORE__URL_FILE")));
+        assert!(
+            missing
+                .settings()
+                .is_err_and(|error| error.contains("GNA_STORE__URL_FILE"))
+        );
     }
 
     #[test]
     fn a_name_with_one_underscore_is_an_error_that_shows_the_right_form() {
         let typo = Environment::from_pairs([("GNA_STORE_URL", "x")]);
-        assert!(typo.settings().is_err_and(|error| error.contains("GNA_STORE__URL")));
+        assert!(
+            typo.settings()
+                .is_err_and(|error| error.contains("GNA_STORE__URL"))
+        );
         let other = Environment::from_pairs([("GNA_TOKEN", "x"), ("HOME", "/")]);
         assert_eq!(other.settings(), Ok(vec![]));
     }

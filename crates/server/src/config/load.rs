@@ -87,12 +87,13 @@ pub fn load(
 
 fn sentence(error: &figment::Error) -> String {
     let path = error.path.join(".");
-    let source = error.metadata.as_ref().map_or_else(String::new, |metadata| {
-        match metadata.source.as_ref() {
+    let source = error
+        .metadata
+        .as_ref()
+        .map_or_else(String::new, |metadata| match metadata.source.as_ref() {
             Some(figment::Source::File(file)) => format!(" in {}", file.display()),
             _ => format!(" in {}", metadata.name),
-        }
-    });
+        });
     match &error.kind {
         figment::error::Kind::UnknownField(field, expected) => {
             let place = if path.is_empty() || path == *field {
@@ -123,14 +124,23 @@ mod tests {
     #[test]
     fn the_defaults_are_whole_and_valid() {
         let folder = tempfile::tempdir().expect("folder");
-        let config = load(folder.path(), None, &Environment::default(), Overrides::default())
-            .expect("valid");
+        let config = load(
+            folder.path(),
+            None,
+            &Environment::default(),
+            Overrides::default(),
+        )
+        .expect("valid");
         assert_eq!(config.server.listen.to_string(), "127.0.0.1:8420");
         assert_eq!(config.store_url(), "sqlite:./gna-data/gna.db");
         assert_eq!(config.blobs_url(), "file:./gna-data/blobs");
         assert_eq!(config.public_url(), "http://127.0.0.1:8420");
         let limits = gna_parsers::Limits::default();
-        assert_eq!(config.limits().max_bytes, limits.max_bytes, "one default, said twice");
+        assert_eq!(
+            config.limits().max_bytes,
+            limits.max_bytes,
+            "one default, said twice"
+        );
         assert_eq!(config.limits().max_depth, limits.max_depth);
         assert_eq!(config.limits().max_findings, limits.max_findings);
     }
@@ -162,20 +172,46 @@ mod tests {
         for (text, environment, words) in [
             ("[stroe]\nurl = 'x'", nothing.clone(), ["stroe", "own.toml"]),
             ("[store]\nulr = 'x'", nothing.clone(), ["store.ulr", "url"]),
-            ("", environment(&[("GNA_STORE__ULR", "x")]), ["store.ulr", "environment"]),
-            ("[worker]\nslots = 'many'", nothing.clone(), ["worker.slots", "own.toml"]),
-            ("[worker]\nslots = 0", nothing.clone(), ["worker.slots", "between"]),
-            ("[log]\nformat = 'xml'", nothing.clone(), ["log.format", "json"]),
+            (
+                "",
+                environment(&[("GNA_STORE__ULR", "x")]),
+                ["store.ulr", "environment"],
+            ),
+            (
+                "[worker]\nslots = 'many'",
+                nothing.clone(),
+                ["worker.slots", "own.toml"],
+            ),
+            (
+                "[worker]\nslots = 0",
+                nothing.clone(),
+                ["worker.slots", "between"],
+            ),
+            (
+                "[log]\nformat = 'xml'",
+                nothing.clone(),
+                ["log.format", "json"],
+            ),
             ("[server\n", nothing.clone(), ["own.toml", "expected"]),
         ] {
             std::fs::write(&file, text).expect("written");
-            let error = load(folder.path(), Some(&file), &environment, Overrides::default())
-                .expect_err(text);
+            let error = load(
+                folder.path(),
+                Some(&file),
+                &environment,
+                Overrides::default(),
+            )
+            .expect_err(text);
             for word in words {
                 assert!(error.0.contains(word), "{text:?}: {error} lacks {word}");
             }
         }
-        let missing = load(folder.path(), Some(Path::new("/no/such.toml")), &nothing, Overrides::default());
+        let missing = load(
+            folder.path(),
+            Some(Path::new("/no/such.toml")),
+            &nothing,
+            Overrides::default(),
+        );
         assert!(missing.is_err_and(|error| error.0.contains("--config")));
     }
 }

@@ -183,7 +183,10 @@ impl Config {
             "worker.feed_days must be at least 1",
         );
         check(
-            self.log.level.parse::<tracing_subscriber::EnvFilter>().is_ok(),
+            self.log
+                .level
+                .parse::<tracing_subscriber::EnvFilter>()
+                .is_ok(),
             "log.level must be error, warn, info, debug, trace or a filter such as info,gna_storage=debug",
         );
         wrong

@@ -65,9 +65,18 @@ mod tests {
     #[test]
     fn passwords_in_addresses_do_not_show() {
         for (address, shown) in [
-            ("postgres://gna:s3cret@db/gna", "postgres://gna:********@db/gna"),
-            ("postgres://gna:a@b@db/gna", "postgres://gna:********@db/gna"),
-            ("postgres://db/gna?password=s3cret", "postgres://db/gna?********"),
+            (
+                "postgres://gna:s3cret@db/gna",
+                "postgres://gna:********@db/gna",
+            ),
+            (
+                "postgres://gna:a@b@db/gna",
+                "postgres://gna:********@db/gna",
+            ),
+            (
+                "postgres://db/gna?password=s3cret",
+                "postgres://db/gna?********",
+            ),
             ("sqlite:/var/lib/gna.db", "sqlite:/var/lib/gna.db"),
             ("https://gna.example.com", "https://gna.example.com"),
         ] {

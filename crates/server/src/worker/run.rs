@@ -66,9 +66,8 @@ impl Run {
             Arc::clone(&self.claimed),
         );
         // A task of its own: its panics end here, and its long stretches do not hold up renewal.
-        let mut work = tokio::spawn(
-            async move { handler.run(&ctx, &claimed).await }.in_current_span(),
-        );
+        let mut work =
+            tokio::spawn(async move { handler.run(&ctx, &claimed).await }.in_current_span());
         let heartbeat = tokio::spawn(renew(Arc::clone(&self.jobs), Arc::clone(&self.claimed)));
         let stopped = async {
             self.stop.cancelled().await;
@@ -98,7 +97,8 @@ impl Run {
             }
             Ended::Stopped => {
                 let payload = claimed.job().payload.clone();
-                jobs.continue_later(claimed, self.ports.clock.now(), payload).await
+                jobs.continue_later(claimed, self.ports.clock.now(), payload)
+                    .await
             }
             Ended::With(Ok(Outcome::Later { at, payload })) => {
                 jobs.continue_later(claimed, at, payload).await
@@ -123,7 +123,10 @@ impl Run {
             return Ok(());
         }
         tracing::error!(error = %told, "a job is given up");
-        let given_up = self.handler.give_up(&self.ctx(), claimed.job(), error).await;
+        let given_up = self
+            .handler
+            .give_up(&self.ctx(), claimed.job(), error)
+            .await;
         let changes = given_up.unwrap_or_else(|error| {
             tracing::error!(%error, "whoever waits for the job could not be told");
             ChangeSet::new()

@@ -110,20 +110,23 @@ impl StoreJobs {
         }
     }
 
-    /// Commits the job's next state with `changes`; frees the lane unless the job goes on.
+    /// Commits the job's next state with `changes`; frees the lane unless the job goes on later.
     async fn end(&self, claimed: &Claimed, next: Job, mut changes: ChangeSet) -> Result<()> {
         let current = claimed.current();
         let lane = claimed.lane();
         let lane_key = lane.value.key();
-        // The lane is written or required below; a fence of the handler's would be a second mention.
+        // The lane is written below; a fence of the handler's would be a second mention.
         changes
             .writes
             .retain(|write| write.key != lane_key || !matches!(write.effect, Effect::Check));
-        if next.queue == Some(Queue::Ready) {
-            changes.require(lane);
+        // Also where the job keeps it: what the handler left behind must not commit any more.
+        let now = self.clock.now();
+        let after = if next.queue == Some(Queue::Ready) {
+            Lane::held_by(&next, now)
         } else {
-            changes.update(lane, &lane.value.freed(self.clock.now()), None)?;
-        }
+            lane.value.freed(now)
+        };
+        changes.update(lane, &after, None)?;
         changes.update(&current, &next, None)?;
         self.store.commit(changes).await?;
         claimed.replace(Stored {
