@@ -106,8 +106,10 @@ impl Drop for StoreLock {
             .file
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Err(error) = replace(&mut file, "") {
-            tracing::debug!(%error, "the lock file keeps its last owner");
+        // Unlocked by name, not by closing: a child process that is just being started has a copy
+        // of the open file for a moment.
+        if let Err(error) = replace(&mut file, "").and_then(|()| file.unlock()) {
+            tracing::warn!(%error, path = %self.path.display(), "the lock of the store stays until this process ends");
         }
     }
 }
