@@ -22,7 +22,7 @@ pub use json::to_json;
 use sweep::Sweep;
 
 /// Most elements and attributes in one subtree that is handed out.
-pub const MAX_NODES: usize = 250_000;
+pub const MAX_NODES: usize = 2_000_000;
 /// Longest subtree that is handed out, in bytes as written.
 pub const MAX_SUBTREE: u64 = 64 << 20;
 /// Most attributes of one element.
@@ -321,6 +321,12 @@ mod tests {
             ("</r>", "report.malformed", 1),
             ("\n {\"json\": 1}", "report.wrong_format", 2),
             ("<!-- only -->", "report.wrong_format", 1),
+            ("<?xml version='1.0'?>\n", "report.truncated", 2),
+            (
+                "<?xml version='1.0'?>\n<!DOCTYPE r [<!ELEMENT",
+                "report.truncated",
+                2,
+            ),
             ("  ", "report.empty", 0),
         ] {
             let refusal = sweep(text, &["r/i"]).unwrap_err();
@@ -350,10 +356,14 @@ mod tests {
         };
         let refusal = for_each(&input, &["r/i"], |_| Ok(())).unwrap_err();
         assert_eq!(refusal.code, "report.too_deep");
-        let wide = format!("<r><i>{}</i></r>", "<b/>".repeat(MAX_NODES + 1));
-        let refusal =
-            for_each(&Input::new("t", wide.as_bytes()), &["r/i"], |_| Ok(())).unwrap_err();
-        assert_eq!(refusal.code, "report.too_large");
+        let wide = Input::new("t", b"<r><i><b/><b c='1'/><b/></i></r>");
+        for (max, fits) in [(5, true), (4, false)] {
+            let mut sweep = Sweep::new(&wide, &["r/i"], &[]).unwrap();
+            sweep.max_nodes = max;
+            let refusal = sweep.run(&mut |_| Ok(())).err();
+            let code = refusal.map(|refusal| refusal.code);
+            assert_eq!(code, (!fits).then(|| "report.too_large".to_owned()));
+        }
         let many = format!("<r {}/>", "a='' ".repeat(MAX_ATTRIBUTES + 1));
         let refusal =
             for_each(&Input::new("t", many.as_bytes()), &["r/i"], |_| Ok(())).unwrap_err();

@@ -27,8 +27,7 @@ static INFO: LazyLock<FormatInfo> = LazyLock::new(|| FormatInfo {
     streams: true,
 });
 
-/// What a dependency is made of, in the tool's eyes, fills most of the report; only the version,
-/// the product and the vendor are needed, and only where nothing better is known.
+/// Lists that grow with the build and say nothing about the weakness.
 const LEFT_OUT: [&str; 3] = ["projectReferences", "includedBy", "license"];
 
 impl Format for DependencyCheck {

@@ -12,6 +12,8 @@ pub mod defectdojo_json;
 pub mod dependency_check;
 mod dependency_check_parts;
 mod draft;
+#[cfg(test)]
+mod fixtures;
 pub mod gitlab;
 mod gitlab_place;
 pub mod gitleaks;
@@ -31,10 +33,10 @@ mod sniff;
 pub mod snyk;
 mod tenable;
 #[cfg(test)]
-mod fixtures;
-#[cfg(test)]
 mod testing;
 pub mod trivy;
+#[cfg(test)]
+mod xml_and_csv_fixtures;
 mod zap_alert;
 pub mod zap_json;
 pub mod zap_xml;

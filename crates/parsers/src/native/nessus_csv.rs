@@ -271,7 +271,7 @@ fn convert(row: &Row<'_>) -> Item {
 
 fn reported(row: &Row<'_>) -> Reported {
     if row
-        .get("state")
+        .any(&["state", "Vulnerability State"])
         .is_some_and(|state| state.eq_ignore_ascii_case("fixed"))
     {
         return Reported::Absent {

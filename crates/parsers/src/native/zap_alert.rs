@@ -61,7 +61,7 @@ pub(super) fn level(risk: &str) -> Option<Level> {
 }
 
 /// Hands over one finding for each instance; an alert without any is one of the whole site.
-pub(super) fn emit(emitter: &mut Emitter<'_>, alert: Alert, site: &str) -> Result<(), Refusal> {
+pub(super) fn emit(emitter: &mut Emitter<'_>, mut alert: Alert, site: &str) -> Result<(), Refusal> {
     let place = Position {
         item: emitter.items(),
         ..alert.position
@@ -73,81 +73,116 @@ pub(super) fn emit(emitter: &mut Emitter<'_>, alert: Alert, site: &str) -> Resul
         ));
         return Ok(());
     }
-    let listed = alert.instances.len();
+    let mut instances = std::mem::take(&mut alert.instances);
+    let listed = instances.len();
     if let Some(count) = alert.count.filter(|count| listed > 0 && *count > listed) {
         let title = text::one_line(&alert.title, 100);
         let message = format!("{title:?} has {count} instances, the report lists {listed} of them");
         emitter.note("instances.unlisted", message, place);
     }
-    let instances = if alert.instances.is_empty() {
-        vec![Instance::default()]
-    } else {
-        alert.instances.clone()
-    };
+    if instances.is_empty() {
+        instances.push(Instance::default());
+    }
+    // Before 2.12 only the alert had further information, made for its first instance.
+    if let [only] = instances.as_mut_slice()
+        && only.other_info.trim().is_empty()
+    {
+        only.other_info.clone_from(&alert.other_info);
+    }
+    let position = alert.position;
+    let common = Common::of(alert);
     for instance in instances {
         let position = Position {
             item: emitter.items(),
-            ..instance.position.unwrap_or(alert.position)
+            ..instance.position.unwrap_or(position)
         };
-        let draft = draft(&alert, &instance);
-        let uri = text::filled(Some(&instance.uri)).unwrap_or(site);
-        let location = if uri.is_empty() {
-            Location::Asset
-        } else {
-            Location::Endpoint(EndpointLocation {
-                url: uri.to_owned(),
-                method: text::filled(Some(&instance.method)).map(str::to_ascii_uppercase),
-                parameter: text::filled(Some(&instance.parameter)).map(str::to_owned),
-            })
-        };
-        emitter.emit(draft, location, position)?;
+        let location = location(&instance, site);
+        emitter.emit(common.draft(message(&instance)), location, position)?;
     }
     Ok(())
 }
 
-fn draft(alert: &Alert, instance: &Instance) -> Draft {
-    let title = text::plain(&alert.title);
-    let confidence = match alert.confidence.trim() {
-        "0" => "false positive",
-        "1" => "low",
-        "2" => "medium",
-        "3" => "high",
-        "4" => "confirmed",
-        word => word,
-    };
-    let reported = if confidence.eq_ignore_ascii_case("false positive") {
-        Reported::Suppressed {
-            status: "false positive".to_owned(),
-            justification: None,
+fn location(instance: &Instance, site: &str) -> Location {
+    let uri = text::filled(Some(&instance.uri)).unwrap_or(site);
+    if uri.is_empty() {
+        return Location::Asset;
+    }
+    Location::Endpoint(EndpointLocation {
+        url: uri.to_owned(),
+        method: text::filled(Some(&instance.method)).map(str::to_ascii_uppercase),
+        parameter: text::filled(Some(&instance.parameter)).map(str::to_owned),
+    })
+}
+
+/// What all instances share, read once: some alerts have many thousands of them.
+struct Common {
+    rule: String,
+    title: String,
+    description: Option<String>,
+    recommendation: Option<String>,
+    references: Vec<String>,
+    cwes: Vec<u32>,
+    identifiers: Vec<String>,
+    risk: String,
+    tags: Vec<String>,
+    reported: Reported,
+}
+
+impl Common {
+    fn of(alert: Alert) -> Self {
+        let title = text::plain(&alert.title);
+        let confidence = match alert.confidence.trim() {
+            "0" => "false positive",
+            "1" => "low",
+            "2" => "medium",
+            "3" => "high",
+            "4" => "confirmed",
+            word => word,
+        };
+        let reported = if confidence.eq_ignore_ascii_case("false positive") {
+            Reported::Suppressed {
+                status: "false positive".to_owned(),
+                justification: None,
+            }
+        } else {
+            Reported::Present
+        };
+        let mut tags: Vec<String> = super::bandit::confidence(confidence).into_iter().collect();
+        tags.extend(alert.tags.iter().cloned());
+        Self {
+            rule: text::filled(Some(&alert.id)).map_or_else(|| text::slug(&title), str::to_owned),
+            title,
+            description: plain(Some(&alert.description)),
+            recommendation: plain(Some(&alert.solution)),
+            references: links(&alert.reference),
+            cwes: text::cwes([alert.cwe.as_str()]),
+            // Tags of rules for known components name their CVE.
+            identifiers: text::in_order(&alert.tags),
+            risk: alert.risk,
+            tags,
+            reported,
         }
-    } else {
-        Reported::Present
-    };
-    let mut tags: Vec<String> = super::bandit::confidence(confidence).into_iter().collect();
-    tags.extend(alert.tags.iter().cloned());
-    Draft {
-        rule: text::filled(Some(&alert.id)).map_or_else(|| text::slug(&title), str::to_owned),
-        title,
-        description: plain(Some(&alert.description)),
-        recommendation: plain(Some(&alert.solution)),
-        references: links(&alert.reference),
-        cwes: text::cwes([alert.cwe.as_str()]),
-        // Tags of rules for known components name their CVE.
-        identifiers: alert.tags.clone(),
-        severity: Some(alert.risk.clone()),
-        message: message(alert, instance),
-        tags,
-        reported,
-        ..Draft::default()
+    }
+
+    fn draft(&self, message: Option<String>) -> Draft {
+        Draft {
+            rule: self.rule.clone(),
+            title: self.title.clone(),
+            description: self.description.clone(),
+            recommendation: self.recommendation.clone(),
+            references: self.references.clone(),
+            cwes: self.cwes.clone(),
+            identifiers: self.identifiers.clone(),
+            severity: Some(self.risk.clone()),
+            message,
+            tags: self.tags.clone(),
+            reported: self.reported.clone(),
+            ..Draft::default()
+        }
     }
 }
 
-fn message(alert: &Alert, instance: &Instance) -> Option<String> {
-    // Before 2.12 only the alert had further information, made for its first instance.
-    let other = match plain(Some(&instance.other_info)) {
-        None if alert.instances.len() <= 1 => plain(Some(&alert.other_info)),
-        other => other,
-    };
+fn message(instance: &Instance) -> Option<String> {
     let part = |name: &str, value: &str| {
         let value = value.trim();
         (!value.is_empty()).then(|| format!("{name}: {}", text::cut(value, PART)))
@@ -155,7 +190,7 @@ fn message(alert: &Alert, instance: &Instance) -> Option<String> {
     let parts: Vec<String> = [
         part("Attack", &instance.attack),
         part("Evidence", &instance.evidence),
-        other,
+        plain(Some(&instance.other_info)),
     ]
     .into_iter()
     .flatten()

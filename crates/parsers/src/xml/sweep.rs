@@ -22,12 +22,16 @@ pub(super) struct Sweep<'a> {
     paths: Vec<(Vec<String>, u64)>,
     left_out: Vec<String>,
     root: Option<Open>,
+    /// A declaration or document type was there: what lacks a root was XML once.
+    prolog: bool,
     /// Elements on the way to items.
     open: Vec<Open>,
     /// The item being read: its root first, then the elements that are open in it.
     building: Vec<Element>,
     current: usize,
     nodes: usize,
+    /// [`MAX_NODES`] outside of tests.
+    pub(super) max_nodes: usize,
     /// How many open elements are being skipped.
     skipping: usize,
 }
@@ -53,10 +57,12 @@ impl<'a> Sweep<'a> {
                 .collect(),
             left_out: left_out.iter().map(|name| (*name).to_owned()).collect(),
             root: None,
+            prolog: false,
             open: Vec::new(),
             building: Vec::new(),
             current: 0,
             nodes: 0,
+            max_nodes: MAX_NODES,
             skipping: 0,
         })
     }
@@ -85,12 +91,13 @@ impl<'a> Sweep<'a> {
                         at,
                     ));
                 }
-                Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
+                Event::Decl(_) | Event::DocType(_) => self.prolog = true,
+                Event::Comment(_) | Event::PI(_) => {}
                 Event::Eof => break,
             }
         }
         let end = self.reader.buffer_position();
-        if self.depth() > 0 {
+        if self.depth() > 0 || (self.prolog && self.root.is_none()) {
             return Err(self.truncated(end));
         }
         match self.root.take() {
@@ -127,7 +134,7 @@ impl<'a> Sweep<'a> {
             let too_long = at.saturating_sub(item.byte) > MAX_SUBTREE;
             let element = self.element(tag, at)?;
             self.nodes += 1 + element.attributes.len();
-            if too_long || self.nodes > MAX_NODES {
+            if too_long || self.nodes > self.max_nodes {
                 return Err(self.too_large(at));
             }
             if self.left_out.contains(&element.name) {
@@ -277,7 +284,8 @@ impl<'a> Sweep<'a> {
 
     fn too_large(&mut self, at: u64) -> Refusal {
         let message = format!(
-            "one item of the report has more than {MAX_NODES} elements, {MAX_ATTRIBUTES} attributes on one of them, or {} MiB; no scanner writes such a report",
+            "one item of the report has more than {} elements, {MAX_ATTRIBUTES} attributes on one of them, or {} MiB; no scanner writes such a report",
+            self.max_nodes,
             MAX_SUBTREE >> 20
         );
         self.refuse("report.too_large", &message, at)
