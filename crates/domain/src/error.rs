@@ -35,6 +35,8 @@ pub struct Error {
     message: String,
     /// Which input field is meant, in the API's spelling.
     field: Option<String>,
+    /// When trying again may help, in whole seconds from now.
+    retry_after: Option<u64>,
 }
 
 impl Error {
@@ -44,6 +46,7 @@ impl Error {
             code,
             message: message.into(),
             field: None,
+            retry_after: None,
         }
     }
     pub fn invalid(code: &'static str, message: impl Into<String>) -> Self {
@@ -78,6 +81,12 @@ impl Error {
     }
 
     #[must_use]
+    pub fn after_seconds(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -93,6 +102,11 @@ impl Error {
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
+    }
+    /// Whole seconds after which trying again may help, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        self.retry_after
     }
     /// Whether the same call may succeed later without a change by the caller.
     #[must_use]

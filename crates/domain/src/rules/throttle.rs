@@ -26,7 +26,7 @@ fn weight(attempts: &Attempts, now: Timestamp) -> i64 {
 fn rolled(attempts: &Attempts, now: Timestamp) -> Attempts {
     let passed = now.millis() - attempts.since.millis();
     let mut next = attempts.clone();
-    if passed >= 2 * WINDOW_MS || passed < 0 {
+    if !(0..2 * WINDOW_MS).contains(&passed) {
         next.since = now;
         (next.previous, next.current) = (0, 0);
     } else if passed >= WINDOW_MS {
@@ -97,6 +97,7 @@ pub fn throttled(wait_ms: i64) -> Error {
         "auth.throttled",
         format!("too many failed attempts; try again in {seconds} seconds"),
     )
+    .after_seconds(u64::try_from(seconds).unwrap_or(1))
 }
 
 #[cfg(test)]
@@ -147,6 +148,8 @@ mod tests {
 
     #[test]
     fn the_answer_names_whole_seconds() {
-        assert!(throttled(1_001).message().contains("2 seconds"));
+        let error = throttled(1_001);
+        assert!(error.message().contains("2 seconds"));
+        assert_eq!(error.retry_after(), Some(2));
     }
 }

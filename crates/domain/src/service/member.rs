@@ -8,7 +8,7 @@ use super::access::{self, Access, Edit, edit_roles, resolve, retrying};
 use crate::ctx::{Actor, Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId};
-use crate::model::{Membership, Organization, OwnerRoll, Scope, Slug, User};
+use crate::model::{Group, Membership, Organization, OwnerRoll, Scope, Slug, User};
 use crate::page::{Page, PageRequest};
 use crate::policy::{Action, Role};
 use crate::port::{ChangeSet, Stored, repo};
@@ -73,18 +73,50 @@ async fn members(
     })
 }
 
-/// The organization by its slug, for those who may see its members.
+/// An organization, or a group of it, whose members the caller may see.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub organization: Organization,
+    pub group: Option<Group>,
+}
+
+impl Place {
+    #[must_use]
+    pub fn resource(&self) -> Resource {
+        match &self.group {
+            Some(group) => Resource::Group(self.organization.id, group.id),
+            None => Resource::Organization(self.organization.id),
+        }
+    }
+}
+
+/// An organization or group by slugs, for those who may see its members.
 ///
 /// # Errors
-/// As [`Ctx::permit`] of `member.read`, or the store's.
-pub async fn organization(ctx: &Ctx, slug: &str) -> Result<Organization> {
+/// As [`Ctx::permit`] of `member.read` or `group_member.read`, or the store's.
+pub async fn place(ctx: &Ctx, organization: &str, group: Option<&str>) -> Result<Place> {
     access::not_anonymous(ctx)?;
     let missing = repo::missing::<Organization>;
-    let slug = Slug::new(slug).map_err(|_| missing())?;
+    let slug = Slug::new(organization).map_err(|_| missing())?;
     let found = repo::find::<Organization>(ctx.store(), "slug", &[slug.as_str()]).await?;
     let organization = found.ok_or_else(missing)?.value;
-    ctx.permit(Action::MemberRead, Resource::Organization(organization.id))?;
-    Ok(organization)
+    let Some(group) = group else {
+        ctx.permit(Action::MemberRead, Resource::Organization(organization.id))?;
+        return Ok(Place {
+            organization,
+            group: None,
+        });
+    };
+    let slug = Slug::new(group).map_err(|_| missing())?;
+    let values = [&organization.id.to_string(), slug.as_str()];
+    let group = repo::find::<Group>(ctx.store(), "slug", &values).await?;
+    let group = group.ok_or_else(missing)?.value;
+    let resource = Resource::Group(organization.id, group.id);
+    ctx.permit(Action::GroupMemberRead, resource)?;
+    Ok(Place {
+        organization,
+        group: Some(group),
+    })
 }
 
 /// Gives a role, or changes the one held there. The person must already be in the organization
