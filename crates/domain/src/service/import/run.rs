@@ -64,6 +64,7 @@ impl Handler for ImportHandler {
         let report =
             repo::require::<Report>(ctx.store(), report_id(&claimed.job().payload)?).await?;
         if report.status.is_final() {
+            ctx.ports.blobs.delete(&report.plan_blob()).await?;
             return Ok(Outcome::done());
         }
         let asset = repo::require::<Asset>(ctx.store(), report.asset)
@@ -268,7 +269,8 @@ async fn finish(import: &mut Import<'_>, plan: &Plan) -> Result<Outcome> {
         ..report.value.clone()
     };
     debug_assert!(next.counts.add_up(), "{:?}", next.counts);
-    changes.update(report, &next, Some(Event::named("report.completed")))?;
-    ctx.ports.blobs.delete(&report.plan_blob()).await?;
-    Ok(Outcome::Done(changes))
+    import.commit(changes, next, "report.completed").await?;
+    // Only now: until this commit is durable, whoever takes the job over needs the plan.
+    ctx.ports.blobs.delete(&import.report.plan_blob()).await?;
+    Ok(Outcome::done())
 }
