@@ -123,6 +123,8 @@ impl Format for ZapJson {
             Some(outline) if outline.has("@programName") && outline.mentions("\"ZAP\"") => {
                 Confidence::Certain
             }
+            // GitLab's DAST report may carry ZAP's own beside it.
+            Some(outline) if outline.has_all(&["scan", "vulnerabilities"]) => Confidence::No,
             Some(outline) if outline.has_all(&["@version", "@generated"]) => {
                 if outline.mentions("\"@host\"") || outline.mentions("\"pluginid\"") {
                     Confidence::Certain
