@@ -82,7 +82,9 @@ impl Format for Bandit {
                 Confidence::Certain
             }
             Some(outline)
-                if outline.mentions("\"issue_severity\"") && outline.mentions("\"test_id\"") =>
+                if outline.has("results")
+                    && outline.mentions("\"issue_severity\"")
+                    && outline.mentions("\"test_id\"") =>
             {
                 Confidence::Likely
             }

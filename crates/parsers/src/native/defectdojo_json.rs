@@ -176,10 +176,21 @@ impl Format for DefectdojoJson {
         if !outline.has("findings") || !outline.keys.iter().all(|key| known.contains(key)) {
             return Confidence::No;
         }
-        let fields = ["\"title\"", "\"severity\"", "\"description\""];
-        match fields.iter().all(|field| outline.mentions(field)) {
-            true => Confidence::Likely,
-            false => Confidence::Weak,
+        // The format is closed, so that one foreign field of the first finding tells another tool.
+        match outline.list_of("findings") {
+            Some(list) if list.is_empty_list() || list.keys.is_empty() => Confidence::Weak,
+            Some(list)
+                if list.keys.iter().all(|key| FIELDS.contains(key)) && list.has_all(&REQUIRED) =>
+            {
+                Confidence::Likely
+            }
+            Some(list)
+                if list.has_all(&REQUIRED)
+                    && list.keys.iter().filter(|key| !FIELDS.contains(key)).count() <= 2 =>
+            {
+                Confidence::Weak
+            }
+            _ => Confidence::No,
         }
     }
 

@@ -106,9 +106,8 @@ impl Format for Gitleaks {
             }
             Some(outline) if outline.has_all(&["RuleID", "Match", "Secret"]) => Confidence::Likely,
             Some(outline) if outline.has_all(&["offender", "rule", "file"]) => Confidence::Likely,
-            Some(outline) if outline.keys.is_empty() && outline.text.trim_end().ends_with(']') => {
-                Confidence::Weak
-            }
+            // Nothing was found; other tools write the same.
+            Some(outline) if outline.is_empty_list() => Confidence::Weak,
             _ => Confidence::No,
         }
     }

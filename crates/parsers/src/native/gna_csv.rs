@@ -49,10 +49,11 @@ impl Format for GnaCsv {
         if !(has("title") || has("rule")) || !has("severity") {
             return Confidence::No;
         }
+        // Other tables have a title and a severity too; only a name given by hand tells them apart.
         if unknown(&headers).next().is_none() {
             Confidence::Likely
         } else {
-            Confidence::Weak
+            Confidence::No
         }
     }
 
@@ -212,7 +213,7 @@ mod tests {
     #[test]
     fn unknown_columns_and_unnamed_rows_are_told() {
         let text = "title,severity,path,colour\nx,low,a.c,red\n,low,b.c,\n";
-        assert_eq!(detected(&GnaCsv, text), Confidence::Weak);
+        assert_eq!(detected(&GnaCsv, text), Confidence::No);
         let read = read(&GnaCsv, text);
         assert_eq!(
             (read.findings.len(), read.codes()),

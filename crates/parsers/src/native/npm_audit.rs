@@ -126,7 +126,7 @@ struct Fix {
     version: String,
 }
 
-/// What npm writes instead of a report.
+/// What npm writes instead of a report; some versions say more in a `message` beside it.
 #[derive(Deserialize)]
 struct Failure {
     #[serde(default, deserialize_with = "lenient::string")]
@@ -167,6 +167,7 @@ impl Format for NpmAudit {
         let mut emitter = Emitter::new(sink, Level::Medium);
         let mut is_report = false;
         let mut failure = None;
+        let mut message = String::new();
         let paths = [
             "vulnerabilities{}",
             "audit.vulnerabilities{}",
@@ -175,6 +176,7 @@ impl Format for NpmAudit {
             "audit.vulnerabilities",
             "advisories",
             "error",
+            "message",
         ];
         json::for_each_of(input, &paths, |item| {
             match item.path {
@@ -189,6 +191,7 @@ impl Format for NpmAudit {
                     None => return Ok(()),
                 },
                 6 => failure = item.read::<Failure>().ok(),
+                7 => message = item.read().unwrap_or_default(),
                 _ => is_report = true,
             }
             Ok(())
@@ -197,8 +200,8 @@ impl Format for NpmAudit {
             Some(Failure { code, summary }) if !is_report => Err(Refusal::new(
                 "report.wrong_format",
                 format!(
-                    "npm audit failed and wrote its error instead of a report: {code} {}",
-                    text::one_line(&summary, 300)
+                    "npm audit failed and wrote its error instead of a report: {}",
+                    text::one_line(&format!("{code} {summary} {message}"), 300)
                 ),
             )),
             _ if !is_report => Err(super::bandit::lacks("vulnerabilities", "npm audit --json")),
@@ -466,6 +469,11 @@ mod tests {
         );
         assert_eq!(refusal.code, "report.wrong_format");
         assert!(refusal.message.contains("ENOLOCK"), "{refusal}");
+        let refusal = refused(
+            &NpmAudit,
+            r#"{"message": "405 Method Not Allowed", "error": {"summary": "", "detail": ""}}"#,
+        );
+        assert!(refusal.message.contains("405"), "{refusal}");
         assert_eq!(
             read(&NpmAudit, r#"{"advisories": {"1": {"id": 1}}}"#).codes(),
             ["item.skipped"]

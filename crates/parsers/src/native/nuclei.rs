@@ -140,6 +140,8 @@ impl Format for Nuclei {
             {
                 Confidence::Certain
             }
+            // Nothing was found; other tools write the same.
+            Some(outline) if outline.is_empty_list() => Confidence::Weak,
             _ => Confidence::No,
         }
     }

@@ -196,7 +196,11 @@ impl Format for OsvScanner {
         if outline.has_any(&["experimental_config", "image_metadata"]) {
             return Confidence::Likely;
         }
-        if outline.keys == ["results"] {
+        // Nothing was found.
+        let empty = outline
+            .list_of("results")
+            .is_some_and(|list| list.text.starts_with("[]"));
+        if outline.keys == ["results"] && empty {
             Confidence::Weak
         } else {
             Confidence::No

@@ -174,6 +174,14 @@ impl Format for Semgrep {
         }
         let known = ["version", "results", "errors", "paths", "time"];
         if results && outline.has("errors") && outline.keys.iter().all(|key| known.contains(key)) {
+            return if outline.has_any(&["version", "paths"]) {
+                Confidence::Likely
+            } else {
+                Confidence::Weak
+            };
+        }
+        // The platform's list without an element; DefectDojo's looks the same.
+        if outline.keys == ["findings"] && !outline.mentions("\"title\"") {
             return Confidence::Weak;
         }
         Confidence::No

@@ -32,6 +32,23 @@ impl<'a> Outline<'a> {
         })
     }
 
+    /// Whether the document is a list without an element: what many tools write for "nothing".
+    #[must_use]
+    pub fn is_empty_list(&self) -> bool {
+        let inside = self
+            .text
+            .strip_prefix('[')
+            .and_then(|text| text.trim_end().strip_suffix(']'));
+        inside.is_some_and(|text| text.trim().is_empty())
+    }
+
+    /// The outline of the list under that key of the root, where the head shows its beginning.
+    #[must_use]
+    pub fn list_of(&self, key: &str) -> Option<Outline<'a>> {
+        let (_, after) = self.text.split_once(&format!("\"{key}\""))?;
+        Outline::of(after.trim_start().strip_prefix(':')?).filter(|outline| outline.list)
+    }
+
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.keys.contains(&key)
@@ -125,6 +142,13 @@ mod tests {
             let outline = Outline::of(head).unwrap();
             assert_eq!((outline.list, outline.keys), (list, expected), "{head}");
         }
+        let report = Outline::of(r#"{"n": 1, "items": [ {"a": 1}, {"b": 2}]}"#).unwrap();
+        assert_eq!(report.list_of("items").unwrap().keys, ["a"]);
+        assert!(report.list_of("n").is_none() && !report.is_empty_list());
+        assert!(
+            Outline::of("[ \n]\n").unwrap().is_empty_list()
+                && !Outline::of("[[1]]").unwrap().is_empty_list()
+        );
         assert!(Outline::of("<xml/>").is_none() && Outline::of(" ").is_none());
     }
 }
