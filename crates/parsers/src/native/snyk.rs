@@ -194,7 +194,9 @@ impl Format for Snyk {
             return Confidence::No;
         };
         if outline.has("infrastructureAsCodeIssues")
-            || outline.mentions("\"SNYK-") && outline.has("vulnerabilities")
+            || outline.mentions("\"SNYK-")
+                && outline.has("vulnerabilities")
+                && !outline.has("bomFormat")
         {
             return Confidence::Certain;
         }
