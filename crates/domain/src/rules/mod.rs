@@ -3,6 +3,7 @@
 pub mod access;
 pub mod backoff;
 pub mod credential;
+pub mod decide;
 pub mod document;
 pub mod identity;
 pub mod lifecycle;

@@ -1,0 +1,142 @@
+//! Taking a merge back: a person says that two vulnerabilities are not the same after all.
+
+use std::collections::BTreeMap;
+
+use crate::ctx::{Ctx, Resource};
+use crate::error::{Error, Result};
+use crate::id::VulnerabilityId;
+use crate::model::{
+    Asset, HistoryEntry, Holder, Identity, State, Vulnerability, VulnerabilityEvent,
+};
+use crate::policy::Action;
+use crate::port::repo;
+use crate::port::store::{ChangeSet, Stored};
+use crate::rules::lifecycle::{apply_all, settle};
+
+use super::vulnerability::{Step, commit_with, require};
+
+/// Separates `absorbed` from the vulnerability that took it in. The absorbed one gets back its
+/// state and the keys that it had; both remember that they are kept apart, so that no later import
+/// merges them again. What reports said after the merge stays with the survivor.
+///
+/// # Errors
+/// Not permitted, `vulnerability.not_merged`, `store.conflict`, or the store's.
+pub async fn unmerge(
+    ctx: &Ctx,
+    absorbed: VulnerabilityId,
+    reason: Option<&str>,
+) -> Result<Stored<Vulnerability>> {
+    let other = require(ctx, absorbed).await?;
+    ctx.permit(
+        Action::VulnerabilityDecide,
+        Resource::Group(other.organization, other.group),
+    )?;
+    let Some(into) = other.merged_into else {
+        return Err(Error::conflict(
+            "vulnerability.not_merged",
+            "it was not merged into another one",
+        ));
+    };
+    let survivor = repo::require::<Vulnerability>(ctx.store(), into).await?;
+    let asset = repo::require::<Asset>(ctx.store(), other.asset).await?;
+    let mut changes = ChangeSet::new();
+    give_keys_back(ctx, &survivor.value, &other.value, &mut changes).await?;
+    let mine = vec![VulnerabilityEvent::Unmerged { other: other.id }];
+    let theirs = restored(ctx, &other, &asset.value, into).await?;
+    let steps = vec![
+        Step {
+            current: survivor,
+            events: mine,
+        },
+        Step {
+            current: other,
+            events: theirs,
+        },
+    ];
+    let mut after = commit_with(ctx, steps, changes, "vulnerability.unmerged", reason).await?;
+    after
+        .pop()
+        .ok_or_else(|| Error::internal("vulnerability.lost", "nothing was changed"))
+}
+
+/// The events that bring the absorbed one back to what it was before the merge.
+async fn restored(
+    ctx: &Ctx,
+    other: &Stored<Vulnerability>,
+    asset: &Asset,
+    into: VulnerabilityId,
+) -> Result<Vec<VulnerabilityEvent>> {
+    let history = repo::all_children::<HistoryEntry>(ctx.store(), &other.id.to_string()).await?;
+    let mut state = State::Open;
+    for entry in &history {
+        let merged_here = entry
+            .events
+            .iter()
+            .any(|event| matches!(event, VulnerabilityEvent::MergedInto { .. }));
+        if merged_here {
+            break;
+        }
+        for event in &entry.events {
+            match event {
+                VulnerabilityEvent::Created { value } => state = value.state,
+                VulnerabilityEvent::StateChanged { state: next } => state = *next,
+                _ => {}
+            }
+        }
+    }
+    let mut events = vec![
+        VulnerabilityEvent::Unmerged { other: into },
+        VulnerabilityEvent::StateChanged { state },
+    ];
+    let after = apply_all(&other.value, &events, ctx.now());
+    events.extend(settle(&after, asset.default_ref));
+    Ok(events)
+}
+
+/// The keys that the absorbed one had are its own again; those that only the survivor had stay.
+async fn give_keys_back(
+    ctx: &Ctx,
+    survivor: &Vulnerability,
+    other: &Vulnerability,
+    changes: &mut ChangeSet,
+) -> Result<()> {
+    let hashes: BTreeMap<&str, ()> = other
+        .keys
+        .iter()
+        .map(|key| (key.hash.as_str(), ()))
+        .collect();
+    let keys: Vec<_> = hashes
+        .keys()
+        .map(|hash| Identity::key_of(other.asset, hash))
+        .collect();
+    for (hash, row) in hashes
+        .keys()
+        .zip(repo::get_keys::<Identity>(ctx.store(), &keys).await?)
+    {
+        let Some(row) = row else { continue };
+        let mut holders: Vec<Holder> = row
+            .holders
+            .iter()
+            .filter(|holder| {
+                holder.vulnerability != survivor.id && holder.vulnerability != other.id
+            })
+            .cloned()
+            .collect();
+        holders.push(Holder {
+            vulnerability: other.id,
+            line: other.location.line(),
+            snippet: None,
+        });
+        let value = |holders| Identity {
+            asset: Some(other.asset),
+            hash: (*hash).to_owned(),
+            holders,
+        };
+        let current = Stored {
+            value: value(row.holders.clone()),
+            version: row.version,
+        };
+        changes.update(&current, &value(holders), None)?;
+    }
+    Ok(())
+}
