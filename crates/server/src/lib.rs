@@ -2,8 +2,12 @@
 //!
 //! Read next: [`cli`] for the commands, [`wiring`] for what is put together, [`config`].
 
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod formats;
+pub mod http;
+pub mod logging;
 pub mod outside;
+pub mod wiring;
 pub mod worker;

@@ -5,9 +5,19 @@
 //! code wins.
 
 mod config_command;
+mod demo;
+mod doctor;
 mod formats_command;
+mod import;
+mod local;
+mod member;
 mod output;
 mod parse;
+mod place;
+mod serve;
+mod store_command;
+mod token;
+mod user;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -51,9 +61,17 @@ pub struct Global {
 
 #[derive(Subcommand)]
 enum Command {
+    Serve(serve::ServeArgs),
     Parse(parse::ParseArgs),
+    Import(import::ImportArgs),
+    User(user::UserArgs),
+    Token(token::TokenArgs),
+    Member(member::MemberArgs),
+    Invite(member::InviteArgs),
+    Store(store_command::StoreCommand),
     Formats(formats_command::FormatsArgs),
     Config(config_command::ConfigArgs),
+    Doctor(doctor::DoctorArgs),
 }
 
 impl Global {
@@ -76,9 +94,17 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = Out::new(cli.global.json);
     let ended = match cli.command {
+        Command::Serve(args) => serve::run(&args, &cli.global, &mut out),
         Command::Parse(args) => parse::run(&args, &cli.global, &mut out),
+        Command::Import(args) => import::run(&args, &cli.global, &mut out),
+        Command::User(args) => user::run(&args, &cli.global, &mut out),
+        Command::Token(args) => token::run(&args, &cli.global, &mut out),
+        Command::Member(args) => member::run(&args, &cli.global, &mut out),
+        Command::Invite(args) => member::invite(&args, &cli.global, &mut out),
+        Command::Store(args) => store_command::run(&args, &cli.global, &mut out),
         Command::Formats(args) => formats_command::run(&args, &cli.global, &mut out),
         Command::Config(args) => config_command::run(&args, &cli.global, &mut out),
+        Command::Doctor(args) => doctor::run(&args, &cli.global, &mut out),
     };
     output::end(ended, out)
 }

@@ -108,6 +108,7 @@ fn sentence(error: &figment::Error) -> String {
                 expected.join(", ")
             )
         }
+        figment::error::Kind::Message(message) if path.is_empty() => message.clone(),
         kind if path.is_empty() => format!("{kind}{source}"),
         kind => format!("{path}: {kind}{source}"),
     }

@@ -1,0 +1,43 @@
+//! What the server answers: the API crate's routes over an instance, and the links into its pages.
+
+use axum::Router;
+use gna_api::{ApiConfig, AppState, ui};
+use gna_domain::secret::Secret;
+
+use crate::config::Config;
+use crate::wiring::Instance;
+
+/// How the API learns what it needs of the configuration.
+#[must_use]
+pub fn api_config(config: &Config) -> ApiConfig {
+    ApiConfig {
+        max_upload_bytes: config.import.max_upload_bytes,
+        trust_proxy: config.server.trust_proxy,
+        ..ApiConfig::at(&config.public_url())
+    }
+}
+
+/// All routes.
+#[must_use]
+pub fn router(instance: &Instance) -> Router {
+    let state = AppState::new(instance.ports.clone(), api_config(&instance.config));
+    Router::new().merge(ui::router()).with_state(state)
+}
+
+/// The page that makes whoever opens it first the administrator.
+#[must_use]
+pub fn claim_link(url: &str, secret: &Secret) -> String {
+    format!("{url}/claim/{}", secret.expose())
+}
+
+/// The page where a person sets a password.
+#[must_use]
+pub fn password_link(url: &str, secret: &Secret) -> String {
+    format!("{url}/reset/{}", secret.expose())
+}
+
+/// The page where an invitation is accepted.
+#[must_use]
+pub fn invitation_link(url: &str, secret: &Secret) -> String {
+    format!("{url}/invitations/{}", secret.expose())
+}

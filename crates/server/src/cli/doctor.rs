@@ -1,0 +1,185 @@
+//! `gna doctor`: looks at everything that an installation rests on and says what to do.
+
+use clap::Args;
+use serde::Serialize;
+use std::path::Path;
+
+use super::local::{StoreArgs, block_on, server_of};
+use super::{Exit, Failure, Global, Out};
+use crate::config::Config;
+use crate::formats;
+use crate::outside::ObjectBlobs;
+use crate::wiring::{Builder, sqlite_path};
+use gna_domain::port::Blobs;
+
+/// Look at this installation and say what is wrong with it
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  gna doctor
+  gna doctor --data /var/lib/gna --json
+
+Nothing is changed. Exit code 2 when something is wrong with the configuration, 3 when the store or
+a folder can't be used.")]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    what: &'static str,
+    ok: bool,
+    /// How it is, or what to do.
+    says: String,
+}
+
+/// # Errors
+/// Standard output is closed; what is found wrong is told there and in the exit code.
+pub fn run(args: &DoctorArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
+    let mut found = vec![Finding {
+        what: "version",
+        ok: true,
+        says: env!("CARGO_PKG_VERSION").to_owned(),
+    }];
+    let mut worst = Exit::Done;
+    let mut note = |what: &'static str, result: Result<String, Failure>| {
+        let (ok, says) = match result {
+            Ok(says) => (true, says),
+            Err(failure) => {
+                worst = worst.max(failure.exit);
+                (false, failure.message)
+            }
+        };
+        found.push(Finding { what, ok, says });
+    };
+    let config = args.store.config(global);
+    note("configuration", config.clone().map(|_| "valid".to_owned()));
+    if let Ok(config) = config {
+        note("formats", formats_of(&config));
+        note("jq worker", jq_worker());
+        note("address", address(&config));
+        note("store", block_on(store(&config)));
+        note("blobs", block_on(blobs(&config)));
+    }
+    if out.is_json() {
+        out.json(&serde_json::json!({"ok": worst == Exit::Done, "checks": found}))?;
+    } else {
+        for finding in &found {
+            let mark = if finding.ok { "ok  " } else { "BAD " };
+            out.line(format_args!("{mark} {:<13} {}", finding.what, finding.says))?;
+        }
+    }
+    Ok(worst)
+}
+
+fn formats_of(config: &Config) -> Result<String, Failure> {
+    let registry =
+        formats::registry(config).map_err(|error| Failure::usage("format.invalid", error))?;
+    Ok(format!("{} can be read", registry.all().len()))
+}
+
+/// Formats as data need this very program once more, as a child.
+fn jq_worker() -> Result<String, Failure> {
+    let failed = |why: String| Failure::unreadable("format.worker", why);
+    let program = std::env::current_exe()
+        .map_err(|error| failed(format!("this program can't find itself: {error}")))?;
+    let status = std::process::Command::new(&program)
+        .arg(gna_parsers::data::WORKER_COMMAND)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status();
+    match status {
+        // It ends at once, content or not, since it was given nothing to do.
+        Ok(_) => Ok("can be started".to_owned()),
+        Err(error) => Err(failed(format!(
+            "{} can't be started as a child ({error}); formats as data will not work",
+            program.display()
+        ))),
+    }
+}
+
+fn address(config: &Config) -> Result<String, Failure> {
+    let listen = config.server.listen;
+    if let Some(owner) = server_of(config)?
+        && let Some(address) = owner.address
+    {
+        return Ok(format!(
+            "a server answers at {address} (process {})",
+            owner.pid
+        ));
+    }
+    match std::net::TcpListener::bind(listen) {
+        Ok(_) => Ok(format!("{listen} is free")),
+        Err(error) => Err(Failure::usage(
+            "server.listen",
+            format!("{listen} can't be had ({error}); choose another with server.listen"),
+        )),
+    }
+}
+
+async fn store(config: &Config) -> Result<String, Failure> {
+    let url = config.store_url();
+    if let Some(owner) = server_of(config)? {
+        return Ok(format!("in use by process {}", owner.pid));
+    }
+    match sqlite_path(&url) {
+        Some(path) if !path.is_file() => {
+            writable_parent(path)?;
+            Ok(format!("{} will be made", path.display()))
+        }
+        _ => {
+            let instance = Builder::new(config.clone()).open().await?;
+            let dead = instance
+                .jobs
+                .dead(gna_domain::page::PageRequest::first(100))
+                .await?;
+            match dead.items.len() {
+                0 => Ok("opens".to_owned()),
+                many => Ok(format!(
+                    "opens; {many} jobs were given up, see the server's log"
+                )),
+            }
+        }
+    }
+}
+
+/// The nearest folder above that exists must let us write.
+fn writable_parent(path: &Path) -> Result<(), Failure> {
+    let here = Path::new(".");
+    let folder = path
+        .ancestors()
+        .skip(1)
+        .map(|folder| {
+            if folder.as_os_str().is_empty() {
+                here
+            } else {
+                folder
+            }
+        })
+        .find(|folder| folder.is_dir())
+        .unwrap_or(here);
+    tempfile::tempfile_in(folder).map(|_| ()).map_err(|error| {
+        Failure::unreadable(
+            "data.dir",
+            format!(
+                "{} can't be written ({error}); choose another folder with --data",
+                folder.display()
+            ),
+        )
+    })
+}
+
+async fn blobs(config: &Config) -> Result<String, Failure> {
+    let url = config.blobs_url();
+    if let Some(folder) = url.strip_prefix("file:").map(Path::new)
+        && !folder.is_dir()
+    {
+        writable_parent(folder)?;
+        return Ok(format!("{} will be made", folder.display()));
+    }
+    let blobs = ObjectBlobs::open(&url)?;
+    blobs.put("doctor/probe", "probe".into()).await?;
+    blobs.delete("doctor/probe").await?;
+    Ok("can be written".to_owned())
+}

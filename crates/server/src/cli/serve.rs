@@ -1,0 +1,140 @@
+//! `gna serve`: the server, with or without a demo organization.
+
+use clap::Args;
+use gna_domain::service::bootstrap;
+use std::net::SocketAddr;
+use tokio_util::sync::CancellationToken;
+
+use super::local::{StoreArgs, block_on, server_of};
+use super::{Exit, Failure, Global, Out, demo};
+use crate::config::Config;
+use crate::wiring::{Builder, Instance};
+use crate::{app, http, logging};
+
+/// Run the server
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  gna serve                              on 127.0.0.1:8420, data in ./gna-data
+  gna serve --listen 0.0.0.0:80 --data /var/lib/gna
+  gna serve --demo                       sample data in a temporary folder, gone at the end
+  gna serve --demo --json | head -1      url, token and sign-in link for programs
+
+The first start prints a one-time link that makes its holder the administrator.")]
+pub struct ServeArgs {
+    /// Address and port to listen on [default: 127.0.0.1:8420, or as configured]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Fill an empty store with a demo organization; without --data it is gone at the end
+    #[arg(long)]
+    demo: bool,
+}
+
+/// # Errors
+/// Exit code 2 for a wrong configuration or a store in use, 3 where the store or the port can't be
+/// had.
+pub fn run(args: &ServeArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
+    let mut overrides = args.store.overrides().with(
+        "server.listen",
+        args.listen.map(|listen| listen.to_string()),
+    );
+    // Kept until the end of the command: dropping it removes the folder.
+    let mut folder = None;
+    if args.demo && args.store.data.is_none() && args.store.store.is_none() {
+        let made = tempfile::Builder::new().prefix("gna-demo-").tempdir()?;
+        overrides = overrides
+            .with("data.dir", Some(made.path().display().to_string()))
+            .with("store.url", Some(""))
+            .with("blobs.url", Some(""));
+        folder = Some(made);
+    }
+    let config = global.load(overrides)?;
+    logging::start(&config.log);
+    let exit = block_on(serve(config, args.demo, out));
+    drop(folder);
+    exit
+}
+
+async fn serve(config: Config, with_demo: bool, out: &mut Out) -> Result<Exit, Failure> {
+    if let Some(owner) = server_of(&config)? {
+        return Err(Failure::usage(
+            "store.in_use",
+            match owner.address {
+                Some(address) => format!(
+                    "a server with this data runs already at {address} (process {}); use it, or choose other data with --data",
+                    owner.pid
+                ),
+                None => format!(
+                    "process {} has this store open; try again when it is done, or choose other data with --data",
+                    owner.pid
+                ),
+            },
+        ));
+    }
+    // The port first: a second server must not touch the store before it learns that it is one.
+    let listener = http::listen(config.server.listen).await?;
+    let mut config = config;
+    config.server.listen = listener.local_addr()?;
+    let instance = Builder::new(config).open().await?;
+    let url = instance.config.public_url();
+    let running = instance.start().await?;
+    instance.announce(&url)?;
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(http::serve(listener, app::router(&instance), stop.clone()));
+    let told = tell(&instance, with_demo, &url, out).await;
+    if told.is_ok() {
+        tracing::info!(url, store = instance.ports.store.backend(), "ready");
+        let mut serving = serving;
+        tokio::select! {
+            () = http::asked_to_stop() => {
+                tracing::info!("stopping");
+                stop.cancel();
+                ended(serving.await)?;
+            }
+            failed = &mut serving => ended(failed)?,
+        }
+    }
+    stop.cancel();
+    running.stop().await;
+    told.map(|()| Exit::Done)
+}
+
+fn ended(serving: Result<gna_domain::Result<()>, tokio::task::JoinError>) -> Result<(), Failure> {
+    match serving {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Failure::unreadable(
+            "server.failed",
+            "the HTTP server failed unexpectedly; see the log",
+        )),
+    }
+}
+
+/// Prints where the server is and how to get in.
+async fn tell(
+    instance: &Instance,
+    with_demo: bool,
+    url: &str,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    if with_demo {
+        let ready = demo::prepare(instance, url).await?;
+        return demo::tell(&ready, out);
+    }
+    let link = bootstrap::claim_link(&instance.operator())
+        .await?
+        .map(|secret| app::claim_link(url, &secret));
+    let started = instance.ports.clock.now().to_string();
+    if out.is_json() {
+        return out.json(&serde_json::json!({
+            "url": url, "claim_link": link, "started": started,
+        }));
+    }
+    out.line(format_args!("Gna answers at {url}"))?;
+    if let Some(link) = link {
+        out.line(format_args!(
+            "Nobody administers it yet. Whoever opens this link first will:\n  {link}"
+        ))?;
+    }
+    out.flush()
+}

@@ -1,0 +1,239 @@
+//! Puts the parts together: from configuration to ports, and from ports to what runs.
+//!
+//! [`Builder`] opens everything that the domain asks of the outside; the [`Instance`] it makes is
+//! what commands and the server work with. Nothing runs until [`Instance::start`].
+
+use gna_domain::error::{Error, Result};
+use gna_domain::port::jobs::{Handler, Jobs};
+use gna_domain::port::{Clock, Search, Store};
+use gna_domain::service::{import::ImportHandler, index};
+use gna_domain::{Actor, Ctx, Grants, Ports};
+use gna_parsers::{Reader, Registry};
+use gna_storage::backend::registry::{self, Opened};
+use gna_storage::backend::sqlite::{SqliteDb, SqliteOptions};
+use gna_storage::kernel;
+use gna_storage::repo::{KernelStore, StoreJobs};
+use gna_storage::search::{MemorySearch, SqliteSearch};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::formats;
+use crate::outside::{Argon2Passwords, ObjectBlobs, SystemClock, SystemIds};
+use crate::worker::{Worker, follow, tidy_hourly};
+
+/// Assembles an instance; what is not said is as the configuration says.
+pub struct Builder {
+    config: Config,
+    handlers: Vec<Arc<dyn Handler>>,
+}
+
+impl Builder {
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            handlers: vec![Arc::new(ImportHandler)],
+        }
+    }
+
+    /// Adds a kind of durable job.
+    #[must_use]
+    pub fn handler(mut self, handler: Arc<dyn Handler>) -> Self {
+        self.handlers.push(handler);
+        self
+    }
+
+    /// Opens the store (which must be free), search, blobs and the rest.
+    ///
+    /// # Errors
+    /// `store.*`, `blob.*`, `format.invalid`, each with what to do.
+    pub async fn open(self) -> Result<Instance> {
+        let config = self.config;
+        let registry = Arc::new(
+            formats::registry(&config).map_err(|error| Error::invalid("format.invalid", error))?,
+        );
+        let url = config.store_url();
+        make_folder_of(&url)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids = Arc::new(SystemIds);
+        let time = Arc::clone(&clock);
+        let opened = registry::open(&url, Arc::new(move || time.now()))
+            .await
+            .map_err(unopened)?;
+        let search = open_search(&config.store.search, &opened).await?;
+        let store: Arc<dyn Store> = Arc::new(KernelStore::new(opened.backend, Arc::clone(&clock)));
+        let jobs: Arc<dyn Jobs> = Arc::new(StoreJobs::new(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            ids.clone(),
+        ));
+        let ports = Ports {
+            store,
+            search,
+            blobs: Arc::new(ObjectBlobs::open(&config.blobs_url())?),
+            parsing: Arc::new(Reader::new(Arc::clone(&registry), config.limits())),
+            clock,
+            passwords: Arc::new(Argon2Passwords::new(ids.clone())?),
+            ids,
+        };
+        Ok(Instance {
+            config,
+            ports,
+            jobs,
+            registry,
+            file: opened.sqlite,
+            handlers: self.handlers,
+        })
+    }
+}
+
+/// Everything that a server or a command works with.
+pub struct Instance {
+    pub config: Config,
+    pub ports: Ports,
+    pub jobs: Arc<dyn Jobs>,
+    pub registry: Arc<Registry>,
+    /// The store's file, where it is one.
+    pub file: Option<SqliteDb>,
+    handlers: Vec<Arc<dyn Handler>>,
+}
+
+/// The parts that run in the background.
+pub struct Running {
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Instance {
+    /// The person at this machine, who has the store in hand.
+    #[must_use]
+    pub fn operator(&self) -> Ctx {
+        Ctx::new(
+            self.ports.clone(),
+            Actor::LocalOperator,
+            Grants::unlimited(),
+        )
+    }
+
+    /// Starts the worker, the search indexer and the hourly tidying.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn start(&self) -> Result<Running> {
+        // Both kinds of store that exist belong to one process: leases found now are of a dead one.
+        let freed = self.jobs.free_all().await?;
+        if freed > 0 {
+            tracing::info!(jobs = freed, "taking up jobs that were interrupted");
+        }
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let worker = self.handlers.iter().fold(
+            Worker::new(
+                self.ports.clone(),
+                Arc::clone(&self.jobs),
+                self.config.worker.slots,
+            ),
+            |worker, handler| worker.with(Arc::clone(handler)),
+        );
+        tasks.spawn(worker.run(stop.clone()));
+        let indexing = Ctx::system(self.ports.clone(), "index");
+        let commits = self.ports.store.signals().feed;
+        tasks.spawn(follow("index", commits, stop.clone(), move || {
+            let ctx = indexing.clone();
+            async move { index::catch_up(&ctx).await.map(|_| ()) }
+        }));
+        tasks.spawn(tidy_hourly(
+            Ctx::system(self.ports.clone(), "tidy"),
+            self.config.worker.feed_days,
+            stop.clone(),
+        ));
+        Ok(Running { stop, tasks })
+    }
+
+    /// Tells other commands on this machine where the server answers.
+    ///
+    /// # Errors
+    /// `store.unavailable` when the lock file can't be written.
+    pub fn announce(&self, address: &str) -> Result<()> {
+        match &self.file {
+            Some(file) => file.announce(address).map_err(unopened),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Running {
+    /// Ends when asked to; jobs that take longer are put back.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn open_search(url: &str, opened: &Opened) -> Result<Arc<dyn Search>> {
+    let db = match (url, &opened.sqlite) {
+        ("", Some(db)) => db.clone(),
+        ("" | "memory:", _) => return Ok(Arc::new(MemorySearch::new())),
+        (url, _) => {
+            let path = url
+                .strip_prefix("sqlite:")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+                .ok_or_else(|| {
+                    Error::invalid(
+                        "search.url",
+                        "store.search must be empty, memory: or sqlite:PATH",
+                    )
+                })?;
+            SqliteDb::open(&path, &SqliteOptions::default()).map_err(unopened)?
+        }
+    };
+    Ok(Arc::new(SqliteSearch::open(db).await?))
+}
+
+/// The path in a `sqlite:` address.
+#[must_use]
+pub fn sqlite_path(url: &str) -> Option<&Path> {
+    let path = url.strip_prefix("sqlite:")?;
+    Some(Path::new(path.strip_prefix("//").unwrap_or(path)))
+}
+
+/// Makes the folder of a store's file, for its owner only.
+pub(crate) fn make_folder_of(url: &str) -> Result<()> {
+    let Some(folder) = sqlite_path(url).and_then(Path::parent) else {
+        return Ok(());
+    };
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|error| {
+        Error::invalid(
+            "data.dir",
+            format!(
+                "the folder {} can't be made ({error}); choose another with --data",
+                folder.display()
+            ),
+        )
+    })
+}
+
+/// What a backend's refusal at the start is to a person.
+pub(crate) fn unopened(error: kernel::Error) -> Error {
+    match error {
+        kernel::Error::Unavailable(reason) => Error::unavailable("store.unavailable", reason),
+        kernel::Error::Corrupt(place) => Error::internal(
+            "store.corrupt",
+            format!(
+                "the store is damaged ({place}); see `gna store check`, or restore a backup with `gna store restore`"
+            ),
+        ),
+        other => Error::unavailable("store.unavailable", other.to_string()),
+    }
+}

@@ -1,0 +1,74 @@
+//! `gna config`.
+
+use crate::run::{Said, gna, run};
+use serde_json::json;
+
+#[test]
+fn what_applies_is_shown_and_can_be_put_into_a_file() {
+    let folder = tempfile::tempdir().expect("folder");
+    let shown = run(folder.path(), &["config"]).ended(0).stdout;
+    std::fs::write(folder.path().join("gna.toml"), &shown).expect("written");
+    let again = run(folder.path(), &["config"]).ended(0).stdout;
+    assert_eq!(shown, again);
+    let explained = run(folder.path(), &["config", "defaults"]).ended(0).stdout;
+    std::fs::write(folder.path().join("gna.toml"), explained).expect("written");
+    run(folder.path(), &["config", "check"]).ended(0);
+}
+
+#[test]
+fn file_dotenv_environment_and_flags_override_each_other_in_that_order() {
+    let folder = tempfile::tempdir().expect("folder");
+    let port = |said: &Said| said.json()[0]["server"]["listen"].clone();
+    std::fs::write(
+        folder.path().join("gna.toml"),
+        "[server]\nlisten = '127.0.0.1:1'\n",
+    )
+    .expect("written");
+    assert_eq!(
+        port(&run(folder.path(), &["config", "--json"])),
+        "127.0.0.1:1"
+    );
+    std::fs::write(
+        folder.path().join(".env"),
+        "GNA_SERVER__LISTEN=127.0.0.1:2\n",
+    )
+    .expect("written");
+    assert_eq!(
+        port(&run(folder.path(), &["config", "--json"])),
+        "127.0.0.1:2"
+    );
+    let said = gna(folder.path())
+        .args(["config", "--json"])
+        .env("GNA_SERVER__LISTEN", "127.0.0.1:3")
+        .output()
+        .expect("runs");
+    assert_eq!(port(&said.into()), "127.0.0.1:3");
+}
+
+#[test]
+fn secrets_are_masked_and_mistakes_end_with_code_2() {
+    let folder = tempfile::tempdir().expect("folder");
+    let secret = folder.path().join("url");
+    std::fs::write(&secret, "postgres://gna:s3cret@db/gna\n").expect("written");
+    let said: Said = gna(folder.path())
+        .args(["config", "--json"])
+        .env("GNA_STORE__URL_FILE", &secret)
+        .output()
+        .expect("runs")
+        .into();
+    let said = said.ended(0);
+    assert!(!said.stdout.contains("s3cret"), "{}", said.stdout);
+    assert_eq!(
+        said.json()[0]["store"]["url"],
+        "postgres://gna:********@db/gna"
+    );
+
+    std::fs::write(folder.path().join("gna.toml"), "[worker]\nslot = 3\n").expect("written");
+    let wrong = run(folder.path(), &["config", "check", "--json"]).ended(2);
+    assert_eq!(wrong.json()[0]["error"]["code"], json!("config.invalid"));
+    assert!(
+        wrong.stderr.contains("worker.slot") && wrong.stderr.contains("gna.toml"),
+        "{}",
+        wrong.stderr
+    );
+}

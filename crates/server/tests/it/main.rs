@@ -1,0 +1,7 @@
+//! The real binary, as people and pipelines use it.
+
+mod config;
+mod parse;
+mod run;
+mod serve;
+mod store;

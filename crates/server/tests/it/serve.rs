@@ -1,0 +1,127 @@
+//! `gna serve`, as a process of its own.
+
+use crate::run::{gna, run};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Stdio};
+
+/// A running server; killed when the test ends early.
+pub struct Server {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    /// Its first line.
+    pub first: Value,
+}
+
+impl Server {
+    pub fn start(folder: &Path, args: &[&str]) -> Self {
+        let mut child = gna(folder)
+            .args(["serve", "--json", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .env("GNA_LOG__LEVEL", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("speaks");
+        let first = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        Self { child, out, first }
+    }
+
+    pub fn url(&self) -> &str {
+        self.first["url"].as_str().expect("an address")
+    }
+
+    /// One request; answers status and body.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let host = self.url().trim_start_matches("http://");
+        let mut stream = TcpStream::connect(host).expect("listens");
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        )
+        .expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answers");
+        let status = answer
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .expect("a status");
+        (status, answer)
+    }
+
+    /// Asks it to stop, as a service manager does, and waits.
+    pub fn stop(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .expect("sent");
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).expect("ends");
+        self.child.wait().expect("ends").code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_first_start_offers_the_claim_link_and_ends_when_asked() {
+    let folder = tempfile::tempdir().expect("folder");
+    let server = Server::start(folder.path(), &[]);
+    let link = server.first["claim_link"]
+        .as_str()
+        .expect("a link")
+        .to_owned();
+    let path = link.strip_prefix(server.url()).expect("on this server");
+    assert_eq!(server.get(path).0, 200);
+
+    let second = run(folder.path(), &["serve", "--listen", "127.0.0.1:0"]).ended(2);
+    assert!(second.stderr.contains(server.url()), "{}", second.stderr);
+    let other = run(folder.path(), &["user", "list"]).ended(2);
+    assert!(other.stderr.contains(server.url()), "{}", other.stderr);
+    assert_eq!(server.stop(), Some(0));
+    assert!(folder.path().join("gna-data/gna.db").is_file());
+    run(folder.path(), &["user", "list"]).ended(0);
+}
+
+#[test]
+fn a_port_in_use_is_told_and_the_store_left_alone() {
+    let folder = tempfile::tempdir().expect("folder");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("known").to_string();
+    let said = run(folder.path(), &["serve", "--listen", &address]).ended(3);
+    assert!(said.stderr.contains("--listen"), "{}", said.stderr);
+    assert!(!folder.path().join("gna-data").exists());
+}
+
+#[test]
+fn the_demo_says_first_how_to_get_in_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("folder");
+    let server = Server::start(folder.path(), &["--demo"]);
+    for field in ["url", "token", "sign_in_link", "curl", "password"] {
+        assert!(
+            server.first[field]
+                .as_str()
+                .is_some_and(|text| !text.is_empty()),
+            "{field}"
+        );
+    }
+    let link = server.first["sign_in_link"].as_str().expect("a link");
+    let path = link
+        .strip_prefix(server.url())
+        .expect("on this server")
+        .to_owned();
+    assert_eq!(server.get(&path).0, 200);
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("reads").count(), 0);
+}

@@ -1,0 +1,144 @@
+//! Commands on the store itself: one story on one demo store.
+
+use crate::run::{run, sample};
+use crate::serve::Server;
+use serde_json::{Value, json};
+
+#[test]
+fn an_operator_works_on_the_store_of_a_stopped_server() {
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path();
+    let server = Server::start(at, &["--demo", "--data", "data"]);
+    assert_eq!(server.stop(), Some(0));
+    let data = |args: &[&str]| run(at, &[args, &["--data", "data", "--json"]].concat());
+
+    // The same report again changes nothing; a new one adds.
+    let trivy = sample("trivy.json");
+    let again = data(&[
+        "import",
+        "--group",
+        "demo/shop",
+        "--asset",
+        "shop-api-image",
+        &trivy,
+    ])
+    .ended(0);
+    let counts = &again.json()[0]["counts"];
+    assert_eq!(
+        (&counts["total"], &counts["unchanged"]),
+        (&json!(6), &json!(6)),
+        "{counts}"
+    );
+    let semgrep = sample("semgrep.json");
+    std::fs::write(
+        at.join("broken.json"),
+        "{\"version\": \"1\", \"results\": [",
+    )
+    .expect("written");
+    let said = data(&[
+        "import",
+        "--group",
+        "demo/shop",
+        "--asset",
+        "new",
+        &semgrep,
+        "broken.json",
+        "none.json",
+    ])
+    .ended(3);
+    let lines = said.json();
+    assert_eq!(
+        (&lines[0]["status"], &lines[0]["counts"]["created"]),
+        (&json!("COMPLETE"), &json!(6))
+    );
+    assert_eq!(lines[1]["status"], "REFUSED");
+    assert!(lines[1]["error"]["message"].is_string());
+    assert_eq!(lines[2]["error"]["code"], "report.unreadable");
+    let nowhere = data(&["import", "--group", "demo/none", "--asset", "x", &trivy]).ended(2);
+    assert!(
+        nowhere.stderr.contains("ORGANIZATION/GROUP"),
+        "{}",
+        nowhere.stderr
+    );
+
+    // People.
+    let ann = data(&["user", "create", "ann@shop.example", "--name", "Ann"]).ended(0);
+    assert!(
+        ann.json()[0]["link"]
+            .as_str()
+            .is_some_and(|link| link.contains("/reset/"))
+    );
+    data(&["user", "create", "ann@shop.example"]).ended(2);
+    data(&["member", "set", "demo", "ann@shop.example", "member"]).ended(0);
+    data(&["member", "set", "demo/shop", "ann@shop.example", "triager"]).ended(0);
+    let roles: Vec<Value> = data(&["member", "list", "demo/shop"]).ended(0).json();
+    assert!(
+        roles
+            .iter()
+            .any(|member| member["email"] == "ann@shop.example" && member["role"] == "TRIAGER"),
+        "{roles:?}"
+    );
+    let last = data(&["member", "remove", "demo", "demo@gna.example"]).ended(2);
+    assert!(last.stderr.contains("owner"), "{}", last.stderr);
+    let invitation = data(&["invite", "create", "demo", "member"])
+        .ended(0)
+        .json()
+        .remove(0);
+    assert!(
+        invitation["link"]
+            .as_str()
+            .is_some_and(|link| link.contains("/invitations/"))
+    );
+    assert_eq!(data(&["invite", "list", "demo"]).ended(0).json().len(), 1);
+    data(&[
+        "invite",
+        "revoke",
+        invitation["id"].as_str().expect("an id"),
+    ])
+    .ended(0);
+    assert_eq!(data(&["user", "list"]).ended(0).json().len(), 2);
+
+    // Tokens.
+    let token = data(&[
+        "token",
+        "create",
+        "--group",
+        "demo/shop",
+        "--name",
+        "ci",
+        "--scope",
+        "upload",
+    ])
+    .ended(0)
+    .json()
+    .remove(0);
+    assert!(
+        token["token"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("gna_")),
+        "{token}"
+    );
+    let listed = data(&["token", "list", "--group", "demo/shop"]).ended(0);
+    assert!(
+        !listed
+            .stdout
+            .contains(token["token"].as_str().expect("text")),
+        "shown once"
+    );
+    data(&["token", "revoke", token["id"].as_str().expect("an id")]).ended(0);
+
+    // A copy is a whole store.
+    data(&["store", "check"]).ended(0);
+    data(&["store", "backup", "copy.db"]).ended(0);
+    data(&["store", "backup", "copy.db"]).ended(3);
+    run(
+        at,
+        &["store", "restore", "copy.db", "--data", "other", "--json"],
+    )
+    .ended(0);
+    let people = run(at, &["user", "list", "--data", "other", "--json"]).ended(0);
+    assert_eq!(people.json().len(), 2);
+    run(at, &["store", "check", "--data", "nowhere"]).ended(2);
+    let doctor = data(&["doctor"]).ended(0);
+    assert_eq!(doctor.json()[0]["ok"], true);
+}
