@@ -85,6 +85,20 @@ impl Registry {
         Ok(())
     }
 
+    /// Adds a format in place of the one of its name, if there is one.
+    pub(crate) fn put(&mut self, format: Arc<dyn Format>) {
+        let name = &format.info().name;
+        self.entries
+            .retain(|entry| entry.format().info().name != *name);
+        self.entries.push(Entry::Added(format));
+    }
+
+    /// Reads all reports with these choices from now on.
+    #[must_use]
+    pub fn with_options(self, options: Options) -> Self {
+        Self { options, ..self }
+    }
+
     /// Every format, in the order of names.
     #[must_use]
     pub fn all(&self) -> Vec<&dyn Format> {
@@ -101,7 +115,8 @@ impl Registry {
             .find(|format| format.info().name == name)
     }
 
-    /// The format that claims the report with the highest confidence.
+    /// The format that claims the report with the highest confidence. A weak claim counts only
+    /// where the format then reads a finding: what fits many formats says nothing by its shape.
     ///
     /// # Errors
     /// `report.unknown_format` where none does, or several do equally; `report.empty`.
@@ -121,32 +136,43 @@ impl Registry {
                 claims.push(format);
             }
         }
-        let names = |formats: &[&dyn Format]| {
-            formats
+        let proved: Vec<&dyn Format> = if best == Confidence::Weak && check_size(input).is_ok() {
+            claims
                 .iter()
-                .map(|format| format.info().name.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
+                .copied()
+                .filter(|format| self.reads_something(*format, input))
+                .collect()
+        } else {
+            claims.clone()
         };
-        match claims.as_slice() {
-            [one] => Ok(*one),
-            [] => Err(Refusal::new(
-                "report.unknown_format",
+        let name = input.name;
+        let message = match (proved.as_slice(), claims.as_slice()) {
+            ([one], _) => return Ok(*one),
+            ([], []) => {
+                let known = names(&self.all());
                 format!(
-                    "{:?} looks like none of the formats known here ({}); if it is one of them, name it with --format NAME",
-                    input.name,
-                    names(&self.all())
-                ),
-            )),
-            several => Err(Refusal::new(
-                "report.unknown_format",
+                    "{name:?} looks like none of the formats known here ({known}); if it is one of them, name it with --format NAME"
+                )
+            }
+            ([], shaped) => {
+                let shaped = names(shaped);
                 format!(
-                    "{:?} could be any of {}; say which with --format NAME",
-                    input.name,
-                    names(several)
-                ),
-            )),
-        }
+                    "{name:?} has the shape of {shaped} but nothing that tells; if it is one of them, say which with --format NAME"
+                )
+            }
+            (several, _) => {
+                let several = names(several);
+                format!("{name:?} could be any of {several}; say which with --format NAME")
+            }
+        };
+        Err(Refusal::new("report.unknown_format", message))
+    }
+
+    fn reads_something(&self, format: &dyn Format, input: &Input<'_>) -> bool {
+        let mut probe = Probe::default();
+        // The probe refuses the first finding, so the outcome says nothing.
+        let _ = format.parse(input, &self.options, &mut probe);
+        probe.found
     }
 
     /// Parses a report to its end, in the format of that name or the one it looks like.
@@ -243,6 +269,32 @@ impl Registry {
             ),
         )
     }
+}
+
+/// Takes one finding and no more.
+#[derive(Default)]
+struct Probe {
+    found: bool,
+}
+
+impl Sink for Probe {
+    fn finding(&mut self, _: ParsedFinding) -> Result<(), Refusal> {
+        self.found = true;
+        Err(Refusal::new(
+            "probe.enough",
+            "one finding is enough to tell",
+        ))
+    }
+
+    fn warning(&mut self, _: Warning) {}
+}
+
+fn names(formats: &[&dyn Format]) -> String {
+    formats
+        .iter()
+        .map(|format| format.info().name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn check_size(input: &Input<'_>) -> Result<(), Refusal> {
@@ -376,6 +428,7 @@ mod tests {
         for (text, expected) in [
             ("a", Ok("sure")),
             ("c", Ok("vague")),
+            ("lost", Err("has the shape of vague but nothing that tells")),
             ("b", Err("could be any of also-vague, vague")),
         ] {
             match (registry.detect(&Input::new("f", text.as_bytes())), expected) {

@@ -14,6 +14,8 @@ use crate::text;
 
 /// Most weaknesses that are remembered for sharing; beyond it sharing starts anew.
 const POOL: usize = 10_000;
+/// Weaknesses that are a secret in the code: hard-coded password, key, credentials.
+const SECRETS: &[u32] = &[259, 321, 798];
 /// Longest title, in bytes.
 const TITLE: usize = 500;
 
@@ -64,7 +66,14 @@ impl Converter {
         position: Position,
         notes: &mut Vec<Note>,
     ) -> Result<ParsedFinding, String> {
-        let location = place::location(form.location.as_ref(), self.rules.secret)?;
+        let cwes = text::cwes(
+            form.cwes
+                .iter()
+                .flat_map(|cwes| cwes.split([',', ';', '|'])),
+        );
+        // What tells of a hard-coded secret shows it in its lines, whatever the tool is for.
+        let secret = self.rules.secret || cwes.iter().any(|cwe| SECRETS.contains(cwe));
+        let location = place::location(form.location.as_ref(), secret)?;
         let identifiers = identifiers(&form.identifiers);
         let title = self.title(&form, &identifiers)?;
         let rule = match form.rule.as_deref() {
@@ -95,11 +104,7 @@ impl Converter {
             description: keep(form.description),
             recommendation: keep(form.recommendation),
             references: references(&form.references),
-            cwes: text::cwes(
-                form.cwes
-                    .iter()
-                    .flat_map(|cwes| cwes.split([',', ';', '|'])),
-            ),
+            cwes,
             identifiers,
             cvss,
         };
@@ -491,6 +496,23 @@ mod tests {
                 r#"{{"title": "t", "status": "{status}", "status_reason": "why"}}"#
             ));
             assert_eq!(finding.unwrap().reported, expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn lines_with_secrets_are_not_kept() {
+        for (cwe, kept) in [
+            ("CWE-89", true),
+            ("CWE-798", false),
+            ("CWE-259, CWE-1", false),
+        ] {
+            let json = format!(
+                r#"{{"title": "t", "cwes": "{cwe}", "location": {{"path": "a", "snippet": "x"}}}}"#
+            );
+            match convert(&json).0.unwrap().location {
+                Location::Code(code) => assert_eq!(code.snippet.is_some(), kept, "{cwe}"),
+                other => panic!("{other:?}"),
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod definition;
 mod detect;
 mod format;
 pub mod generic;
+mod install;
 mod jq;
 mod keys;
 mod load;

@@ -85,6 +85,7 @@ fn package(form: &GenericLocation) -> Option<PackageLocation> {
         .fixed_version
         .iter()
         .map(|version| version.trim())
+        .filter(|version| !version.is_empty())
         .collect();
     Some(PackageLocation {
         name,
