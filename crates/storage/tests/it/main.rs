@@ -3,7 +3,10 @@
 mod backends;
 #[cfg(all(unix, feature = "sqlite"))]
 mod kill;
+#[cfg(feature = "sqlite")]
 mod model;
+#[cfg(feature = "sqlite")]
+mod search;
 
 use backends::{lagging_memory, memory};
 #[cfg(feature = "sqlite")]

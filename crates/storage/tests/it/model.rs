@@ -1,6 +1,5 @@
 //! Random sequences of operations: each backend answers as the model does, call by call.
 
-#[cfg(feature = "sqlite")]
 use super::backends::open;
 use gna_domain::page::Cursor;
 use gna_storage::backend::memory::MemoryBackend;
@@ -270,7 +269,6 @@ fn take_page(page: Result<ItemPage, Error>, answers: &mut Vec<Answer>) -> Option
     }
 }
 
-#[cfg(feature = "sqlite")]
 async fn sqlite_like_model(steps: Vec<Step>) -> Result<(), TestCaseError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("gna.db");
@@ -305,7 +303,6 @@ async fn sqlite_like_model(steps: Vec<Step>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-#[cfg(feature = "sqlite")]
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 /// Reports at most so many problems of each kind: the first tell what the rest would.
 const REPORTED: u32 = 100;
 
-/// Reads the whole file: seconds per gigabyte.
+/// Reads the whole file: half a minute per gigabyte.
 pub(super) fn check(conn: &Connection, names: &Names) -> Result<Vec<Damage>, Error> {
     let mut damage = pages(conn)?;
     // Damaged pages make the rest of the checks fail or lie.
