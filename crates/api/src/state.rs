@@ -1,0 +1,81 @@
+//! What every handler is given: the ports, and how this server is reached.
+
+use gna_domain::ctx::Ports;
+use std::sync::Arc;
+use std::time::Duration;
+
+
+/// How this server is reached and what it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// Address under which people reach the server, without a slash at the end:
+    /// `https://gna.example.com`. Links are made of it.
+    pub public_url: String,
+    /// Cookies only over https. Follows from the public address.
+    pub secure_cookies: bool,
+    /// Largest report, in bytes as sent.
+    pub max_upload_bytes: u64,
+    /// Whether a proxy in front is believed about where a call comes from (the last entry of
+    /// `X-Forwarded-For`). Without one anybody could claim any source.
+    pub trust_proxy: bool,
+    /// Longest time that an upload may wait for the end of its import.
+    pub wait_max: Duration,
+    /// Requests per minute of one caller (a person, a token, or an address of nobody known); 0 for
+    /// no limit.
+    pub rate_per_minute: u32,
+    /// SHA-256, in hexadecimal, of a key that opens `/metrics` beside tokens with `instance.read`.
+    pub metrics_key: Option<String>,
+    /// Whether programs on this machine may read `/metrics` without a key.
+    pub metrics_on_loopback: bool,
+}
+
+impl ApiConfig {
+    /// For an address, with 1 GiB uploads and no proxy.
+    #[must_use]
+    pub fn at(public_url: &str) -> Self {
+        Self {
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            secure_cookies: public_url.starts_with("https://"),
+            max_upload_bytes: 1 << 30,
+            trust_proxy: false,
+            wait_max: Duration::from_secs(300),
+            rate_per_minute: 0,
+            metrics_key: None,
+            metrics_on_loopback: false,
+        }
+    }
+
+    /// An absolute address of ours.
+    #[must_use]
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url)
+    }
+
+    /// Name of the session's cookie. The prefix makes browsers insist on `Secure`, on path `/` and
+    /// on no other host (RFC 6265bis, section 4.1.3.2).
+    #[must_use]
+    pub fn cookie_name(&self) -> &'static str {
+        if self.secure_cookies {
+            "__Host-gna_session"
+        } else {
+            "gna_session"
+        }
+    }
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    pub ports: Ports,
+    pub config: Arc<ApiConfig>,
+}
+
+impl AppState {
+    #[must_use]
+    pub fn new(ports: Ports, config: ApiConfig) -> Self {
+        Self {
+            ports,
+            config: Arc::new(config),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Gna over HTTP, in one process and without sockets.
+
+mod browser;
+mod guard;
+mod pages;
