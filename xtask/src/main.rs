@@ -1,1 +1,47 @@
-fn main() {}
+//! What developers and CI run beside the tests. `cargo xtask help` lists it.
+
+mod corpus;
+mod fuzz;
+mod tidy;
+
+use clap::Parser;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "House rules, comparisons, benchmarks, fuzzing")]
+enum Task {
+    /// Check the house rules: arrows between crates, file sizes, documentation, left-overs
+    Tidy,
+    /// Compare what we read of real reports with what a peer made of them
+    Corpus(corpus::Args),
+    /// Feed damaged and random reports to the parsers for a while
+    Fuzz(fuzz::Args),
+    /// Runs the programs of formats as data; started by the parsers
+    #[command(name = gna_parsers::data::WORKER_COMMAND, hide = true)]
+    JqWorker,
+}
+
+fn main() -> ExitCode {
+    let ended = match Task::parse() {
+        Task::Tidy => tidy::run(),
+        Task::Corpus(args) => corpus::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
+        Task::JqWorker => return gna_parsers::data::child_main(),
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
+}

@@ -12,8 +12,8 @@ pub(super) const PAGE: usize = 1_000;
 
 /// The sizes that backends which have none of their own state: items can then move between them.
 pub(super) const LIMITS: BackendLimits = BackendLimits {
-    batch_ops: 10_000,
-    batch_bytes: 16 * 1_024 * 1_024,
+    batch_ops: 40_000,
+    batch_bytes: 64 * 1_024 * 1_024,
     item_bytes: 400_000,
 };
 
