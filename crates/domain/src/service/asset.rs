@@ -1,14 +1,168 @@
-//! Assets and their refs.
+//! Assets and their refs. What follows from another default ref is in [`super::settle`].
 
 use crate::ctx::{Ctx, Resource};
-use crate::error::{Kind, Result};
-use crate::id::{AssetId, GroupId};
+use crate::error::{Error, Kind, Result};
+use crate::id::{AssetId, GroupId, RefId};
 use crate::model::{
     Asset, AssetKind, AssetRef, AuditEntry, Criticality, DEFAULT_REF, Group, RefKind, asset_name,
+    normal_tags,
 };
+use crate::page::{Page, PageRequest};
 use crate::policy::Action;
 use crate::port::store::{ChangeSet, Event, Stored};
 use crate::port::{fresh, repo};
+
+use super::organization::check_version;
+use super::settle;
+
+/// A new asset, as a person describes it.
+#[derive(Clone, Debug, Default)]
+pub struct CreateAsset {
+    pub name: String,
+    pub kind: AssetKind,
+    pub criticality: Criticality,
+    pub internet_facing: bool,
+    pub tags: Vec<String>,
+    /// Name of its default ref; `main` if left out.
+    pub default_ref: Option<String>,
+}
+
+/// What may change about an asset; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct UpdateAsset {
+    pub criticality: Option<Criticality>,
+    pub internet_facing: Option<bool>,
+    /// All of them.
+    pub tags: Option<Vec<String>>,
+    pub default_ref: Option<RefId>,
+    /// The version the caller saw, if it wants to lose no race.
+    pub expected: Option<u64>,
+}
+
+/// # Errors
+/// Not permitted, `name.malformed`, `tag.malformed`, `tag.too_many`, `asset.exists`, or the store's.
+pub async fn create(ctx: &Ctx, group: &Group, input: CreateAsset) -> Result<Stored<Asset>> {
+    ctx.permit(
+        Action::AssetWrite,
+        Resource::Group(group.organization, group.id),
+    )?;
+    add(ctx, group, input).await
+}
+
+/// # Errors
+/// `not_found` also where the caller may not see it, or the store's.
+pub async fn require(ctx: &Ctx, id: AssetId) -> Result<Stored<Asset>> {
+    let asset = repo::get::<Asset>(ctx.store(), id)
+        .await?
+        .ok_or_else(|| ctx.absent::<Asset>())?;
+    ctx.permit(
+        Action::AssetRead,
+        Resource::Group(asset.organization, asset.group),
+    )?;
+    Ok(asset)
+}
+
+/// Assets of a group, by name.
+///
+/// # Errors
+/// Not permitted, or the store's.
+pub async fn of_group(ctx: &Ctx, group: &Group, page: PageRequest) -> Result<Page<Stored<Asset>>> {
+    ctx.permit(
+        Action::AssetRead,
+        Resource::Group(group.organization, group.id),
+    )?;
+    repo::list(
+        ctx.store(),
+        "by_group",
+        &[&group.id.to_string()],
+        false,
+        page,
+    )
+    .await
+}
+
+/// Refs of an asset, by name.
+///
+/// # Errors
+/// Not permitted, or the store's.
+pub async fn refs(ctx: &Ctx, asset: &Asset, page: PageRequest) -> Result<Page<Stored<AssetRef>>> {
+    ctx.permit(
+        Action::AssetRead,
+        Resource::Group(asset.organization, asset.group),
+    )?;
+    repo::list(
+        ctx.store(),
+        "by_asset",
+        &[&asset.id.to_string()],
+        false,
+        page,
+    )
+    .await
+}
+
+/// Changes what people say about an asset. Another default ref decides anew about the state of all
+/// its vulnerabilities: a job that comes with the change does that.
+///
+/// # Errors
+/// Not permitted, `tag.malformed`, `tag.too_many`, `ref.of_other_asset`, `store.conflict`, or the
+/// store's.
+pub async fn update(ctx: &Ctx, id: AssetId, input: UpdateAsset) -> Result<Stored<Asset>> {
+    let current = require(ctx, id).await?;
+    ctx.permit(
+        Action::AssetWrite,
+        Resource::Group(current.organization, current.group),
+    )?;
+    check_version(current.version, input.expected)?;
+    if let Some(wanted) = input.default_ref {
+        let known = repo::get::<AssetRef>(ctx.store(), wanted).await?;
+        if known.is_none_or(|known| known.asset != id) {
+            return Err(
+                Error::invalid("ref.of_other_asset", "the asset has no such ref")
+                    .on_field("defaultRef"),
+            );
+        }
+    }
+    let next = Asset {
+        criticality: input.criticality.unwrap_or(current.criticality),
+        internet_facing: input.internet_facing.unwrap_or(current.internet_facing),
+        tags: input
+            .tags
+            .map_or_else(|| Ok(current.tags.clone()), normal_tags)?,
+        default_ref: input.default_ref.unwrap_or(current.default_ref),
+        ..current.value.clone()
+    };
+    if next == current.value {
+        return Ok(current);
+    }
+    let mut changes = ChangeSet::new();
+    changes.update(&current, &next, Some(Event::named("asset.updated")))?;
+    if next.default_ref != current.default_ref {
+        changes.create(&settle::job(ctx, id), None)?;
+    }
+    let detail = serde_json::json!({ "before": said(&current), "after": said(&next) });
+    let audit = AuditEntry::new(
+        ctx,
+        Some(next.organization),
+        "asset.updated",
+        [next.group.to_string(), id.to_string()],
+    );
+    changes.create(&audit.with(detail), None)?;
+    ctx.store().commit(changes).await?;
+    Ok(Stored {
+        value: next,
+        version: current.version + 1,
+    })
+}
+
+/// What of an asset people change, for the audit log.
+fn said(asset: &Asset) -> serde_json::Value {
+    serde_json::json!({
+        "criticality": asset.criticality,
+        "internet_facing": asset.internet_facing,
+        "tags": asset.tags,
+        "default_ref": asset.default_ref,
+    })
+}
 
 /// The group's asset of that name; made with its default ref when there is none yet. An upload may
 /// do this: a pipeline must not need a person to go first.
@@ -30,7 +184,12 @@ pub async fn ensure(
         if let Some(asset) = by_name(ctx, group.id, &name).await? {
             return Ok(asset);
         }
-        match add(ctx, group, &name, kind, DEFAULT_REF).await {
+        let input = CreateAsset {
+            name: name.clone(),
+            kind,
+            ..CreateAsset::default()
+        };
+        match add(ctx, group, input).await {
             // Someone else made it in the meantime: theirs it is.
             Err(error) if error.kind() == Kind::Conflict => {}
             other => return other,
@@ -43,13 +202,7 @@ async fn by_name(ctx: &Ctx, group: GroupId, name: &str) -> Result<Option<Stored<
 }
 
 /// Commits a new asset with its default ref.
-async fn add(
-    ctx: &Ctx,
-    group: &Group,
-    name: &str,
-    kind: AssetKind,
-    default_ref: &str,
-) -> Result<Stored<Asset>> {
+async fn add(ctx: &Ctx, group: &Group, input: CreateAsset) -> Result<Stored<Asset>> {
     let ids = ctx.ports.ids.as_ref();
     let asset_id: AssetId = fresh(ids);
     let first = AssetRef {
@@ -57,7 +210,7 @@ async fn add(
         organization: group.organization,
         group: group.id,
         asset: asset_id,
-        name: asset_name(default_ref)?,
+        name: asset_name(input.default_ref.as_deref().unwrap_or(DEFAULT_REF))?,
         kind: RefKind::Branch,
         created: ctx.now(),
     };
@@ -65,11 +218,11 @@ async fn add(
         id: asset_id,
         organization: group.organization,
         group: group.id,
-        name: name.to_owned(),
-        kind,
-        criticality: Criticality::default(),
-        internet_facing: false,
-        tags: Vec::new(),
+        name: asset_name(&input.name)?,
+        kind: input.kind,
+        criticality: input.criticality,
+        internet_facing: input.internet_facing,
+        tags: normal_tags(input.tags)?,
         default_ref: first.id,
         created: ctx.now(),
     };

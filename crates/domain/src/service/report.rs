@@ -8,7 +8,7 @@ use super::{asset, import};
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::{AssetId, GroupId, ReportId};
-use crate::import::{Category, Warning};
+use crate::import::{Category, FormatInfo, Warning};
 use crate::model::{
     Asset, AssetKind, AuditEntry, Counts, Group, Job, Progress, Report, ReportStatus,
 };
@@ -251,6 +251,17 @@ pub async fn latest_of_assets(
                 .transpose()
         })
         .collect()
+}
+
+/// The formats this server reads, by name; for whoever has signed in.
+///
+/// # Errors
+/// `auth.required`.
+pub fn formats(ctx: &Ctx) -> Result<Vec<FormatInfo>> {
+    if ctx.actor == crate::Actor::Anonymous {
+        return Err(ctx.absent::<Report>());
+    }
+    Ok(ctx.ports.parsing.formats())
 }
 
 /// What was not taken as written, in the order of the report.

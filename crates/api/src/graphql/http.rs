@@ -1,0 +1,294 @@
+//! GraphQL over HTTP: `POST /api` runs operations, `GET /api` shows GraphiQL or opens a websocket.
+//!
+//! A GET never runs an operation. Read next: [`super::document`], [`super::errors`].
+
+use async_graphql::futures_util::TryStreamExt;
+use async_graphql::http::{ALL_WEBSOCKET_PROTOCOLS, MultipartOptions, receive_batch_body};
+use async_graphql::{
+    BatchRequest, BatchResponse, Data, Executor, ParseRequestError, Request, Response,
+};
+use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequestParts, Path, State, WebSocketUpgrade};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response as HttpResponse};
+use axum::routing::get;
+use axum::{Extension, Router};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use gna_domain::Ctx;
+use gna_domain::error::{Error, Result};
+use gna_domain::model::Origin;
+use gna_domain::secret::Secret;
+use gna_domain::service::authenticate::{Credential, authenticate};
+use std::any::TypeId;
+use std::sync::Arc;
+
+use super::document::{Documents, refused};
+use super::errors::finished;
+use super::loaders::loaders;
+use super::viewer::CurrentSession;
+use super::{GnaSchema, schema};
+use crate::auth::{Auth, CallOrigin};
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// Largest request without files, in bytes.
+pub const MAX_BODY: usize = 1024 * 1024;
+/// Most operations sent at once.
+pub const MAX_BATCH: usize = 10;
+/// Most files of one request.
+const MAX_FILES: usize = 5;
+
+/// The routes of GraphQL, to be merged into the application's.
+pub fn router(state: &AppState) -> Router<AppState> {
+    Router::new()
+        .route("/api", get(look).post(run))
+        .route("/api/graphiql/{file}", get(file))
+        .layer(Extension(Api::new(state)))
+}
+
+/// What runs operations.
+#[derive(Clone)]
+pub struct Api {
+    schema: GnaSchema,
+    documents: Arc<Documents>,
+}
+
+impl Api {
+    #[must_use]
+    pub fn new(state: &AppState) -> Self {
+        Self {
+            schema: schema().data(state.clone()).finish(),
+            documents: Arc::default(),
+        }
+    }
+
+    /// The request with its text parsed.
+    fn prepared(&self, mut request: Request) -> std::result::Result<Request, Box<Response>> {
+        match self.documents.parsed(&request.query) {
+            Ok(document) => {
+                request.set_parsed_query(document);
+                Ok(request)
+            }
+            Err(error) => Err(Box::new(finished(Response::from_errors(vec![error])))),
+        }
+    }
+
+    async fn run_for(&self, caller: &Auth, origin: &Origin, request: Request) -> Response {
+        let ctx = caller.ctx().clone();
+        let request = request
+            .data(loaders(ctx.clone()))
+            .data(ctx)
+            .data(CurrentSession(caller.0.session))
+            .data(origin.clone());
+        self.execute(request).await
+    }
+}
+
+impl Executor for Api {
+    async fn execute(&self, request: Request) -> Response {
+        match self.prepared(request) {
+            Ok(request) => finished(self.schema.execute(request).await),
+            Err(response) => *response,
+        }
+    }
+
+    fn execute_stream(
+        &self,
+        request: Request,
+        session: Option<Arc<Data>>,
+    ) -> BoxStream<'static, Response> {
+        // What one operation has read must not be shown by a later one, nor by a later event.
+        let caller = session
+            .as_ref()
+            .and_then(|data| data.get(&TypeId::of::<Ctx>()))
+            .and_then(|ctx| ctx.downcast_ref::<Ctx>())
+            .cloned();
+        let request = match caller {
+            Some(ctx) => {
+                let fresh = loaders(ctx);
+                fresh.enable_all_cache(false);
+                request.data(fresh)
+            }
+            None => request,
+        };
+        match self.prepared(request) {
+            Ok(request) => {
+                let session = session.unwrap_or_default();
+                let stream = self.schema.execute_stream_with_session_data(request, session);
+                stream.map(finished).boxed()
+            }
+            Err(response) => futures::stream::iter([*response]).boxed(),
+        }
+    }
+}
+
+/// Runs one operation or a batch.
+async fn run(
+    State(state): State<AppState>,
+    Extension(api): Extension<Api>,
+    caller: Auth,
+    CallOrigin(origin): CallOrigin,
+    headers: HeaderMap,
+    body: Body,
+) -> std::result::Result<HttpResponse, Problem> {
+    let request = read(&headers, body, state.config.max_upload_bytes).await?;
+    let response = match request {
+        BatchRequest::Single(request) => {
+            BatchResponse::Single(api.run_for(&caller, &origin, request).await)
+        }
+        BatchRequest::Batch(requests) if requests.len() > MAX_BATCH => {
+            let error = refused(
+                "graphql.batch_too_large",
+                format!("at most {MAX_BATCH} operations can be sent at once"),
+            );
+            BatchResponse::Single(Response::from_errors(vec![error]))
+        }
+        BatchRequest::Batch(requests) => {
+            let all = requests.into_iter().map(|request| api.run_for(&caller, &origin, request));
+            BatchResponse::Batch(futures::future::join_all(all).await)
+        }
+    };
+    let body = serde_json::to_vec(&response)
+        .map_err(|_| Error::internal("graphql.encode", "the answer can't be written"))?;
+    let mut answer = (StatusCode::OK, body).into_response();
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
+}
+
+async fn read(headers: &HeaderMap, body: Body, max_upload: u64) -> Result<BatchRequest> {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let main = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match main.as_str() {
+        "application/json" | "application/graphql-response+json" => {
+            let bytes = to_bytes(body, MAX_BODY).await.map_err(|_| too_large())?;
+            serde_json::from_slice(&bytes)
+                .map_err(|error| Error::invalid("graphql.malformed", format!("the body is no GraphQL request: {error}")))
+        }
+        "multipart/form-data" => {
+            let options = MultipartOptions::default()
+                .max_file_size(usize::try_from(max_upload).unwrap_or(usize::MAX / MAX_FILES))
+                .max_num_files(MAX_FILES);
+            let stream = body.into_data_stream().map_err(std::io::Error::other).into_async_read();
+            receive_batch_body(Some(kind), stream, options).await.map_err(unreadable)
+        }
+        _ => Err(Error::invalid(
+            "graphql.content_type",
+            "send application/json, or multipart/form-data for uploads",
+        )),
+    }
+}
+
+fn too_large() -> Error {
+    Error::limit("request.too_large", format!("a request without files has at most {MAX_BODY} bytes"))
+}
+
+fn unreadable(error: ParseRequestError) -> Error {
+    match error {
+        ParseRequestError::PayloadTooLarge => Error::limit(
+            "request.too_large",
+            "the upload is larger than this server takes (setting api.max_upload_bytes)",
+        ),
+        other => Error::invalid("graphql.malformed", other.to_string()),
+    }
+}
+
+/// GraphiQL for browsers; a websocket for those who ask for one.
+async fn look(
+    State(state): State<AppState>,
+    Extension(api): Extension<Api>,
+    request: axum::extract::Request,
+) -> std::result::Result<HttpResponse, Problem> {
+    let (mut parts, _) = request.into_parts();
+    if !parts.headers.contains_key(header::UPGRADE) {
+        return Ok(page());
+    }
+    let caller = Auth::from_request_parts(&mut parts, &state).await?;
+    let CallOrigin(origin) = match CallOrigin::from_request_parts(&mut parts, &state).await {
+        Ok(origin) => origin,
+        Err(never) => match never {},
+    };
+    let protocol = match GraphQLProtocol::from_request_parts(&mut parts, &state).await {
+        Ok(protocol) => protocol,
+        Err(status) => return Ok(status.into_response()),
+    };
+    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &state).await {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => return Ok(refusal.into_response()),
+    };
+    let upgrade = upgrade.max_message_size(MAX_BODY).protocols(ALL_WEBSOCKET_PROTOCOLS);
+    Ok(upgrade.on_upgrade(move |socket| {
+        GraphQLWebSocket::new(socket, api, protocol)
+            .on_connection_init(move |payload| connected(state, caller, origin, payload))
+            .serve()
+    }))
+}
+
+/// Who is at the other end of a websocket: whoever opened it, or whom the token in the first
+/// message names, since browsers can't send headers with a websocket.
+async fn connected(
+    state: AppState,
+    opened_by: Auth,
+    origin: Origin,
+    payload: serde_json::Value,
+) -> async_graphql::Result<Data> {
+    let named = ["authorization", "Authorization"].iter().find_map(|name| payload.get(name)?.as_str());
+    let bearer = named.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let caller = match bearer {
+        Some((_, token)) => {
+            let credential = Credential::Bearer(Secret::new(token.trim()));
+            authenticate(&state.ports, &credential).await?
+        }
+        None => opened_by.0,
+    };
+    let mut data = Data::default();
+    data.insert(CurrentSession(caller.session));
+    data.insert(caller.ctx);
+    data.insert(origin);
+    Ok(data)
+}
+
+/// Own files only; styles also from elements, since the editor sets its sizes on them.
+const CONTENT_SECURITY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; \
+     base-uri 'none'; form-action 'none'";
+
+fn page() -> HttpResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, include_str!("../../assets/graphiql/index.html")).into_response()
+}
+
+/// Name, kind and content of what the page needs.
+const FILES: &[(&str, &str, &[u8])] = &[
+    ("graphiql.min.css", "text/css; charset=utf-8", include_bytes!("../../assets/graphiql/graphiql.min.css")),
+    ("start.css", "text/css; charset=utf-8", include_bytes!("../../assets/graphiql/start.css")),
+    ("graphiql.min.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/graphiql/graphiql.min.js")),
+    ("react.production.min.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/graphiql/react.production.min.js")),
+    ("react-dom.production.min.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/graphiql/react-dom.production.min.js")),
+    ("start.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/graphiql/start.js")),
+];
+
+async fn file(Path(name): Path<String>) -> std::result::Result<HttpResponse, Problem> {
+    let (_, kind, body) = FILES
+        .iter()
+        .find(|(known, ..)| *known == name)
+        .ok_or_else(|| Error::not_found("not_found", "there is no such file"))?;
+    let headers = [
+        (header::CONTENT_TYPE, *kind),
+        (header::CACHE_CONTROL, "public, max-age=86400"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    Ok((headers, *body).into_response())
+}

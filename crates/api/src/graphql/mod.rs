@@ -1,0 +1,89 @@
+//! The GraphQL API at `/api`: one file per noun, each with its object, queries and mutations.
+//!
+//! A resolver makes one call of a service, or takes what a loader has read for the whole answer;
+//! it never reads one record at a time. The schema is committed as `schema.graphql`; a test
+//! compares. To add a noun: a file here, its query and mutation in the lists below. Read next:
+//! [`http`], [`loaders`], [`connection`], [`errors`].
+
+pub mod asset;
+pub mod audit;
+pub mod comment;
+pub mod connection;
+pub mod decide;
+pub mod document;
+pub mod enums;
+pub mod errors;
+pub mod filter;
+pub mod finding;
+pub mod group;
+pub mod history;
+pub mod http;
+pub mod loaders;
+pub mod location;
+pub mod member;
+pub mod organization;
+pub mod policy;
+pub mod report;
+pub mod scalar;
+pub mod subscription;
+pub mod token;
+pub mod user;
+pub mod viewer;
+pub mod vulnerability;
+
+pub use http::router;
+
+use async_graphql::{MergedObject, SDLExportOptions, Schema, SchemaBuilder};
+
+/// How deep fields may nest.
+pub const MAX_DEPTH: usize = 12;
+/// What a query may cost: fields, times the sizes of the pages they are on.
+pub const MAX_COMPLEXITY: usize = 20_000;
+/// Most directives on one field.
+const MAX_DIRECTIVES: usize = 5;
+
+/// What can be read.
+#[derive(MergedObject, Default)]
+pub struct Query(
+    viewer::ViewerQuery,
+    organization::OrganizationQuery,
+    group::GroupQuery,
+    asset::AssetQuery,
+    report::ReportQuery,
+    finding::FindingQuery,
+    vulnerability::VulnerabilityQuery,
+    user::UserQuery,
+);
+
+/// What can be done.
+#[derive(MergedObject, Default)]
+pub struct Mutation(
+    viewer::ViewerMutation,
+    organization::OrganizationMutation,
+    group::GroupMutation,
+    asset::AssetMutation,
+    report::ReportMutation,
+    decide::DecideMutation,
+    comment::CommentMutation,
+    member::MemberMutation,
+    token::TokenMutation,
+    user::UserMutation,
+);
+
+pub type GnaSchema = Schema<Query, Mutation, subscription::Subscriptions>;
+
+/// The schema with its limits, to be given what is shared and finished.
+#[must_use]
+pub fn schema() -> SchemaBuilder<Query, Mutation, subscription::Subscriptions> {
+    Schema::build(Query::default(), Mutation::default(), subscription::Subscriptions)
+        .limit_depth(MAX_DEPTH)
+        .limit_complexity(MAX_COMPLEXITY)
+        .limit_directives(MAX_DIRECTIVES)
+}
+
+/// The schema as it is committed.
+#[must_use]
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new().sorted_fields().sorted_enum_items();
+    schema().finish().sdl_with_options(options)
+}
