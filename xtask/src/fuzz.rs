@@ -61,7 +61,10 @@ pub fn run(args: &Args) -> Result<bool> {
             eprintln!("{problem}: {}", kept.display());
         }
     }
-    println!("{{\"target\":{:?},\"seconds\":{},\"rounds\":{rounds},\"accepted\":{accepted},\"findings\":{findings}}}", args.target, args.seconds);
+    println!(
+        "{{\"target\":{:?},\"seconds\":{},\"rounds\":{rounds},\"accepted\":{accepted},\"findings\":{findings}}}",
+        args.target, args.seconds
+    );
     Ok(findings == 0)
 }
 
@@ -70,19 +73,29 @@ fn registry(target: &str) -> Result<Registry> {
     // Formats as data run in child processes, some thousand times slower: only when asked for.
     if target == "data" {
         for format in data::builtin()? {
-            registry.add(Arc::new(format)).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
+            registry
+                .add(Arc::new(format))
+                .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
         }
     }
     if !["any", "decode", "data"].contains(&target) {
-        anyhow::ensure!(registry.by_name(target).is_some(), "there is no target {target:?}: any, decode, data, or the name of a native format");
+        anyhow::ensure!(
+            registry.by_name(target).is_some(),
+            "there is no target {target:?}: any, decode, data, or the name of a native format"
+        );
     }
     Ok(registry)
 }
 
 /// Feeds one input; whether it was taken for a report, or what is wrong.
 fn feed(registry: &Registry, target: &str, input: &[u8]) -> Result<bool, String> {
-    let limits = Limits { max_bytes: 8 << 20, ..Limits::default() };
-    let Ok(decoded) = decode::decode("report", input.to_vec(), &limits) else { return Ok(false) };
+    let limits = Limits {
+        max_bytes: 8 << 20,
+        ..Limits::default()
+    };
+    let Ok(decoded) = decode::decode("report", input.to_vec(), &limits) else {
+        return Ok(false);
+    };
     if target == "decode" {
         return Ok(true);
     }
@@ -90,7 +103,11 @@ fn feed(registry: &Registry, target: &str, input: &[u8]) -> Result<bool, String>
     match registry.collect(&decoded.input(limits), format) {
         Err(_) => Ok(false),
         Ok(outcome) => {
-            if outcome.warnings.iter().any(|warning| warning.code == "report.miscounted") {
+            if outcome
+                .warnings
+                .iter()
+                .any(|warning| warning.code == "report.miscounted")
+            {
                 return Err("items that do not add up".to_owned());
             }
             Ok(true)
@@ -101,7 +118,9 @@ fn feed(registry: &Registry, target: &str, input: &[u8]) -> Result<bool, String>
 fn keep(target: &str, input: &[u8]) -> Result<PathBuf> {
     let folder = crate::root().join("fuzz/artifacts");
     fs::create_dir_all(&folder)?;
-    let name = input.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let name = input.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     let path = folder.join(format!("{target}-{name:016x}"));
     fs::write(&path, input)?;
     Ok(path)
@@ -111,7 +130,8 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
     let folder = crate::root().join("crates/parsers/tests/fixtures");
     let only = folder.join(target);
     let mut seeds = Vec::new();
-    read(if only.is_dir() { &only } else { &folder }, &mut seeds).with_context(|| format!("reading {}", folder.display()))?;
+    read(if only.is_dir() { &only } else { &folder }, &mut seeds)
+        .with_context(|| format!("reading {}", folder.display()))?;
     anyhow::ensure!(!seeds.is_empty(), "no fixtures in {}", folder.display());
     Ok(seeds)
 }
@@ -143,7 +163,10 @@ impl Random {
 
     /// A number below `end`; 0 when there is none.
     fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() >> 16).unwrap_or(0).checked_rem(end).unwrap_or(0)
+        usize::try_from(self.next() >> 16)
+            .unwrap_or(0)
+            .checked_rem(end)
+            .unwrap_or(0)
     }
 
     fn piece<'b>(&mut self, bytes: &'b [u8], longest: usize) -> &'b [u8] {
@@ -155,12 +178,40 @@ impl Random {
 
 /// Pieces that parsers are known to trip over.
 const TOKENS: &[&str] = &[
-    "null", "true", "-1", "1e999", "18446744073709551616", "\"\"", "[]", "{}", "\"\\ud800\"", "\\u0000", "]]>", "<!DOCTYPE a [<!ENTITY b \"c\">]>", "&b;",
-    "<a>", "</a>", "<![CDATA[", "\u{feff}", "\"", ",", "\n", "\r\n", ";", "CVE-2024-0001", "CVSS:3.1/AV:N", "%zz", "../", "\u{0}",
+    "null",
+    "true",
+    "-1",
+    "1e999",
+    "18446744073709551616",
+    "\"\"",
+    "[]",
+    "{}",
+    "\"\\ud800\"",
+    "\\u0000",
+    "]]>",
+    "<!DOCTYPE a [<!ENTITY b \"c\">]>",
+    "&b;",
+    "<a>",
+    "</a>",
+    "<![CDATA[",
+    "\u{feff}",
+    "\"",
+    ",",
+    "\n",
+    "\r\n",
+    ";",
+    "CVE-2024-0001",
+    "CVSS:3.1/AV:N",
+    "%zz",
+    "../",
+    "\u{0}",
 ];
 
 fn mutate(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
-    let mut bytes = seeds.get(random.below(seeds.len())).cloned().unwrap_or_default();
+    let mut bytes = seeds
+        .get(random.below(seeds.len()))
+        .cloned()
+        .unwrap_or_default();
     for _ in 0..=random.below(6) {
         let at = random.below(bytes.len() + 1);
         match random.below(8) {
@@ -170,7 +221,10 @@ fn mutate(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
                 bytes.drain(at..end);
             }
             2 => {
-                let other = seeds.get(random.below(seeds.len())).map(Vec::as_slice).unwrap_or_default();
+                let other = seeds
+                    .get(random.below(seeds.len()))
+                    .map(Vec::as_slice)
+                    .unwrap_or_default();
                 let piece = random.piece(other, 512).to_vec();
                 bytes.splice(at..at, piece);
             }
@@ -179,12 +233,19 @@ fn mutate(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
                 bytes.splice(at..at, piece);
             }
             4 => {
-                let token = TOKENS.get(random.below(TOKENS.len())).copied().unwrap_or_default();
+                let token = TOKENS
+                    .get(random.below(TOKENS.len()))
+                    .copied()
+                    .unwrap_or_default();
                 bytes.splice(at..at, token.bytes());
             }
             5 => {
                 let deep = 1 + random.below(4_000);
-                let opening: &[u8] = if random.below(2) == 0 { b"[" } else { b"{\"a\":" };
+                let opening: &[u8] = if random.below(2) == 0 {
+                    b"["
+                } else {
+                    b"{\"a\":"
+                };
                 bytes.splice(at..at, opening.repeat(deep));
             }
             _ => {
@@ -208,7 +269,12 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_inputs() {
         let seeds = vec![b"{\"version\":\"2.1.0\"}".to_vec(), b"<a><b/></a>".to_vec()];
-        let make = |seed| (0..50).map(|_| ()).scan(Random(seed), |random, ()| Some(mutate(&seeds, random))).collect::<Vec<_>>();
+        let make = |seed| {
+            (0..50)
+                .map(|_| ())
+                .scan(Random(seed), |random, ()| Some(mutate(&seeds, random)))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(make(7), make(7));
         assert_ne!(make(7), make(9));
     }

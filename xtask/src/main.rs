@@ -1,5 +1,6 @@
 //! What developers and CI run beside the tests. `cargo xtask help` lists it.
 
+mod bench;
 mod corpus;
 mod fuzz;
 mod tidy;
@@ -9,12 +10,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "House rules, comparisons, benchmarks, fuzzing")]
+#[command(
+    name = "cargo xtask",
+    about = "House rules, comparisons, benchmarks, fuzzing"
+)]
 enum Task {
     /// Check the house rules: arrows between crates, file sizes, documentation, left-overs
     Tidy,
     /// Compare what we read of real reports with what a peer made of them
     Corpus(corpus::Args),
+    /// Run the product end to end on generated reports and print figures as JSON
+    Bench(bench::Args),
     /// Feed damaged and random reports to the parsers for a while
     Fuzz(fuzz::Args),
     /// Runs the programs of formats as data; started by the parsers
@@ -26,6 +32,7 @@ fn main() -> ExitCode {
     let ended = match Task::parse() {
         Task::Tidy => tidy::run(),
         Task::Corpus(args) => corpus::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::JqWorker => return gna_parsers::data::child_main(),
     };

@@ -14,7 +14,9 @@ fn lower(value: &Value) -> String {
 }
 
 fn clean(path: &str) -> String {
-    path.trim_start_matches("./").trim_start_matches('/').to_lowercase()
+    path.trim_start_matches("./")
+        .trim_start_matches('/')
+        .to_lowercase()
 }
 
 /// What is compared of one of ours, in lower case.
@@ -29,16 +31,40 @@ impl Ours {
     pub fn of(found: &ParsedFinding) -> Self {
         let weakness = &found.weakness;
         let ids = found.fingerprints.iter().map(|(_, value)| value);
-        let names = weakness.identifiers.iter().chain([&weakness.rule, &weakness.title]).chain(ids);
-        let mut names: Vec<String> = names.map(|name| name.trim().to_lowercase()).filter(|name| !name.is_empty()).collect();
+        let names = weakness
+            .identifiers
+            .iter()
+            .chain([&weakness.rule, &weakness.title])
+            .chain(ids);
+        let mut names: Vec<String> = names
+            .map(|name| name.trim().to_lowercase())
+            .filter(|name| !name.is_empty())
+            .collect();
         // A matcher or a check at the end of our rule is a component to the peer.
-        let mut places: Vec<String> = weakness.rule.split_once(':').map(|(_, last)| last.to_lowercase()).into_iter().collect();
+        let mut places: Vec<String> = weakness
+            .rule
+            .split_once(':')
+            .map(|(_, last)| last.to_lowercase())
+            .into_iter()
+            .collect();
         places.extend(found.location.path().map(clean));
-        let mut lines: Vec<String> = found.location.line().map(|line| line.to_string()).into_iter().collect();
+        let mut lines: Vec<String> = found
+            .location
+            .line()
+            .map(|line| line.to_string())
+            .into_iter()
+            .collect();
         match &found.location {
             Location::Package(package) => {
                 places.push(package.name.to_lowercase().replace(':', "/"));
-                places.extend(package.name.to_lowercase().rsplit(['/', ':']).next().map(str::to_owned));
+                places.extend(
+                    package
+                        .name
+                        .to_lowercase()
+                        .rsplit(['/', ':'])
+                        .next()
+                        .map(str::to_owned),
+                );
             }
             Location::Code(code) => {
                 places.extend(code.symbol.as_ref().map(|symbol| symbol.to_lowercase()));
@@ -55,13 +81,25 @@ impl Ours {
             Location::Cloud(cloud) => places.push(cloud.resource.to_lowercase()),
             Location::Asset => {}
         }
-        Self { names, places, lines, level: found.severity.as_str().to_lowercase() }
+        Self {
+            names,
+            places,
+            lines,
+            level: found.severity.as_str().to_lowercase(),
+        }
     }
 
     pub fn is(&self, peer: &Peer) -> bool {
-        let place = peer.places.is_empty() || peer.places.iter().any(|place| self.places.contains(place));
+        let place =
+            peer.places.is_empty() || peer.places.iter().any(|place| self.places.contains(place));
         let line = peer.line.is_empty() || self.lines.is_empty() || self.lines.contains(&peer.line);
-        let named = || peer.names.iter().any(|theirs| self.names.iter().any(|ours| theirs.contains(ours.as_str()) || ours.contains(theirs.as_str())));
+        let named = || {
+            peer.names.iter().any(|theirs| {
+                self.names
+                    .iter()
+                    .any(|ours| theirs.contains(ours.as_str()) || ours.contains(theirs.as_str()))
+            })
+        };
         place && line && named()
     }
 }
@@ -77,12 +115,24 @@ pub struct Peer {
 impl Peer {
     pub fn of(row: &Value) -> Self {
         let ids = row["vulnerability_ids"].as_array().into_iter().flatten();
-        let names = ids.chain([&row["vuln_id_from_tool"], &row["unique_id_from_tool"], &row["title"]]).map(lower);
-        let places = [lower(&row["component_name"]).replace(':', "/"), clean(&lower(&row["file_path"]))];
+        let names = ids
+            .chain([
+                &row["vuln_id_from_tool"],
+                &row["unique_id_from_tool"],
+                &row["title"],
+            ])
+            .map(lower);
+        let places = [
+            lower(&row["component_name"]).replace(':', "/"),
+            clean(&lower(&row["file_path"])),
+        ];
         let line = lower(&row["line"]);
         Self {
             names: names.filter(|name| !name.is_empty()).collect(),
-            places: places.into_iter().filter(|place| !place.is_empty()).collect(),
+            places: places
+                .into_iter()
+                .filter(|place| !place.is_empty())
+                .collect(),
             line: if line == "0" { String::new() } else { line },
             level: lower(&row["severity"]),
         }

@@ -69,47 +69,84 @@ struct Tally {
 
 impl Tally {
     fn is_good(&self) -> bool {
-        self.refused.is_empty() && self.miscounted.is_empty() && (self.found + self.excused) * 100 >= self.peer * WANTED
+        self.refused.is_empty()
+            && self.miscounted.is_empty()
+            && (self.found + self.excused) * 100 >= self.peer * WANTED
     }
 }
 
 /// Runs the comparison; whether every native format is good enough.
 pub fn run(args: &Args) -> Result<bool> {
-    let folder = args.corpus.clone().unwrap_or_else(|| crate::root().join("../shared/corpus"));
+    let folder = args
+        .corpus
+        .clone()
+        .unwrap_or_else(|| crate::root().join("../shared/corpus"));
     let expected = folder.join("expected.jsonl");
     if !expected.exists() {
-        eprintln!("SKIPPED: there are no reports to compare with at {}", folder.display());
+        eprintln!(
+            "SKIPPED: there are no reports to compare with at {}",
+            folder.display()
+        );
         return Ok(true);
     }
     let reasons = Reasons::read(&crate::root().join("docs/FORMATS.md"))?;
     let registry = registry()?;
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
-    let text = fs::read_to_string(&expected).with_context(|| format!("reading {}", expected.display()))?;
+    let text =
+        fs::read_to_string(&expected).with_context(|| format!("reading {}", expected.display()))?;
     for line in text.lines() {
         let row: Row = serde_json::from_str(line).context("in expected.jsonl")?;
-        let Some(format) = format_of(&registry, &reasons, &folder, &row)? else { continue };
+        let Some(format) = format_of(&registry, &reasons, &folder, &row)? else {
+            continue;
+        };
         if args.format.as_ref().is_none_or(|only| *only == format) {
-            compare(&registry, &reasons, &folder, &row, &format, tallies.entry(format.clone()).or_default())?;
+            compare(
+                &registry,
+                &reasons,
+                &folder,
+                &row,
+                &format,
+                tallies.entry(format.clone()).or_default(),
+            )?;
         }
     }
     print(args, &tallies)?;
-    let natives: Vec<String> = Registry::native().all().iter().map(|format| format.info().name.clone()).collect();
-    Ok(tallies.iter().filter(|(name, _)| natives.contains(name)).all(|(_, tally)| tally.is_good()))
+    let natives: Vec<String> = Registry::native()
+        .all()
+        .iter()
+        .map(|format| format.info().name.clone())
+        .collect();
+    Ok(tallies
+        .iter()
+        .filter(|(name, _)| natives.contains(name))
+        .all(|(_, tally)| tally.is_good()))
 }
 
 fn registry() -> Result<Registry> {
     let mut registry = Registry::native();
     for format in data::builtin()? {
-        registry.add(std::sync::Arc::new(format)).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
+        registry
+            .add(std::sync::Arc::new(format))
+            .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
     }
     Ok(registry)
 }
 
 /// Whose report it is: what the file looks like; for one that looks like nothing, what the list of
 /// the peer's names says.
-fn format_of(registry: &Registry, reasons: &Reasons, folder: &Path, row: &Row) -> Result<Option<String>> {
-    let Ok(decoded) = open(folder, row)? else { return Ok(reasons.format_of(&row.scan_type)) };
-    let detected = registry.detect(&decoded.input(Limits::default())).ok().map(|format| format.info().name.clone());
+fn format_of(
+    registry: &Registry,
+    reasons: &Reasons,
+    folder: &Path,
+    row: &Row,
+) -> Result<Option<String>> {
+    let Ok(decoded) = open(folder, row)? else {
+        return Ok(reasons.format_of(&row.scan_type));
+    };
+    let detected = registry
+        .detect(&decoded.input(Limits::default()))
+        .ok()
+        .map(|format| format.info().name.clone());
     let named = reasons.format_of(&row.scan_type);
     Ok(match (detected, named) {
         (_, Some(named)) => Some(named),
@@ -117,15 +154,32 @@ fn format_of(registry: &Registry, reasons: &Reasons, folder: &Path, row: &Row) -
     })
 }
 
-fn open(folder: &Path, row: &Row) -> Result<std::result::Result<decode::Decoded, gna_domain::import::Refusal>> {
+fn open(
+    folder: &Path,
+    row: &Row,
+) -> Result<std::result::Result<decode::Decoded, gna_domain::import::Refusal>> {
     let path = folder.join("reports").join(&row.file);
     let raw = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     Ok(decode::decode(&row.file, raw, &Limits::default()))
 }
 
-fn compare(registry: &Registry, reasons: &Reasons, folder: &Path, row: &Row, format: &str, tally: &mut Tally) -> Result<()> {
+fn compare(
+    registry: &Registry,
+    reasons: &Reasons,
+    folder: &Path,
+    row: &Row,
+    format: &str,
+    tally: &mut Tally,
+) -> Result<()> {
     tally.files += 1;
-    let read = open(folder, row)?.and_then(|decoded| registry.collect(&Input { ..decoded.input(Limits::default()) }, Some(format)));
+    let read = open(folder, row)?.and_then(|decoded| {
+        registry.collect(
+            &Input {
+                ..decoded.input(Limits::default())
+            },
+            Some(format),
+        )
+    });
     let outcome = match read {
         Ok(outcome) => outcome,
         Err(refusal) => {
@@ -143,7 +197,10 @@ fn compare(registry: &Registry, reasons: &Reasons, folder: &Path, row: &Row, for
     }
     let accounted = outcome.findings.len() as u64 + outcome.skipped;
     if outcome.meta.items != accounted {
-        tally.miscounted.push(format!("{}: {} items, {accounted} accounted for", row.file, outcome.meta.items));
+        tally.miscounted.push(format!(
+            "{}: {} items, {accounted} accounted for",
+            row.file, outcome.meta.items
+        ));
     }
     let ours: Vec<Ours> = outcome.findings.iter().map(Ours::of).collect();
     for theirs in &row.findings {
@@ -154,7 +211,9 @@ fn compare(registry: &Registry, reasons: &Reasons, folder: &Path, row: &Row, for
             if reasons.excuses(format, &row.file, theirs) {
                 tally.excused += 1;
             } else {
-                tally.missing.push(format!("{} {}: {}", row.tool, row.file, theirs["title"]));
+                tally
+                    .missing
+                    .push(format!("{} {}: {}", row.tool, row.file, theirs["title"]));
             }
             continue;
         }
@@ -169,11 +228,20 @@ fn print(args: &Args, tallies: &BTreeMap<String, Tally>) -> Result<()> {
         println!("{}", serde_json::to_string(tallies)?);
         return Ok(());
     }
-    println!("{:<20} {:>5} {:>7} {:>6} {:>6} {:>7} {:>7} {:>8}", "format", "files", "refused", "peer", "found", "excused", "missing", "severity");
+    println!(
+        "{:<20} {:>5} {:>7} {:>6} {:>6} {:>7} {:>7} {:>8}",
+        "format", "files", "refused", "peer", "found", "excused", "missing", "severity"
+    );
     for (name, tally) in tallies {
         println!(
             "{name:<20} {:>5} {:>7} {:>6} {:>6} {:>7} {:>7} {:>8}",
-            tally.files, tally.refused_as_expected, tally.peer, tally.found, tally.excused, tally.missing.len(), tally.severity_differs
+            tally.files,
+            tally.refused_as_expected,
+            tally.peer,
+            tally.found,
+            tally.excused,
+            tally.missing.len(),
+            tally.severity_differs
         );
         for problem in tally.refused.iter().chain(&tally.miscounted) {
             println!("    {problem}");

@@ -26,7 +26,8 @@ impl Reasons {
     /// # Errors
     /// The document can't be read, or a difference is listed without a reason.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let text =
+            fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         Self::of(&text)
     }
 
@@ -45,7 +46,9 @@ impl Reasons {
             } else if heading == "Peer's name" {
                 names.push((first, cells.get(1).cloned().unwrap_or_default()));
             } else if heading == "Differs in" {
-                let [format, file, says, reason] = cells.try_into().map_err(|_| anyhow::anyhow!("a difference has four columns: {line}"))?;
+                let [format, file, says, reason] = cells
+                    .try_into()
+                    .map_err(|_| anyhow::anyhow!("a difference has four columns: {line}"))?;
                 anyhow::ensure!(!reason.is_empty(), "a difference without a reason: {line}");
                 differences.push(Difference { format, file, says });
             }
@@ -55,27 +58,39 @@ impl Reasons {
 
     /// Our format for one of the peer's names.
     pub fn format_of(&self, scan_type: &str) -> Option<String> {
-        self.names.iter().find(|(name, _)| name == scan_type).map(|(_, format)| format.clone())
+        self.names
+            .iter()
+            .find(|(name, _)| name == scan_type)
+            .map(|(_, format)| format.clone())
     }
 
     pub fn excuses(&self, format: &str, file: &str, row: &Value) -> bool {
         let text = format!("{} {}", row["title"], row["component_name"]);
-        self.about(format, file).any(|difference| difference.says == "*" || text.contains(&difference.says))
+        self.about(format, file)
+            .any(|difference| difference.says == "*" || text.contains(&difference.says))
     }
 
     pub fn excuses_file(&self, format: &str, file: &str) -> bool {
-        self.about(format, file).any(|difference| difference.says == "(file)")
+        self.about(format, file)
+            .any(|difference| difference.says == "(file)")
     }
 
     fn about(&self, format: &str, file: &str) -> impl Iterator<Item = &Difference> {
-        self.differences.iter().filter(move |difference| difference.format == format && (difference.file == "*" || difference.file == file))
+        self.differences.iter().filter(move |difference| {
+            difference.format == format && (difference.file == "*" || difference.file == file)
+        })
     }
 }
 
 /// The cells of a table's row, without code marks.
 fn cells(line: &str) -> Option<Vec<String>> {
     let inner = line.trim().strip_prefix('|')?.strip_suffix('|')?;
-    Some(inner.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect())
+    Some(
+        inner
+            .split('|')
+            .map(|cell| cell.trim().trim_matches('`').to_owned())
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -90,7 +105,12 @@ mod tests {
         let row = serde_json::json!({ "title": "it is grouped" });
         assert!(reasons.excuses("foo", "foo/a.json", &row));
         assert!(!reasons.excuses("foo", "foo/b.json", &row));
-        assert!(Reasons::of("| Differs in | File | Says | Reason |\n|---|---|---|---|\n| a | b | c | |\n").is_err());
+        assert!(
+            Reasons::of(
+                "| Differs in | File | Says | Reason |\n|---|---|---|---|\n| a | b | c | |\n"
+            )
+            .is_err()
+        );
     }
 
     #[test]

@@ -12,7 +12,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("parsers", &["domain"]),
     ("integrations", &["domain"]),
     ("api", &["domain"]),
-    ("server", &["api", "integrations", "parsers", "storage", "domain"]),
+    (
+        "server",
+        &["api", "integrations", "parsers", "storage", "domain"],
+    ),
 ];
 
 /// What the domain must never name, with what it would be.
@@ -43,7 +46,10 @@ pub fn problems(root: &Path) -> Result<Vec<String>> {
         }
     }
     for dependency in dependencies(root, "domain")? {
-        if let Some((_, what)) = FOREIGN_TO_DOMAIN.iter().find(|(foreign, _)| *foreign == dependency) {
+        if let Some((_, what)) = FOREIGN_TO_DOMAIN
+            .iter()
+            .find(|(foreign, _)| *foreign == dependency)
+        {
             problems.push(format!("crates/domain must not know {what} ({dependency})"));
         }
     }
@@ -53,9 +59,13 @@ pub fn problems(root: &Path) -> Result<Vec<String>> {
 fn dependencies(root: &Path, name: &str) -> Result<Vec<String>> {
     let path = root.join("crates").join(name).join("Cargo.toml");
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    let manifest: toml::Table = text.parse().with_context(|| format!("in {}", path.display()))?;
+    let manifest: toml::Table = text
+        .parse()
+        .with_context(|| format!("in {}", path.display()))?;
     let table = |name: &str| manifest.get(name).and_then(toml::Value::as_table);
-    let tables = ["dependencies", "build-dependencies"].into_iter().filter_map(table);
+    let tables = ["dependencies", "build-dependencies"]
+        .into_iter()
+        .filter_map(table);
     Ok(tables.flat_map(|table| table.keys().cloned()).collect())
 }
 
@@ -65,7 +75,10 @@ mod tests {
 
     #[test]
     fn the_arrows_between_crates_hold() {
-        assert_eq!(problems(&crate::root()).expect("the manifests are read"), Vec::<String>::new());
+        assert_eq!(
+            problems(&crate::root()).expect("the manifests are read"),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -74,12 +87,23 @@ mod tests {
         for (name, _) in ARROWS {
             let folder = root.path().join("crates").join(name);
             fs::create_dir_all(&folder).expect("made");
-            let wrong = if *name == "domain" { "gna-storage.workspace = true\naxum = \"1\"" } else { "" };
-            fs::write(folder.join("Cargo.toml"), format!("[dependencies]\n{wrong}\n")).expect("written");
+            let wrong = if *name == "domain" {
+                "gna-storage.workspace = true\naxum = \"1\""
+            } else {
+                ""
+            };
+            fs::write(
+                folder.join("Cargo.toml"),
+                format!("[dependencies]\n{wrong}\n"),
+            )
+            .expect("written");
         }
         assert_eq!(
             problems(root.path()).expect("read"),
-            ["crates/domain must not depend on gna-storage", "crates/domain must not know a web framework (axum)"]
+            [
+                "crates/domain must not depend on gna-storage",
+                "crates/domain must not know a web framework (axum)"
+            ]
         );
     }
 }

@@ -25,7 +25,11 @@ pub fn problems(root: &Path) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file)?;
-        let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
+        let name = file
+            .strip_prefix(root)
+            .unwrap_or(&file)
+            .display()
+            .to_string();
         problems.extend(of_file(&name, &text));
     }
     Ok(problems)
@@ -33,9 +37,16 @@ pub fn problems(root: &Path) -> Result<Vec<String>> {
 
 fn of_file(name: &str, text: &str) -> Vec<String> {
     let mut problems = Vec::new();
-    let own = text.split("#[cfg(test)]").next().unwrap_or_default().lines().count();
+    let own = text
+        .split("#[cfg(test)]")
+        .next()
+        .unwrap_or_default()
+        .lines()
+        .count();
     if own > LINES && !name.contains("/tests/") {
-        problems.push(format!("{name}: {own} lines without tests; at most {LINES}: split it by what it does"));
+        problems.push(format!(
+            "{name}: {own} lines without tests; at most {LINES}: split it by what it does"
+        ));
     }
     if !text.trim_start().starts_with("//!") {
         problems.push(format!("{name}: starts without saying what it is (//!)"));
@@ -68,7 +79,10 @@ mod tests {
 
     #[test]
     fn every_file_is_in_order() {
-        assert_eq!(problems(&crate::root()).expect("the files are read"), Vec::<String>::new());
+        assert_eq!(
+            problems(&crate::root()).expect("the files are read"),
+            Vec::<String>::new()
+        );
     }
 
     #[test]

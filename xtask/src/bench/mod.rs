@@ -1,0 +1,277 @@
+//! Runs the product end to end, as its users do: the released binary, reports over HTTP, figures as JSON.
+//!
+//! One JSON object per scenario goes to standard output; progress goes to standard error. The store
+//! is the default one with its default settings (SQLite, `synchronous=FULL`).
+
+mod generate;
+mod http;
+mod server;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use http::Client;
+use server::Server;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// import, grown, page, facets, idle; all of them if none is named
+    scenarios: Vec<String>,
+    /// Findings of the large report
+    #[arg(long, default_value_t = 100_000)]
+    findings: usize,
+    /// Vulnerabilities in the large store
+    #[arg(long, default_value_t = 1_000_000)]
+    store: usize,
+    /// The binary to measure
+    #[arg(long, default_value = "target/release/gna")]
+    gna: PathBuf,
+    /// Folder for the stores; gone at the end
+    #[arg(long)]
+    folder: Option<PathBuf>,
+}
+
+/// # Errors
+/// No binary, or a request that fails.
+pub fn run(args: &Args) -> Result<bool> {
+    let gna = crate::root().join(&args.gna);
+    anyhow::ensure!(
+        gna.exists(),
+        "{} is not there; build it with: cargo build --release",
+        gna.display()
+    );
+    let folder = match &args.folder {
+        Some(folder) => tempfile::tempdir_in(folder)?,
+        None => tempfile::tempdir()?,
+    };
+    let wanted = |name: &str| {
+        args.scenarios.is_empty() || args.scenarios.iter().any(|scenario| scenario == name)
+    };
+    if wanted("import") {
+        import(&gna, folder.path().join("import"), args.findings)?;
+    }
+    if ["grown", "page", "facets", "idle"].into_iter().any(wanted) {
+        let data = folder.path().join("large");
+        let mut server = Server::start(&gna, &data)?;
+        fill(&server, args.store)?;
+        if wanted("grown") {
+            grown(&gna, &server, folder.path().join("empty"))?;
+        }
+        if wanted("page") {
+            pages(&server, args.store)?;
+        }
+        if wanted("facets") {
+            facets(&server)?;
+        }
+        if wanted("idle") {
+            server.stop()?;
+            idle(&gna, &data)?;
+        }
+    }
+    Ok(true)
+}
+
+/// From a file to committed, deduplicated and searchable; then the same report once more.
+fn import(gna: &std::path::Path, data: PathBuf, findings: usize) -> Result<()> {
+    let report = generate::sarif(findings, 1);
+    let bytes = report.len();
+    let server = Server::start(gna, &data)?;
+    let mut client = Client::new(&server.url, &server.token)?;
+    for round in ["first", "same again"] {
+        let cpu = server.cpu_seconds()?;
+        let started = Instant::now();
+        let counts = upload(&mut client, "bench", &report)?;
+        let committed = started.elapsed();
+        wait_until_searchable(&mut client, "bench", findings)?;
+        let searchable = started.elapsed();
+        print(&json!({
+            "scenario": "import", "round": round, "findings": findings, "megabytes": megabytes(bytes as u64),
+            "committed_s": seconds(committed), "searchable_s": seconds(searchable),
+            "findings_per_s": rate(findings, searchable), "cpu_s": server.cpu_seconds()? - cpu,
+            "peak_megabytes": megabytes(server.peak_bytes()?), "counts": counts,
+        }));
+    }
+    Ok(())
+}
+
+/// Uploads a report for an asset and waits for its end; answers the counts.
+fn upload(client: &mut Client, asset: &str, report: &[u8]) -> Result<Value> {
+    let path = format!(
+        "/api/v2/reports?organization=demo&group=shop&asset={asset}&file_name=bench.sarif&wait=60"
+    );
+    let mut report = client.request("POST", &path, "application/octet-stream", report)?;
+    while !["COMPLETE", "REFUSED", "FAILED"]
+        .contains(&report["status"].as_str().unwrap_or_default())
+    {
+        std::thread::sleep(Duration::from_millis(20));
+        let id = report["id"]
+            .as_str()
+            .context("a report has an id")?
+            .to_owned();
+        report = client.request("GET", &format!("/api/v2/reports/{id}"), "", b"")?;
+    }
+    anyhow::ensure!(report["status"] == "COMPLETE", "{report}");
+    Ok(report["counts"].clone())
+}
+
+fn wait_until_searchable(client: &mut Client, asset: &str, count: usize) -> Result<()> {
+    for _ in 0..6_000 {
+        let list = client.request("GET", &format!("/api/v2/vulnerabilities?organization=demo&group=shop&asset={asset}&first=1&count=10000000"), "", b"")?;
+        if list["total"]["value"].as_u64().unwrap_or(0) >= count as u64 {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    anyhow::bail!("{count} vulnerabilities of {asset} did not become searchable")
+}
+
+/// Many assets of 5,000 vulnerabilities each, so that the store has the shape of a large installation.
+fn fill(server: &Server, count: usize) -> Result<()> {
+    let mut client = Client::new(&server.url, &server.token)?;
+    let started = Instant::now();
+    let assets = count.div_ceil(5_000);
+    for asset in 0..assets {
+        upload(
+            &mut client,
+            &format!("service-{asset}"),
+            &generate::sarif(5_000, asset as u64 + 2),
+        )?;
+        if asset % 20 == 19 {
+            eprintln!("filled {} of {count}", (asset + 1) * 5_000);
+        }
+    }
+    print(
+        &json!({ "scenario": "fill", "vulnerabilities": count, "seconds": seconds(started.elapsed()), "findings_per_s": rate(count, started.elapsed()) }),
+    );
+    Ok(())
+}
+
+/// 1,000 findings into an empty store and into a large one, five times each.
+fn grown(gna: &std::path::Path, large: &Server, data: PathBuf) -> Result<()> {
+    let empty = Server::start(gna, &data)?;
+    let measure = |server: &Server, round: u64| -> Result<Duration> {
+        let mut client = Client::new(&server.url, &server.token)?;
+        let report = generate::sarif(1_000, 1_000_000 + round);
+        let started = Instant::now();
+        upload(&mut client, &format!("grown-{round}"), &report)?;
+        Ok(started.elapsed())
+    };
+    let mut times = (Vec::new(), Vec::new());
+    for round in 0..5 {
+        times.0.push(measure(&empty, round)?);
+        times.1.push(measure(large, round)?);
+    }
+    let (empty, large) = (median(&mut times.0), median(&mut times.1));
+    print(
+        &json!({ "scenario": "grown", "findings": 1_000, "empty_s": seconds(empty), "large_s": seconds(large), "ratio": seconds(large) / seconds(empty) }),
+    );
+    Ok(())
+}
+
+const PAGE: &str = "query Page($after: String) { group(organization: \"demo\", slug: \"shop\") { vulnerabilities(first: 50, after: $after, filter: { states: [OPEN], minSeverity: 4.0 }, sort: SEVERITY_DESC) { edges { cursor node { id state severity { level score } finding { id title } asset { id name latestReport { id tool createdAt } } } } pageInfo { hasNextPage endCursor } } } }";
+
+/// A filtered, sorted page of 50 with finding, asset and latest report, over loopback.
+fn pages(server: &Server, count: usize) -> Result<()> {
+    let mut times = Vec::new();
+    let total = Instant::now();
+    let requests = 2_000;
+    let workers: Vec<_> = (0..2)
+        .map(|_| {
+            let (url, token) = (server.url.clone(), server.token.clone());
+            std::thread::spawn(move || -> Result<Vec<Duration>> {
+                let mut client = Client::new(&url, &token)?;
+                let mut after = Value::Null;
+                let mut times = Vec::new();
+                for _ in 0..requests / 2 {
+                    let body =
+                        json!({ "query": PAGE, "variables": { "after": after } }).to_string();
+                    let started = Instant::now();
+                    let page =
+                        client.request("POST", "/api", "application/json", body.as_bytes())?;
+                    times.push(started.elapsed());
+                    let connection = &page["data"]["group"]["vulnerabilities"];
+                    anyhow::ensure!(
+                        connection["edges"]
+                            .as_array()
+                            .is_some_and(|edges| edges.len() == 50),
+                        "{page}"
+                    );
+                    after = connection["pageInfo"]["endCursor"].clone();
+                }
+                Ok(times)
+            })
+        })
+        .collect();
+    for worker in workers {
+        times.extend(
+            worker
+                .join()
+                .map_err(|_| anyhow::anyhow!("a client failed"))??,
+        );
+    }
+    print(
+        &json!({ "scenario": "page", "vulnerabilities": count, "requests": requests, "per_s": rate(requests, total.elapsed()), "p50_ms": millis(percentile(&mut times, 50)), "p99_ms": millis(percentile(&mut times, 99)) }),
+    );
+    Ok(())
+}
+
+/// All facets of one group.
+fn facets(server: &Server) -> Result<()> {
+    let mut client = Client::new(&server.url, &server.token)?;
+    let mut times = Vec::new();
+    for _ in 0..50 {
+        let started = Instant::now();
+        client.request("GET", "/api/v2/vulnerabilities?organization=demo&group=shop&first=1&facets=state,level,tool,cwe", "", b"")?;
+        times.push(started.elapsed());
+    }
+    print(
+        &json!({ "scenario": "facets", "p50_ms": millis(percentile(&mut times, 50)), "p99_ms": millis(percentile(&mut times, 99)) }),
+    );
+    Ok(())
+}
+
+/// Start with the large file, then a minute of nothing.
+fn idle(gna: &std::path::Path, data: &std::path::Path) -> Result<()> {
+    let started = Instant::now();
+    let server = Server::start(gna, data)?;
+    let start = started.elapsed();
+    std::thread::sleep(Duration::from_secs(5));
+    let cpu = server.cpu_seconds()?;
+    std::thread::sleep(Duration::from_secs(60));
+    print(
+        &json!({ "scenario": "idle", "start_s": seconds(start), "cpu_s_per_minute": server.cpu_seconds()? - cpu, "resident_megabytes": megabytes(server.resident_bytes()?) }),
+    );
+    Ok(())
+}
+
+fn print(figures: &Value) {
+    println!("{figures}");
+}
+
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1_000.0).round() / 1_000.0
+}
+
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 100_000.0).round() / 100.0
+}
+
+fn megabytes(bytes: u64) -> u64 {
+    bytes / 1_000_000
+}
+
+fn rate(count: usize, time: Duration) -> u64 {
+    (count as f64 / time.as_secs_f64()) as u64
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    percentile(times, 50)
+}
+
+fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort_unstable();
+    let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+    times.get(at).copied().unwrap_or_default()
+}
