@@ -4,7 +4,9 @@
 //! values or conditions of unreasonable size.
 
 use gna_domain::error::{Error, Result};
-use gna_domain::port::search::{Condition, Document, FieldKind, Operand, SearchRequest, Selection, Value, declared};
+use gna_domain::port::search::{
+    Condition, Document, FieldKind, Operand, SearchRequest, Selection, Value, declared,
+};
 
 use super::text;
 
@@ -22,8 +24,15 @@ const PAGE: usize = 1_000;
 pub fn selection(selection: &Selection) -> Result<()> {
     let mut left = SIZE;
     condition(&selection.condition, DEPTH, &mut left)?;
-    if selection.text.as_deref().is_some_and(|query| text::words(query).nth(WORDS).is_some()) {
-        return Err(Error::invalid("search.text", format!("search for at most {WORDS} words at once")));
+    if selection
+        .text
+        .as_deref()
+        .is_some_and(|query| text::words(query).nth(WORDS).is_some())
+    {
+        return Err(Error::invalid(
+            "search.text",
+            format!("search for at most {WORDS} words at once"),
+        ));
     }
     Ok(())
 }
@@ -33,10 +42,16 @@ pub fn selection(selection: &Selection) -> Result<()> {
 pub fn request(request: &SearchRequest) -> Result<()> {
     selection(&request.selection)?;
     if !declared(request.sort.field).is_some_and(|field| field.sort) {
-        return Err(Error::invalid("search.sort", format!("{} is not something to sort by", request.sort.field)));
+        return Err(Error::invalid(
+            "search.sort",
+            format!("{} is not something to sort by", request.sort.field),
+        ));
     }
     if request.limit == 0 || request.limit > PAGE {
-        return Err(Error::invalid("search.limit", format!("a page has 1 to {PAGE} hits")));
+        return Err(Error::invalid(
+            "search.limit",
+            format!("a page has 1 to {PAGE} hits"),
+        ));
     }
     Ok(())
 }
@@ -44,8 +59,14 @@ pub fn request(request: &SearchRequest) -> Result<()> {
 /// # Errors
 /// `search.field` for a field that is not counted.
 pub fn facets(fields: &[&'static str]) -> Result<()> {
-    match fields.iter().find(|name| !declared(name).is_some_and(|field| field.facet)) {
-        Some(name) => Err(Error::invalid("search.field", format!("{name} is not something to count by"))),
+    match fields
+        .iter()
+        .find(|name| !declared(name).is_some_and(|field| field.facet))
+    {
+        Some(name) => Err(Error::invalid(
+            "search.field",
+            format!("{name} is not something to count by"),
+        )),
         None => Ok(()),
     }
 }
@@ -63,7 +84,10 @@ pub fn document(document: &Document) -> Result<()> {
             )
         });
         if !fits {
-            return Err(Error::internal("search.document", format!("a document has no such value in its field {name}")));
+            return Err(Error::internal(
+                "search.document",
+                format!("a document has no such value in its field {name}"),
+            ));
         }
     }
     Ok(())
@@ -75,20 +99,34 @@ fn condition(condition: &Condition, depth: usize, left: &mut usize) -> Result<()
         Condition::In(_, operands) => operands.len() + 1,
         _ => 1,
     };
-    *left = left.checked_sub(cost).filter(|_| depth > 0).ok_or_else(|| {
-        Error::invalid("search.size", format!("a filter has at most {SIZE} parts, nested at most {DEPTH} deep"))
-    })?;
+    *left = left
+        .checked_sub(cost)
+        .filter(|_| depth > 0)
+        .ok_or_else(|| {
+            Error::invalid(
+                "search.size",
+                format!("a filter has at most {SIZE} parts, nested at most {DEPTH} deep"),
+            )
+        })?;
     match condition {
-        Condition::All(parts) | Condition::Any(parts) => {
-            parts.iter().try_for_each(|part| self::condition(part, depth - 1, left))
-        }
+        Condition::All(parts) | Condition::Any(parts) => parts
+            .iter()
+            .try_for_each(|part| self::condition(part, depth - 1, left)),
         Condition::Not(part) => self::condition(part, depth - 1, left),
         Condition::In(name, operands) => {
             let number = kind(name)? == FieldKind::Number;
-            match operands.iter().all(|operand| matches!(operand, Operand::Number(_)) == number) {
+            match operands
+                .iter()
+                .all(|operand| matches!(operand, Operand::Number(_)) == number)
+            {
                 true => Ok(()),
-                false => Err(Error::invalid("search.operand", format!(
-                    "{name} is compared with {}", if number { "numbers" } else { "texts" }))),
+                false => Err(Error::invalid(
+                    "search.operand",
+                    format!(
+                        "{name} is compared with {}",
+                        if number { "numbers" } else { "texts" }
+                    ),
+                )),
             }
         }
         Condition::Between(name, ..) => expect(name, FieldKind::Number),
@@ -98,7 +136,10 @@ fn condition(condition: &Condition, depth: usize, left: &mut usize) -> Result<()
 
 fn kind(name: &str) -> Result<FieldKind> {
     declared(name).map(|field| field.kind).ok_or_else(|| {
-        Error::invalid("search.field", format!("there is no field {name} to filter by"))
+        Error::invalid(
+            "search.field",
+            format!("there is no field {name} to filter by"),
+        )
     })
 }
 
@@ -106,7 +147,10 @@ fn expect(name: &str, expected: FieldKind) -> Result<()> {
     if kind(name)? == expected {
         return Ok(());
     }
-    Err(Error::invalid("search.operand", format!("{name} can't be filtered this way")))
+    Err(Error::invalid(
+        "search.operand",
+        format!("{name} can't be filtered this way"),
+    ))
 }
 
 #[cfg(test)]
@@ -115,23 +159,44 @@ mod tests {
     use gna_domain::port::search::Condition::{Any, Between, Contains, In, Not, Prefix};
 
     fn code(condition: Condition) -> Option<&'static str> {
-        selection(&Selection { groups: Vec::new(), condition, text: None }).err().map(|error| error.code())
+        selection(&Selection {
+            groups: Vec::new(),
+            condition,
+            text: None,
+        })
+        .err()
+        .map(|error| error.code())
     }
 
     #[test]
     fn conditions_fit_their_fields() {
         for (condition, expected) in [
             (In("state", vec![Operand::Keyword("OPEN".into())]), None),
-            (In("state", vec![Operand::Number(1)]), Some("search.operand")),
-            (In("severity", vec![Operand::Keyword("70".into())]), Some("search.operand")),
+            (
+                In("state", vec![Operand::Number(1)]),
+                Some("search.operand"),
+            ),
+            (
+                In("severity", vec![Operand::Keyword("70".into())]),
+                Some("search.operand"),
+            ),
             (In("color", Vec::new()), Some("search.field")),
             (Between("severity", Some(70), None), None),
             (Between("path", Some(70), None), Some("search.operand")),
             (Prefix("path", "src/".into()), None),
             (Contains("state", "O".into()), Some("search.operand")),
-            (Not(Box::new(Any(vec![Contains("nothing", String::new())]))), Some("search.field")),
-            (In("tag", vec![Operand::Keyword(String::new()); 20_000]), Some("search.size")),
-            ((0..100).fold(Any(Vec::new()), |inner, _| Not(Box::new(inner))), Some("search.size")),
+            (
+                Not(Box::new(Any(vec![Contains("nothing", String::new())]))),
+                Some("search.field"),
+            ),
+            (
+                In("tag", vec![Operand::Keyword(String::new()); 20_000]),
+                Some("search.size"),
+            ),
+            (
+                (0..100).fold(Any(Vec::new()), |inner, _| Not(Box::new(inner))),
+                Some("search.size"),
+            ),
         ] {
             assert_eq!(code(condition.clone()), expected, "{condition:?}");
         }
@@ -139,7 +204,13 @@ mod tests {
 
     #[test]
     fn a_text_has_a_limit_of_words() {
-        let of = |text: String| selection(&Selection { groups: Vec::new(), condition: Any(Vec::new()), text: Some(text) });
+        let of = |text: String| {
+            selection(&Selection {
+                groups: Vec::new(),
+                condition: Any(Vec::new()),
+                text: Some(text),
+            })
+        };
         assert!(of("word ".repeat(64)).is_ok());
         assert!(of("word ".repeat(65)).is_err());
     }

@@ -33,12 +33,18 @@ pub fn decode(sort: Sort, cursor: &Cursor) -> Result<Place> {
         (*tag == order(sort)).then(|| (i64::from_be_bytes(*value), VulnerabilityId::from_uuid(id)))
     };
     place().ok_or_else(|| {
-        Error::invalid("cursor.invalid", "this cursor was not made by this list in this order; start again without one")
+        Error::invalid(
+            "cursor.invalid",
+            "this cursor was not made by this list in this order; start again without one",
+        )
     })
 }
 
 fn order(sort: Sort) -> u8 {
-    let position = FIELDS.iter().position(|field| field.name == sort.field).unwrap_or(FIELDS.len());
+    let position = FIELDS
+        .iter()
+        .position(|field| field.name == sort.field)
+        .unwrap_or(FIELDS.len());
     u8::try_from(position * 2 + usize::from(sort.descending)).unwrap_or(u8::MAX)
 }
 
@@ -48,15 +54,33 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_in_its_own_order_only() {
-        let by_severity = Sort { field: "severity", descending: true };
+        let by_severity = Sort {
+            field: "severity",
+            descending: true,
+        };
         let place = (-5, VulnerabilityId::from_uuid(Uuid::from_u128(9)));
         let cursor = encode(by_severity, place);
         assert_eq!(decode(by_severity, &cursor).ok(), Some(place));
-        for other in [Sort { field: "severity", descending: false }, Sort { field: "created", descending: true }] {
-            assert_eq!(decode(other, &cursor).map_err(|e| e.code()), Err("cursor.invalid"));
+        for other in [
+            Sort {
+                field: "severity",
+                descending: false,
+            },
+            Sort {
+                field: "created",
+                descending: true,
+            },
+        ] {
+            assert_eq!(
+                decode(other, &cursor).map_err(|e| e.code()),
+                Err("cursor.invalid")
+            );
         }
         for bad in ["", "x", "!!!!", &format!("{}AAAA", cursor.0)] {
-            assert!(decode(by_severity, &Cursor(bad.to_owned())).is_err(), "{bad:?}");
+            assert!(
+                decode(by_severity, &Cursor(bad.to_owned())).is_err(),
+                "{bad:?}"
+            );
         }
     }
 }

@@ -32,7 +32,11 @@ impl LaggingSearch {
     /// `behind` changes stay invisible until others follow them or [`Self::catch_up`] is called.
     #[must_use]
     pub fn new(inner: Arc<dyn Search>, behind: usize) -> Self {
-        Self { inner, behind, waiting: Mutex::new(VecDeque::new()) }
+        Self {
+            inner,
+            behind,
+            waiting: Mutex::new(VecDeque::new()),
+        }
     }
 
     /// Lets everything through.
@@ -86,7 +90,12 @@ impl Search for LaggingSearch {
         self.inner.count(selection, bound).await
     }
 
-    async fn facets(&self, selection: &Selection, fields: &[&'static str], limit: usize) -> Result<Vec<Facet>> {
+    async fn facets(
+        &self,
+        selection: &Selection,
+        fields: &[&'static str],
+        limit: usize,
+    ) -> Result<Vec<Facet>> {
         self.inner.facets(selection, fields, limit).await
     }
 

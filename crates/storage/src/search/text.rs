@@ -14,7 +14,12 @@ pub const WORD_CHARS: usize = 64;
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
-        .map(|word| word.chars().flat_map(char::to_lowercase).take(WORD_CHARS).collect())
+        .map(|word| {
+            word.chars()
+                .flat_map(char::to_lowercase)
+                .take(WORD_CHARS)
+                .collect()
+        })
 }
 
 /// Whether the text holds the part, in any case. An empty part is in every text.
@@ -22,7 +27,10 @@ pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
 pub fn contains(text: &str, lowered_part: &str) -> bool {
     if text.is_ascii() {
         let (text, part) = (text.as_bytes(), lowered_part.as_bytes());
-        return part.is_empty() || text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part));
+        return part.is_empty()
+            || text
+                .windows(part.len())
+                .any(|window| window.eq_ignore_ascii_case(part));
     }
     lower(text).contains(lowered_part)
 }
@@ -42,21 +50,33 @@ mod tests {
         for (text, expected) in [
             ("src/main-page.rs", vec!["src", "main", "page", "rs"]),
             ("CVE-2021-44228", vec!["cve", "2021", "44228"]),
-            ("snake_case.Über Straße", vec!["snake", "case", "über", "straße"]),
+            (
+                "snake_case.Über Straße",
+                vec!["snake", "case", "über", "straße"],
+            ),
             ("\"quoted\" OR (NEAR *", vec!["quoted", "or", "near"]),
             ("日本 語", vec!["日本", "語"]),
             (" -_./ \u{0} ", vec![]),
         ] {
             assert_eq!(words(text).collect::<Vec<_>>(), expected, "{text:?}");
         }
-        assert_eq!(words(&"x".repeat(1_000)).map(|word| word.len()).collect::<Vec<_>>(), [WORD_CHARS]);
+        assert_eq!(
+            words(&"x".repeat(1_000))
+                .map(|word| word.len())
+                .collect::<Vec<_>>(),
+            [WORD_CHARS]
+        );
     }
 
     #[test]
     fn a_part_is_found_in_any_case() {
-        for (text, part, expected) in
-            [("Src/Main.rs", "c/mAIN", true), ("Src/Main.rs", "main.py", false), ("a", "", true), ("Ünï", "NÏ", true), ("ab", "abc", false)]
-        {
+        for (text, part, expected) in [
+            ("Src/Main.rs", "c/mAIN", true),
+            ("Src/Main.rs", "main.py", false),
+            ("a", "", true),
+            ("Ünï", "NÏ", true),
+            ("ab", "abc", false),
+        ] {
             assert_eq!(contains(text, &lower(part)), expected, "{text:?} {part:?}");
         }
     }

@@ -2,7 +2,8 @@
 
 use gna_domain::id::{FindingId, GroupId, TypedId, VulnerabilityId};
 use gna_domain::port::search::{
-    Condition, Document, FIELDS, FieldKind, FindingText, Operand, Search, SearchRequest, SearchUpdate, Selection, Sort, Value,
+    Condition, Document, FIELDS, FieldKind, FindingText, Operand, Search, SearchRequest,
+    SearchUpdate, Selection, Sort, Value,
 };
 use gna_domain::time::Timestamp;
 use gna_storage::backend::sqlite::{SqliteDb, SqliteOptions};
@@ -16,7 +17,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 async fn sqlite(folder: &TempDir) -> SqliteSearch {
-    let db = SqliteDb::open(&folder.path().join("search.db"), &SqliteOptions::default()).expect("opens");
+    let db =
+        SqliteDb::open(&folder.path().join("search.db"), &SqliteOptions::default()).expect("opens");
     SqliteSearch::open(db).await.expect("opens the index")
 }
 
@@ -47,22 +49,51 @@ async fn an_index_is_still_there_after_opening_it_again() {
     let folder = TempDir::new().expect("a folder");
     let group = GroupId::from_uuid(Uuid::from_u128(1));
     let values = [("path", Value::Keyword("src/a.rs".into()))].into();
-    let (id, finding) = (VulnerabilityId::from_uuid(Uuid::from_u128(1)), FindingId::from_uuid(Uuid::from_u128(1)));
+    let (id, finding) = (
+        VulnerabilityId::from_uuid(Uuid::from_u128(1)),
+        FindingId::from_uuid(Uuid::from_u128(1)),
+    );
     let update = SearchUpdate {
-        documents: vec![Document { id, group, finding, version: 1, values }],
+        documents: vec![Document {
+            id,
+            group,
+            finding,
+            version: 1,
+            values,
+        }],
         position: Some("7".into()),
         ..SearchUpdate::default()
     };
     sqlite(&folder).await.apply(update).await.expect("applies");
 
     let again = sqlite(&folder).await;
-    assert_eq!(again.position().await.expect("answers").as_deref(), Some("7"));
-    let selection = Selection { groups: vec![group], condition: Condition::All(vec![]), text: Some("src".into()) };
-    assert_eq!(again.count(&selection, 10).await.expect("counts").value(), 1);
+    assert_eq!(
+        again.position().await.expect("answers").as_deref(),
+        Some("7")
+    );
+    let selection = Selection {
+        groups: vec![group],
+        condition: Condition::All(vec![]),
+        text: Some("src".into()),
+    };
+    assert_eq!(
+        again.count(&selection, 10).await.expect("counts").value(),
+        1
+    );
 }
 
 /// Few values, so that random questions meet random documents.
-const TEXTS: &[&str] = &["a", "b", "ab", "a/b.c", "A-b", "src/lib.rs", "é b", "x\u{0}\"*", ""];
+const TEXTS: &[&str] = &[
+    "a",
+    "b",
+    "ab",
+    "a/b.c",
+    "A-b",
+    "src/lib.rs",
+    "é b",
+    "x\u{0}\"*",
+    "",
+];
 
 fn text() -> impl Strategy<Value = String> {
     proptest::sample::select(TEXTS).prop_map(str::to_owned)
@@ -86,22 +117,29 @@ fn document() -> impl Strategy<Value = Document> {
         proptest::option::of(value(field.kind)).prop_map(move |value| (name, value))
     };
     let values: Vec<_> = FIELDS.iter().map(value).collect();
-    (0..40u128, 0..3u128, 0..5u128, 0..4u64, values).prop_map(|(id, group, finding, version, values)| Document {
-        id: VulnerabilityId::from_uuid(Uuid::from_u128(id)),
-        group: GroupId::from_uuid(Uuid::from_u128(group)),
-        finding: FindingId::from_uuid(Uuid::from_u128(finding)),
-        version,
-        values: values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
-    })
+    (0..40u128, 0..3u128, 0..5u128, 0..4u64, values).prop_map(
+        |(id, group, finding, version, values)| Document {
+            id: VulnerabilityId::from_uuid(Uuid::from_u128(id)),
+            group: GroupId::from_uuid(Uuid::from_u128(group)),
+            finding: FindingId::from_uuid(Uuid::from_u128(finding)),
+            version,
+            values: values
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect(),
+        },
+    )
 }
 
 fn finding() -> impl Strategy<Value = FindingText> {
-    (0..5u128, 0..3u128, 0..3u64, text(), text()).prop_map(|(id, group, version, title, text)| FindingText {
-        id: FindingId::from_uuid(Uuid::from_u128(id)),
-        group: GroupId::from_uuid(Uuid::from_u128(group)),
-        version,
-        title,
-        text,
+    (0..5u128, 0..3u128, 0..3u64, text(), text()).prop_map(|(id, group, version, title, text)| {
+        FindingText {
+            id: FindingId::from_uuid(Uuid::from_u128(id)),
+            group: GroupId::from_uuid(Uuid::from_u128(group)),
+            version,
+            title,
+            text,
+        }
     })
 }
 
@@ -120,14 +158,28 @@ fn change() -> impl Strategy<Value = Change> {
 
 fn leaf() -> impl Strategy<Value = Condition> {
     let named = |accepts: fn(FieldKind) -> bool| {
-        proptest::sample::select(FIELDS.iter().filter(|field| accepts(field.kind)).map(|field| field.name).collect::<Vec<_>>())
+        proptest::sample::select(
+            FIELDS
+                .iter()
+                .filter(|field| accepts(field.kind))
+                .map(|field| field.name)
+                .collect::<Vec<_>>(),
+        )
     };
     let bound = || proptest::option::of(number());
-    let (texts, numbers) = (named(|kind| kind != FieldKind::Number), named(|kind| kind == FieldKind::Number));
+    let (texts, numbers) = (
+        named(|kind| kind != FieldKind::Number),
+        named(|kind| kind == FieldKind::Number),
+    );
     let paths = named(|kind| kind == FieldKind::Path);
     prop_oneof![
-        (texts, vec(text().prop_map(Operand::Keyword), 0..3)).prop_map(|(name, any)| Condition::In(name, any)),
-        (numbers.clone(), vec(number().prop_map(Operand::Number), 0..3)).prop_map(|(name, any)| Condition::In(name, any)),
+        (texts, vec(text().prop_map(Operand::Keyword), 0..3))
+            .prop_map(|(name, any)| Condition::In(name, any)),
+        (
+            numbers.clone(),
+            vec(number().prop_map(Operand::Number), 0..3)
+        )
+            .prop_map(|(name, any)| Condition::In(name, any)),
         (numbers, bound(), bound()).prop_map(|(name, from, to)| Condition::Between(name, from, to)),
         (paths.clone(), text()).prop_map(|(name, text)| Condition::Prefix(name, text)),
         (paths, text()).prop_map(|(name, text)| Condition::Contains(name, text)),
@@ -145,24 +197,57 @@ fn condition() -> impl Strategy<Value = Condition> {
 }
 
 fn request() -> impl Strategy<Value = SearchRequest> {
-    let sorts: Vec<_> = FIELDS.iter().filter(|field| field.sort).map(|field| field.name).collect();
-    let sort = (proptest::sample::select(sorts), any::<bool>()).prop_map(|(field, descending)| Sort { field, descending });
-    let words = proptest::option::weighted(0.4, vec(text(), 0..3).prop_map(|words| words.join(" ")));
-    (vec(0..4u128, 0..4), condition(), words, sort, 1..12usize).prop_map(|(groups, condition, text, sort, limit)| {
-        let groups = groups.into_iter().map(|number| GroupId::from_uuid(Uuid::from_u128(number))).collect();
-        SearchRequest { selection: Selection { groups, condition, text }, sort, limit, after: None }
-    })
+    let sorts: Vec<_> = FIELDS
+        .iter()
+        .filter(|field| field.sort)
+        .map(|field| field.name)
+        .collect();
+    let sort = (proptest::sample::select(sorts), any::<bool>())
+        .prop_map(|(field, descending)| Sort { field, descending });
+    let words =
+        proptest::option::weighted(0.4, vec(text(), 0..3).prop_map(|words| words.join(" ")));
+    (vec(0..4u128, 0..4), condition(), words, sort, 1..12usize).prop_map(
+        |(groups, condition, text, sort, limit)| {
+            let groups = groups
+                .into_iter()
+                .map(|number| GroupId::from_uuid(Uuid::from_u128(number)))
+                .collect();
+            SearchRequest {
+                selection: Selection {
+                    groups,
+                    condition,
+                    text,
+                },
+                sort,
+                limit,
+                after: None,
+            }
+        },
+    )
 }
 
 async fn change_both(change: &Change, both: [&dyn Search; 2]) {
-    let ids = |numbers: &[u128]| -> Vec<_> { numbers.iter().map(|id| VulnerabilityId::from_uuid(Uuid::from_u128(*id))).collect() };
+    let ids = |numbers: &[u128]| -> Vec<_> {
+        numbers
+            .iter()
+            .map(|id| VulnerabilityId::from_uuid(Uuid::from_u128(*id)))
+            .collect()
+    };
     for search in both {
         match change {
             Change::Apply(documents, findings, removed) => {
-                let update = SearchUpdate { documents: documents.clone(), findings: findings.clone(), removed: ids(removed), position: None };
+                let update = SearchUpdate {
+                    documents: documents.clone(),
+                    findings: findings.clone(),
+                    removed: ids(removed),
+                    position: None,
+                };
                 search.apply(update).await.expect("applies");
             }
-            Change::Touch(touched, at) => search.touch(&ids(touched), Timestamp::from_millis(*at)).await.expect("touches"),
+            Change::Touch(touched, at) => search
+                .touch(&ids(touched), Timestamp::from_millis(*at))
+                .await
+                .expect("touches"),
         }
     }
 }
@@ -172,7 +257,11 @@ async fn compare(request: &SearchRequest, [model, other]: [&dyn Search; 2]) {
     // All pages, up to the end that the model sets.
     loop {
         let expected = model.query(&request).await.expect("the model answers");
-        assert_eq!(other.query(&request).await.expect("answers"), expected, "{request:?}");
+        assert_eq!(
+            other.query(&request).await.expect("answers"),
+            expected,
+            "{request:?}"
+        );
         match expected.hits.last() {
             Some(last) if expected.has_more => request.after = Some(last.cursor.clone()),
             _ => break,
@@ -180,21 +269,42 @@ async fn compare(request: &SearchRequest, [model, other]: [&dyn Search; 2]) {
     }
     let selection = &request.selection;
     for bound in [0, 3, 1_000] {
-        let counts = (model.count(selection, bound).await, other.count(selection, bound).await);
+        let counts = (
+            model.count(selection, bound).await,
+            other.count(selection, bound).await,
+        );
         assert_eq!(counts.0, counts.1, "count of {selection:?} up to {bound}");
     }
-    let fields: Vec<_> = FIELDS.iter().filter(|field| field.facet).map(|field| field.name).collect();
-    let facets = (model.facets(selection, &fields, 3).await, other.facets(selection, &fields, 3).await);
+    let fields: Vec<_> = FIELDS
+        .iter()
+        .filter(|field| field.facet)
+        .map(|field| field.name)
+        .collect();
+    let facets = (
+        model.facets(selection, &fields, 3).await,
+        other.facets(selection, &fields, 3).await,
+    );
     assert_eq!(facets.0, facets.1, "facets of {selection:?}");
 }
 
 /// `PROPTEST_CASES` sets how many; 24 take a few seconds.
 #[test]
 fn sqlite_answers_like_the_model() {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24);
-    let config = Config { cases, max_shrink_iters: 400, failure_persistence: None, ..Config::default() };
+    let cases = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(24);
+    let config = Config {
+        cases,
+        max_shrink_iters: 400,
+        failure_persistence: None,
+        ..Config::default()
+    };
     let steps = vec((change(), vec(request(), 6)), 1..5);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let folder = TempDir::new().expect("a folder");
     let (model, sqlite) = (MemorySearch::new(), runtime.block_on(sqlite(&folder)));
     let outcome = TestRunner::new(config).run(&steps, |steps| {

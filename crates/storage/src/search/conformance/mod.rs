@@ -75,14 +75,20 @@ pub struct Subject {
 impl Subject {
     #[must_use]
     pub fn new(search: Arc<dyn Search>) -> Self {
-        Self { search, lagging: None }
+        Self {
+            search,
+            lagging: None,
+        }
     }
 
     /// The same, always `behind` changes late.
     #[must_use]
     pub fn lagging(search: Arc<dyn Search>, behind: usize) -> Self {
         let lagging = Arc::new(LaggingSearch::new(search, behind));
-        Self { search: Arc::clone(&lagging) as Arc<dyn Search>, lagging: Some(lagging) }
+        Self {
+            search: Arc::clone(&lagging) as Arc<dyn Search>,
+            lagging: Some(lagging),
+        }
     }
 
     async fn settle(&self) {
@@ -97,29 +103,59 @@ impl Subject {
     }
 
     async fn put(&self, documents: impl IntoIterator<Item = Document>) {
-        self.apply(SearchUpdate { documents: documents.into_iter().collect(), ..SearchUpdate::default() }).await;
+        self.apply(SearchUpdate {
+            documents: documents.into_iter().collect(),
+            ..SearchUpdate::default()
+        })
+        .await;
     }
 
     async fn put_findings(&self, findings: impl IntoIterator<Item = FindingText>) {
-        self.apply(SearchUpdate { findings: findings.into_iter().collect(), ..SearchUpdate::default() }).await;
+        self.apply(SearchUpdate {
+            findings: findings.into_iter().collect(),
+            ..SearchUpdate::default()
+        })
+        .await;
     }
 
     async fn remove(&self, removed: impl IntoIterator<Item = u128>) {
         let removed = removed.into_iter().map(vulnerability_id).collect();
-        self.apply(SearchUpdate { removed, ..SearchUpdate::default() }).await;
+        self.apply(SearchUpdate {
+            removed,
+            ..SearchUpdate::default()
+        })
+        .await;
     }
 
     /// Numbers of all hits; checks that the count agrees.
     async fn found(&self, selection: Selection) -> BTreeSet<u128> {
-        let hits = self.page(selection.clone(), Sort { field: "created", descending: false }, 1_000).await;
+        let hits = self
+            .page(
+                selection.clone(),
+                Sort {
+                    field: "created",
+                    descending: false,
+                },
+                1_000,
+            )
+            .await;
         let count = self.search.count(&selection, 1_000).await.expect("counts");
-        assert_eq!(count.value(), hits.len() as u64, "the count of {selection:?}");
+        assert_eq!(
+            count.value(),
+            hits.len() as u64,
+            "the count of {selection:?}"
+        );
         hits.into_iter().collect()
     }
 
     /// Numbers of the hits of the first page, in order.
     async fn page(&self, selection: Selection, sort: Sort, limit: usize) -> Vec<u128> {
-        let request = SearchRequest { selection, sort, limit, after: None };
+        let request = SearchRequest {
+            selection,
+            sort,
+            limit,
+            after: None,
+        };
         let page = self.search.query(&request).await.expect("answers");
         page.hits.iter().map(|hit| make::number(hit.id)).collect()
     }
@@ -129,17 +165,27 @@ impl Subject {
     }
 
     async fn saying(&self, text: &str) -> BTreeSet<u128> {
-        self.found(Selection { text: Some(text.to_owned()), ..where_(everything()) }).await
+        self.found(Selection {
+            text: Some(text.to_owned()),
+            ..where_(everything())
+        })
+        .await
     }
 
     async fn has(&self, id: VulnerabilityId) -> bool {
-        self.found(where_(everything())).await.contains(&make::number(id))
+        self.found(where_(everything()))
+            .await
+            .contains(&make::number(id))
     }
 }
 
 /// In group 1.
 fn where_(condition: Condition) -> Selection {
-    Selection { groups: vec![group(1)], condition, text: None }
+    Selection {
+        groups: vec![group(1)],
+        condition,
+        text: None,
+    }
 }
 
 fn everything() -> Condition {

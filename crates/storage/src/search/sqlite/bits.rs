@@ -36,26 +36,39 @@ impl Bits {
     }
 
     pub fn count(&self) -> u64 {
-        self.blocks.iter().map(|block| u64::from(block.count_ones())).sum()
+        self.blocks
+            .iter()
+            .map(|block| u64::from(block.count_ones()))
+            .sum()
     }
 
     pub fn places(&self) -> impl Iterator<Item = u32> + '_ {
         self.blocks.iter().zip(0u32..).flat_map(|(block, at)| {
-            (0..BLOCK).filter(move |bit| block >> bit & 1 == 1).map(move |bit| at * BLOCK + bit)
+            (0..BLOCK)
+                .filter(move |bit| block >> bit & 1 == 1)
+                .map(move |bit| at * BLOCK + bit)
         })
     }
 
     pub fn keep(&mut self, other: &Self) {
         self.blocks.truncate(other.blocks.len());
-        self.blocks.iter_mut().zip(&other.blocks).for_each(|(block, other)| *block &= other);
+        self.blocks
+            .iter_mut()
+            .zip(&other.blocks)
+            .for_each(|(block, other)| *block &= other);
     }
 
     pub fn join(&mut self, other: &Self) {
-        (0u32..).zip(&other.blocks).for_each(|(at, block)| self.add_block(at, *block));
+        (0u32..)
+            .zip(&other.blocks)
+            .for_each(|(at, block)| self.add_block(at, *block));
     }
 
     pub fn drop(&mut self, other: &Self) {
-        self.blocks.iter_mut().zip(&other.blocks).for_each(|(block, other)| *block &= !other);
+        self.blocks
+            .iter_mut()
+            .zip(&other.blocks)
+            .for_each(|(block, other)| *block &= !other);
     }
 }
 
@@ -67,23 +80,32 @@ mod tests {
     #[test]
     fn bits_are_sets() {
         let (a, b) = ([0u32, 1, 63, 64, 700], [1u32, 64, 65, 9_999]);
-        let of = |places: &[u32]| places.iter().fold(Bits::default(), |mut bits, place| {
-            bits.add(*place);
-            bits
-        });
+        let of = |places: &[u32]| {
+            places.iter().fold(Bits::default(), |mut bits, place| {
+                bits.add(*place);
+                bits
+            })
+        };
         let sets = (BTreeSet::from(a), BTreeSet::from(b));
         let [mut keep, mut join, mut drop] = [of(&a), of(&a), of(&a)];
         keep.keep(&of(&b));
         join.join(&of(&b));
         drop.drop(&of(&b));
         for (bits, expected) in [
-            (keep, sets.0.intersection(&sets.1).copied().collect::<Vec<_>>()),
+            (
+                keep,
+                sets.0.intersection(&sets.1).copied().collect::<Vec<_>>(),
+            ),
             (join, sets.0.union(&sets.1).copied().collect()),
             (drop, sets.0.difference(&sets.1).copied().collect()),
         ] {
             assert_eq!(bits.places().collect::<Vec<_>>(), expected);
             assert_eq!(bits.count(), expected.len() as u64);
-            assert!(expected.iter().all(|place| bits.has(*place)) && !bits.has(2) && !bits.has(1_000_000));
+            assert!(
+                expected.iter().all(|place| bits.has(*place))
+                    && !bits.has(2)
+                    && !bits.has(1_000_000)
+            );
         }
         assert!(Bits::default().is_empty() && !of(&[5]).is_empty());
     }

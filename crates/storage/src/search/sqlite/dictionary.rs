@@ -32,11 +32,18 @@ impl<'c> Dictionary<'c> {
     pub fn new(conn: &'c Connection) -> Result<Self, Error> {
         Ok(Self {
             conn,
-            find: conn.prepare_cached("SELECT number FROM search_value WHERE scope = ?1 AND text = ?2")?,
-            add: conn.prepare_cached("INSERT INTO search_value (scope, text, number) VALUES (?1, ?2, ?3)")?,
-            add_words: conn.prepare_cached("INSERT INTO search_fts (rowid, words) VALUES (?1, ?2)")?,
+            find: conn
+                .prepare_cached("SELECT number FROM search_value WHERE scope = ?1 AND text = ?2")?,
+            add: conn.prepare_cached(
+                "INSERT INTO search_value (scope, text, number) VALUES (?1, ?2, ?3)",
+            )?,
+            add_words: conn
+                .prepare_cached("INSERT INTO search_fts (rowid, words) VALUES (?1, ?2)")?,
             scopes: HashMap::new(),
-            searched: FIELDS.iter().map(|field| text::SEARCHED.contains(&field.name)).collect(),
+            searched: FIELDS
+                .iter()
+                .map(|field| text::SEARCHED.contains(&field.name))
+                .collect(),
             line: String::new(),
         })
     }
@@ -45,9 +52,21 @@ impl<'c> Dictionary<'c> {
     pub fn local(&mut self, group: Group, field: usize, value: &str) -> Result<Local, Error> {
         let key = keys::scope(group, field);
         if !self.scopes.contains_key(&key) {
-            let mut next = self.conn.prepare_cached("SELECT next FROM search_scope WHERE scope = ?1")?;
-            let next = next.query_row([key], |row| row.get(0)).optional()?.unwrap_or(0);
-            self.scopes.insert(key, Scope { known: HashMap::new(), stored_next: next, next });
+            let mut next = self
+                .conn
+                .prepare_cached("SELECT next FROM search_scope WHERE scope = ?1")?;
+            let next = next
+                .query_row([key], |row| row.get(0))
+                .optional()?
+                .unwrap_or(0);
+            self.scopes.insert(
+                key,
+                Scope {
+                    known: HashMap::new(),
+                    stored_next: next,
+                    next,
+                },
+            );
         }
         let scope = self.scopes.entry(key).or_default();
         if let Some(number) = scope.known.get(value) {
@@ -56,13 +75,18 @@ impl<'c> Dictionary<'c> {
         // In a scope without values there is nothing to find.
         let stored = match scope.stored_next {
             0 => None,
-            _ => self.find.query_row(params![key, value], |row| row.get(0)).optional()?,
+            _ => self
+                .find
+                .query_row(params![key, value], |row| row.get(0))
+                .optional()?,
         };
         let number = match stored {
             Some(number) => number,
             None => {
                 let number = scope.next;
-                scope.next = number.checked_add(1).ok_or_else(|| Error::Unavailable("a field has too many values".into()))?;
+                scope.next = number
+                    .checked_add(1)
+                    .ok_or_else(|| Error::Unavailable("a field has too many values".into()))?;
                 self.add.execute(params![key, value, number])?;
                 if self.searched.get(field) == Some(&true) {
                     let value_key = keys::value(group, keys::local(field, number));
@@ -77,10 +101,18 @@ impl<'c> Dictionary<'c> {
     }
 
     /// Replaces the words by which a value is found.
-    pub fn set_words(&mut self, group: Group, local: Local, words: impl Iterator<Item = String>, replace: bool) -> Result<(), Error> {
+    pub fn set_words(
+        &mut self,
+        group: Group,
+        local: Local,
+        words: impl Iterator<Item = String>,
+        replace: bool,
+    ) -> Result<(), Error> {
         let key = keys::value(group, local);
         if replace {
-            self.conn.prepare_cached("DELETE FROM search_fts WHERE rowid = ?1")?.execute([key])?;
+            self.conn
+                .prepare_cached("DELETE FROM search_fts WHERE rowid = ?1")?
+                .execute([key])?;
         }
         line(&mut self.line, group, words);
         self.add_words.execute(params![key, self.line])?;
@@ -89,8 +121,14 @@ impl<'c> Dictionary<'c> {
 
     /// Remembers which numbers have been given out.
     pub fn finish(self) -> Result<(), Error> {
-        let mut save = self.conn.prepare_cached("INSERT OR REPLACE INTO search_scope (scope, next) VALUES (?1, ?2)")?;
-        for (key, scope) in self.scopes.iter().filter(|(_, scope)| scope.next != scope.stored_next) {
+        let mut save = self
+            .conn
+            .prepare_cached("INSERT OR REPLACE INTO search_scope (scope, next) VALUES (?1, ?2)")?;
+        for (key, scope) in self
+            .scopes
+            .iter()
+            .filter(|(_, scope)| scope.next != scope.stored_next)
+        {
             save.execute(params![key, scope.next])?;
         }
         Ok(())

@@ -50,6 +50,14 @@ impl Eval<'_> {
         Ok((bits, left))
     }
 
+    /// How many documents the group has ever had, which is enough for an estimate.
+    pub fn size(&self) -> Result<u32, Error> {
+        let mut find = self
+            .conn
+            .prepare_cached("SELECT next FROM search_group WHERE no = ?1")?;
+        Ok(find.query_row([self.group], |row| row.get(0))?)
+    }
+
     pub fn every(&self) -> Result<Bits, Error> {
         self.has(&[keys::local(EVERY, 0)])
     }
@@ -73,7 +81,9 @@ impl Eval<'_> {
     }
 
     fn all(&self, nodes: &[Node]) -> Result<Bits, Error> {
-        let Some((first, rest)) = nodes.split_first() else { return self.every() };
+        let Some((first, rest)) = nodes.split_first() else {
+            return self.every();
+        };
         let mut bits = self.bits(first)?;
         for node in rest {
             if bits.is_empty() {
@@ -91,7 +101,9 @@ impl Eval<'_> {
     fn has(&self, values: &[Local]) -> Result<Bits, Error> {
         let mut bits = Bits::default();
         for values in values.chunk_by(|a, b| a >> 32 == b >> 32) {
-            let (Some(first), Some(last)) = (values.first(), values.last()) else { continue };
+            let (Some(first), Some(last)) = (values.first(), values.last()) else {
+                continue;
+            };
             if last - first < values.len() as u64 * JUMP {
                 self.read(*first, *last, |value, block, found| {
                     if values.binary_search(&value).is_ok() {
@@ -100,7 +112,9 @@ impl Eval<'_> {
                 })?;
             } else {
                 for value in values {
-                    self.read(*value, *value, |_, block, found| bits.add_block(block, found))?;
+                    self.read(*value, *value, |_, block, found| {
+                        bits.add_block(block, found)
+                    })?;
                 }
             }
         }
@@ -108,12 +122,24 @@ impl Eval<'_> {
     }
 
     /// All blocks of the values from `first` to `last`, in order.
-    pub fn read(&self, first: Local, last: Local, mut each: impl FnMut(Local, u32, u64)) -> Result<(), Error> {
+    pub fn read(
+        &self,
+        first: Local,
+        last: Local,
+        mut each: impl FnMut(Local, u32, u64),
+    ) -> Result<(), Error> {
         let sql = "SELECT value, block, bits FROM search_post WHERE value BETWEEN ?1 AND ?2";
         let mut find = self.conn.prepare_cached(sql)?;
-        let mut rows = find.query(params![keys::value(self.group, first), keys::value(self.group, last)])?;
+        let mut rows = find.query(params![
+            keys::value(self.group, first),
+            keys::value(self.group, last)
+        ])?;
         while let Some(row) = rows.next()? {
-            each(keys::local_of(row.get(0)?), row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned());
+            each(
+                keys::local_of(row.get(0)?),
+                row.get(1)?,
+                row.get::<_, i64>(2)?.cast_unsigned(),
+            );
         }
         Ok(())
     }
@@ -129,13 +155,19 @@ impl Eval<'_> {
 
     /// At most `limit` of the documents in the range, and how many these are.
     fn between(&self, between: &Between, limit: usize) -> Result<(Bits, usize), Error> {
-        let Some(field) = FIELDS.get(between.field) else { return Ok((Bits::default(), 0)) };
+        let Some(field) = FIELDS.get(between.field) else {
+            return Ok((Bits::default(), 0));
+        };
         let column = schema::column(field);
         let sql = if field.sort {
             let index = schema::sort_index(field);
-            format!("SELECT key FROM search_doc INDEXED BY {index} WHERE grp = ?1 AND {column} BETWEEN ?2 AND ?3 LIMIT ?4")
+            format!(
+                "SELECT key FROM search_doc INDEXED BY {index} WHERE grp = ?1 AND {column} BETWEEN ?2 AND ?3 LIMIT ?4"
+            )
         } else {
-            format!("SELECT key FROM search_doc NOT INDEXED WHERE key BETWEEN ?1 << 32 AND (?1 << 32) + 4294967295 AND {column} BETWEEN ?2 AND ?3 LIMIT ?4")
+            format!(
+                "SELECT key FROM search_doc NOT INDEXED WHERE key BETWEEN ?1 << 32 AND (?1 << 32) + 4294967295 AND {column} BETWEEN ?2 AND ?3 LIMIT ?4"
+            )
         };
         let mut find = self.conn.prepare_cached(&sql)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);

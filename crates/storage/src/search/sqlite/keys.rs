@@ -45,7 +45,10 @@ pub fn local_of(value: i64) -> Local {
 
 /// Position of a declared field; [`EVERY`] for others, which have no values.
 pub fn position(name: &str) -> usize {
-    FIELDS.iter().position(|field| field.name == name).unwrap_or(EVERY)
+    FIELDS
+        .iter()
+        .position(|field| field.name == name)
+        .unwrap_or(EVERY)
 }
 
 /// Numbers that are not counted are columns; all other fields have bitmaps.
@@ -61,7 +64,10 @@ pub fn columns() -> impl Iterator<Item = &'static Field> {
 /// What stands before each word of a group in the full-text index, so that a word or a prefix
 /// never leads to another group's. Five digits and letters.
 pub fn word_prefix(group: Group) -> String {
-    (0..5).rev().filter_map(|at| char::from_digit((group >> (at * 5) & 31) as u32, 32)).collect()
+    (0..5)
+        .rev()
+        .filter_map(|at| char::from_digit((group >> (at * 5) & 31) as u32, 32))
+        .collect()
 }
 
 /// The values of a document in few bytes: for each its field and its number in LEB128.
@@ -83,9 +89,14 @@ pub fn pack(values: &[Local]) -> Vec<u8> {
 pub fn unpack(mut bytes: &[u8]) -> Vec<Local> {
     let mut values = Vec::new();
     while let Some((field, rest)) = bytes.split_first() {
-        let Some(end) = rest.iter().position(|byte| byte & 0x80 == 0) else { break };
+        let Some(end) = rest.iter().position(|byte| byte & 0x80 == 0) else {
+            break;
+        };
         let (digits, rest) = rest.split_at(end + 1);
-        let number = digits.iter().rev().fold(0u64, |number, byte| number << 7 | u64::from(byte & 0x7F));
+        let number = digits
+            .iter()
+            .rev()
+            .fold(0u64, |number, byte| number << 7 | u64::from(byte & 0x7F));
         values.push(u64::from(*field) << 32 | number & 0xFFFF_FFFF);
         bytes = rest;
     }
@@ -110,14 +121,22 @@ mod tests {
 
     #[test]
     fn word_prefixes_differ_and_have_one_length() {
-        let prefixes: std::collections::BTreeSet<String> = [1, 31, 32, 33, 1_024, MOST_GROUPS - 1].map(word_prefix).into();
+        let prefixes: std::collections::BTreeSet<String> = [1, 31, 32, 33, 1_024, MOST_GROUPS - 1]
+            .map(word_prefix)
+            .into();
         assert_eq!(prefixes.len(), 6);
         assert!(prefixes.iter().all(|prefix| prefix.len() == 5));
     }
 
     #[test]
     fn packed_values_come_back() {
-        let values = vec![local(0, 0), local(0, 127), local(3, 128), local(18, 70_000), local(18, u32::MAX)];
+        let values = vec![
+            local(0, 0),
+            local(0, 127),
+            local(3, 128),
+            local(18, 70_000),
+            local(18, u32::MAX),
+        ];
         let bytes = pack(&values);
         assert_eq!(unpack(&bytes), values);
         assert_eq!(unpack(&bytes[..bytes.len() - 1]), values[..4]);

@@ -4,8 +4,8 @@
 //! of the documents that have it, cut into blocks of 64. A condition is Boolean algebra on those
 //! bitmaps, a facet is counting their bits, a page is a walk along an index in sort order that
 //! asks the bitmap. Words are looked up once per distinct value, not once per document. `keys`
-//! says how things are numbered, `schema` which tables there are, `write` how they are filled;
-//! `plan`, `eval`, `page` and `facets` answer. Everything a query touches belongs to one group:
+//! says how things are numbered, `schema` which tables there are; `write`, `dictionary` and `postings` fill them; `plan`,
+//! `eval`, `order`, `stream`, `page` and `facets` answer. Everything a query touches belongs to one group:
 //! the group's number is the head of every key.
 
 mod bits;
@@ -13,9 +13,12 @@ mod dictionary;
 mod eval;
 mod facets;
 mod keys;
+mod order;
 mod page;
 mod plan;
+mod postings;
 mod schema;
+mod stream;
 mod write;
 
 use async_trait::async_trait;
@@ -75,7 +78,10 @@ fn groups(conn: &Connection, selection: &Selection) -> Result<Vec<i64>, kernel::
     let ids: BTreeSet<GroupId> = selection.groups.iter().copied().collect();
     let mut numbers = Vec::with_capacity(ids.len());
     for id in ids {
-        numbers.extend(find.query_row([id.uuid().as_bytes()], |row| row.get::<_, i64>(0)).optional()?);
+        numbers.extend(
+            find.query_row([id.uuid().as_bytes()], |row| row.get::<_, i64>(0))
+                .optional()?,
+        );
     }
     Ok(numbers)
 }
@@ -97,27 +103,40 @@ impl Search for SqliteSearch {
 
     async fn query(&self, request: &SearchRequest) -> Result<SearchPage> {
         check::request(request)?;
-        let after = request.after.as_ref().map(|after| cursor::decode(request.sort, after)).transpose()?;
+        let after = request
+            .after
+            .as_ref()
+            .map(|after| cursor::decode(request.sort, after))
+            .transpose()?;
         let request = request.clone();
-        self.read(move |conn| page::query(conn, &request, after)).await
+        self.read(move |conn| page::query(conn, &request, after))
+            .await
     }
 
     async fn count(&self, selection: &Selection, bound: u64) -> Result<Count> {
         check::selection(selection)?;
         let selection = selection.clone();
-        self.read(move |conn| facets::count(conn, &selection, bound)).await
+        self.read(move |conn| facets::count(conn, &selection, bound))
+            .await
     }
 
-    async fn facets(&self, selection: &Selection, fields: &[&'static str], limit: usize) -> Result<Vec<Facet>> {
+    async fn facets(
+        &self,
+        selection: &Selection,
+        fields: &[&'static str],
+        limit: usize,
+    ) -> Result<Vec<Facet>> {
         check::selection(selection)?;
         check::facets(fields)?;
         let (selection, fields) = (selection.clone(), fields.to_vec());
-        self.read(move |conn| facets::facets(conn, &selection, &fields, limit)).await
+        self.read(move |conn| facets::facets(conn, &selection, &fields, limit))
+            .await
     }
 
     async fn touch(&self, ids: &[VulnerabilityId], last_seen: Timestamp) -> Result<()> {
         let ids = ids.to_vec();
-        self.write(move |conn| write::touch(conn, &ids, last_seen)).await
+        self.write(move |conn| write::touch(conn, &ids, last_seen))
+            .await
     }
 
     async fn clear(&self) -> Result<()> {

@@ -10,7 +10,15 @@ use crate::kernel::Error;
 /// Counts up when the meaning of the tables changes.
 const FORMAT: u32 = 1;
 
-const TABLES: &[&str] = &["search_fts", "search_finding", "search_post", "search_value", "search_scope", "search_doc", "search_group"];
+const TABLES: &[&str] = &[
+    "search_fts",
+    "search_finding",
+    "search_post",
+    "search_value",
+    "search_scope",
+    "search_doc",
+    "search_group",
+];
 
 /// Makes sure that the tables are there and were made for the fields that are declared now.
 pub fn prepare(conn: &Connection) -> Result<(), Error> {
@@ -47,16 +55,23 @@ fn meta(conn: &Connection, name: &str) -> Result<Option<String>, Error> {
 }
 
 fn set_meta(conn: &Connection, name: &str, value: &str) -> Result<(), Error> {
-    let mut put = conn.prepare_cached("INSERT OR REPLACE INTO search_meta (name, value) VALUES (?1, ?2)")?;
+    let mut put =
+        conn.prepare_cached("INSERT OR REPLACE INTO search_meta (name, value) VALUES (?1, ?2)")?;
     put.execute([name, value])?;
     Ok(())
 }
 
 fn signature() -> String {
-    FIELDS.iter().fold(format!("format {FORMAT}"), |mut text, field| {
-        let _ = write!(text, "; {} {:?} {} {}", field.name, field.kind, field.facet, field.sort);
-        text
-    })
+    FIELDS
+        .iter()
+        .fold(format!("format {FORMAT}"), |mut text, field| {
+            let _ = write!(
+                text,
+                "; {} {:?} {} {}",
+                field.name, field.kind, field.facet, field.sort
+            );
+            text
+        })
 }
 
 /// The column of a field for which [`keys::is_column`] holds.
@@ -88,7 +103,12 @@ fn tables() -> String {
          CREATE VIRTUAL TABLE search_fts USING fts5 (words, content='', contentless_delete=1, detail=none, tokenize='ascii');"
     );
     for field in keys::columns().filter(|field| field.sort) {
-        let _ = write!(sql, "CREATE INDEX {} ON search_doc (grp, {}, id);", sort_index(field), column(field));
+        let _ = write!(
+            sql,
+            "CREATE INDEX {} ON search_doc (grp, {}, id);",
+            sort_index(field),
+            column(field)
+        );
     }
     sql
 }

@@ -1,19 +1,18 @@
 //! Filling the index: one batch of changes inside one transaction.
 //!
 //! Documents are compared with what is stored, and only what differs is written: a change of
-//! state moves two bits, and touches neither sort orders nor words. Bits are gathered for the
-//! whole batch and written in key order.
+//! state moves two bits, and touches neither sort orders nor words.
 
 use gna_domain::id::{GroupId, TypedId, VulnerabilityId};
-use gna_domain::port::search::{Document, FIELDS, FindingText, SearchUpdate, Value};
+use gna_domain::port::search::{Document, FIELDS, Field, FindingText, SearchUpdate, Value};
 use gna_domain::time::Timestamp;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use std::collections::HashMap;
 
-use super::bits::BLOCK;
 use super::dictionary::Dictionary;
 use super::keys::{self, EVERY, Group, Local};
+use super::postings::Postings;
 use super::schema;
 use crate::kernel::Error;
 use crate::search::cursor::MISSING;
@@ -25,7 +24,7 @@ pub fn apply(conn: &Connection, update: &SearchUpdate) -> Result<(), Error> {
     for finding in &update.findings {
         batch.finding(finding)?;
     }
-    for document in &update.documents {
+    for document in in_order(&update.documents) {
         batch.document(document)?;
     }
     for id in &update.removed {
@@ -34,12 +33,36 @@ pub fn apply(conn: &Connection, update: &SearchUpdate) -> Result<(), Error> {
         }
     }
     batch.finish()?;
-    update.position.as_deref().map_or(Ok(()), |position| schema::set_position(conn, position))
+    update
+        .position
+        .as_deref()
+        .map_or(Ok(()), |position| schema::set_position(conn, position))
+}
+
+/// Each document once, in its newest version; those of one finding side by side, since they share
+/// most other values too, and with them blocks of bits.
+fn in_order(documents: &[Document]) -> Vec<&Document> {
+    let mut newest: HashMap<VulnerabilityId, &Document> = HashMap::with_capacity(documents.len());
+    for document in documents {
+        let known = newest.entry(document.id).or_insert(document);
+        if known.version < document.version {
+            *known = document;
+        }
+    }
+    let mut documents: Vec<&Document> = newest.into_values().collect();
+    documents.sort_unstable_by_key(|document| (document.group, document.finding, document.id));
+    documents
 }
 
 /// Moves `last_seen` of those documents that are there forward.
-pub fn touch(conn: &Connection, ids: &[VulnerabilityId], last_seen: Timestamp) -> Result<(), Error> {
-    let mut update = conn.prepare_cached("UPDATE search_doc SET n_last_seen = ?2 WHERE id = ?1 AND n_last_seen < ?2")?;
+pub fn touch(
+    conn: &Connection,
+    ids: &[VulnerabilityId],
+    last_seen: Timestamp,
+) -> Result<(), Error> {
+    let mut update = conn.prepare_cached(
+        "UPDATE search_doc SET n_last_seen = ?2 WHERE id = ?1 AND n_last_seen < ?2",
+    )?;
     for id in ids {
         update.execute(params![id.uuid().as_bytes(), last_seen.millis()])?;
     }
@@ -49,10 +72,10 @@ pub fn touch(conn: &Connection, ids: &[VulnerabilityId], last_seen: Timestamp) -
 struct Batch<'c> {
     conn: &'c Connection,
     sql: Sql,
+    columns: Vec<&'static Field>,
     dictionary: Dictionary<'c>,
     groups: HashMap<GroupId, Numbering>,
-    /// Bits to set and to clear, by value and block.
-    bits: HashMap<(i64, u32), (u64, u64)>,
+    postings: Postings,
 }
 
 struct Numbering {
@@ -76,41 +99,64 @@ struct Stored {
 
 impl<'c> Batch<'c> {
     fn new(conn: &'c Connection) -> Result<Self, Error> {
+        let fields: Vec<&'static Field> = keys::columns().collect();
         let columns = schema::columns();
-        let marks = "?, ".repeat(keys::columns().count() + 4);
+        let marks = "?, ".repeat(fields.len() + 4);
         let sql = Sql {
             find: format!("SELECT key, version, vals, {columns} FROM search_doc WHERE id = ?1"),
-            insert: format!("INSERT INTO search_doc (key, grp, id, version, vals, {columns}) VALUES ({marks} ?)"),
+            insert: format!(
+                "INSERT INTO search_doc (key, grp, id, version, vals, {columns}) VALUES ({marks} ?)"
+            ),
         };
-        Ok(Self { conn, sql, dictionary: Dictionary::new(conn)?, groups: HashMap::new(), bits: HashMap::new() })
+        Ok(Self {
+            conn,
+            sql,
+            columns: fields,
+            dictionary: Dictionary::new(conn)?,
+            groups: HashMap::new(),
+            postings: Postings::default(),
+        })
     }
 
     fn finding(&mut self, finding: &FindingText) -> Result<(), Error> {
         let group = self.numbering(finding.group)?.group;
-        let local = self.dictionary.local(group, keys::position("finding"), &finding.id.to_string())?;
+        let local =
+            self.dictionary
+                .local(group, keys::position("finding"), &finding.id.to_string())?;
         let key = keys::value(group, local);
-        let mut find = self.conn.prepare_cached("SELECT version FROM search_finding WHERE value = ?1")?;
+        let mut find = self
+            .conn
+            .prepare_cached("SELECT version FROM search_finding WHERE value = ?1")?;
         let stored: Option<i64> = find.query_row([key], |row| row.get(0)).optional()?;
         if stored.is_some_and(|version| version.cast_unsigned() >= finding.version) {
             return Ok(());
         }
-        let mut put = self.conn.prepare_cached("INSERT OR REPLACE INTO search_finding (value, version) VALUES (?1, ?2)")?;
+        let mut put = self.conn.prepare_cached(
+            "INSERT OR REPLACE INTO search_finding (value, version) VALUES (?1, ?2)",
+        )?;
         put.execute(params![key, finding.version.cast_signed()])?;
         let words = text::words(&finding.title).chain(text::words(&finding.text));
-        self.dictionary.set_words(group, local, words, stored.is_some())
+        self.dictionary
+            .set_words(group, local, words, stored.is_some())
     }
 
     fn document(&mut self, document: &Document) -> Result<(), Error> {
         let stored = self.stored(document.id)?;
-        if stored.as_ref().is_some_and(|stored| stored.version >= document.version) {
+        if stored
+            .as_ref()
+            .is_some_and(|stored| stored.version >= document.version)
+        {
             return Ok(());
         }
         let group = self.numbering(document.group)?.group;
         let values = self.values(group, document)?;
-        let numbers = keys::columns().map(|field| match document.values.get(field.name) {
-            Some(Value::Number(number)) => *number,
-            _ => MISSING,
-        });
+        let numbers = self
+            .columns
+            .iter()
+            .map(|field| match document.values.get(field.name) {
+                Some(Value::Number(number)) => *number,
+                _ => MISSING,
+            });
         let new = (document, values, numbers.collect::<Vec<_>>());
         match stored {
             Some(stored) if stored.key >> 32 == group => self.update(&stored, new),
@@ -122,22 +168,40 @@ impl<'c> Batch<'c> {
         }
     }
 
-    fn insert(&mut self, group: Group, (document, values, numbers): (&Document, Vec<Local>, Vec<i64>)) -> Result<(), Error> {
+    fn insert(
+        &mut self,
+        group: Group,
+        (document, values, numbers): (&Document, Vec<Local>, Vec<i64>),
+    ) -> Result<(), Error> {
         let numbering = self.numbering(document.group)?;
         let place = numbering.next;
-        numbering.next = place.checked_add(1).ok_or_else(|| Error::Unavailable("a group has too many documents".into()))?;
+        numbering.next = place
+            .checked_add(1)
+            .ok_or_else(|| Error::Unavailable("a group has too many documents".into()))?;
         let key = keys::document(group, place);
-        let (version, id, packed) = (document.version.cast_signed(), document.id.uuid(), keys::pack(&values));
+        let (version, id, packed) = (
+            document.version.cast_signed(),
+            document.id.uuid(),
+            keys::pack(&values),
+        );
         let fixed: [&dyn ToSql; 5] = [&key, &group, id.as_bytes(), &version, &packed];
-        let all = fixed.into_iter().chain(numbers.iter().map(|number| number as &dyn ToSql));
-        self.conn.prepare_cached(&self.sql.insert)?.execute(params_from_iter(all))?;
+        let all = fixed
+            .into_iter()
+            .chain(numbers.iter().map(|number| number as &dyn ToSql));
+        self.conn
+            .prepare_cached(&self.sql.insert)?
+            .execute(params_from_iter(all))?;
         for value in values.into_iter().chain([keys::local(EVERY, 0)]) {
-            self.set(key, value);
+            self.postings.set(key, value);
         }
         Ok(())
     }
 
-    fn update(&mut self, stored: &Stored, (document, values, numbers): (&Document, Vec<Local>, Vec<i64>)) -> Result<(), Error> {
+    fn update(
+        &mut self,
+        stored: &Stored,
+        (document, values, numbers): (&Document, Vec<Local>, Vec<i64>),
+    ) -> Result<(), Error> {
         let (version, packed) = (document.version.cast_signed(), keys::pack(&values));
         let mut sql = String::from("UPDATE search_doc SET version = ?");
         let mut all: Vec<&dyn ToSql> = vec![&version];
@@ -146,7 +210,7 @@ impl<'c> Batch<'c> {
             all.push(&packed);
         }
         // A column that is named costs its index, even when its value stays.
-        for ((field, new), old) in keys::columns().zip(&numbers).zip(&stored.numbers) {
+        for ((field, new), old) in self.columns.iter().zip(&numbers).zip(&stored.numbers) {
             if new != old {
                 sql.push_str(&format!(", {} = ?", schema::column(field)));
                 all.push(new);
@@ -154,20 +218,31 @@ impl<'c> Batch<'c> {
         }
         sql.push_str(" WHERE key = ?");
         all.push(&stored.key);
-        self.conn.prepare_cached(&sql)?.execute(params_from_iter(all))?;
-        for value in stored.values.iter().filter(|value| values.binary_search(value).is_err()) {
-            self.clear(stored.key, *value);
+        self.conn
+            .prepare_cached(&sql)?
+            .execute(params_from_iter(all))?;
+        for value in stored
+            .values
+            .iter()
+            .filter(|value| values.binary_search(value).is_err())
+        {
+            self.postings.clear(stored.key, *value);
         }
-        for value in values.iter().filter(|value| stored.values.binary_search(value).is_err()) {
-            self.set(stored.key, *value);
+        for value in values
+            .iter()
+            .filter(|value| stored.values.binary_search(value).is_err())
+        {
+            self.postings.set(stored.key, *value);
         }
         Ok(())
     }
 
     fn remove(&mut self, stored: &Stored) -> Result<(), Error> {
-        self.conn.prepare_cached("DELETE FROM search_doc WHERE key = ?1")?.execute([stored.key])?;
+        self.conn
+            .prepare_cached("DELETE FROM search_doc WHERE key = ?1")?
+            .execute([stored.key])?;
         for value in stored.values.iter().copied().chain([keys::local(EVERY, 0)]) {
-            self.clear(stored.key, value);
+            self.postings.clear(stored.key, value);
         }
         Ok(())
     }
@@ -178,19 +253,32 @@ impl<'c> Batch<'c> {
                 key: row.get(0)?,
                 version: row.get::<_, i64>(1)?.cast_unsigned(),
                 values: keys::unpack(row.get_ref(2)?.as_blob().unwrap_or_default()),
-                numbers: (0..keys::columns().count()).map(|at| row.get(3 + at)).collect::<Result<_, _>>()?,
+                numbers: (0..self.columns.len())
+                    .map(|at| row.get(3 + at))
+                    .collect::<Result<_, _>>()?,
             })
         };
-        Ok(self.conn.prepare_cached(&self.sql.find)?.query_row([id.uuid().as_bytes()], read).optional()?)
+        Ok(self
+            .conn
+            .prepare_cached(&self.sql.find)?
+            .query_row([id.uuid().as_bytes()], read)
+            .optional()?)
     }
 
     /// The values of a document's bitmaps, in order, each once.
     fn values(&mut self, group: Group, document: &Document) -> Result<Vec<Local>, Error> {
         let mut values = Vec::with_capacity(16);
-        for (at, field) in FIELDS.iter().enumerate().filter(|(_, field)| !keys::is_column(field)) {
+        for (at, field) in FIELDS
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| !keys::is_column(field))
+        {
             if field.name == "finding" {
                 // Always the id under which the finding's words are found.
-                values.push(self.dictionary.local(group, at, &document.finding.to_string())?);
+                values.push(
+                    self.dictionary
+                        .local(group, at, &document.finding.to_string())?,
+                );
                 continue;
             }
             match document.values.get(field.name) {
@@ -213,60 +301,51 @@ impl<'c> Batch<'c> {
 
     fn numbering(&mut self, id: GroupId) -> Result<&mut Numbering, Error> {
         if !self.groups.contains_key(&id) {
-            let mut find = self.conn.prepare_cached("SELECT no, next FROM search_group WHERE id = ?1")?;
-            let stored = find.query_row([id.uuid().as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            let mut find = self
+                .conn
+                .prepare_cached("SELECT no, next FROM search_group WHERE id = ?1")?;
+            let stored = find
+                .query_row([id.uuid().as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
             let (group, next) = match stored {
                 Some(stored) => stored,
                 None => {
-                    let mut add = self.conn.prepare_cached("INSERT INTO search_group (id, next) VALUES (?1, 0)")?;
+                    let mut add = self
+                        .conn
+                        .prepare_cached("INSERT INTO search_group (id, next) VALUES (?1, 0)")?;
                     add.execute([id.uuid().as_bytes()])?;
                     (self.conn.last_insert_rowid(), 0)
                 }
             };
             if group >= keys::MOST_GROUPS {
-                return Err(Error::Unavailable("the search index has too many groups".into()));
+                return Err(Error::Unavailable(
+                    "the search index has too many groups".into(),
+                ));
             }
-            self.groups.insert(id, Numbering { group, next, stored_next: next });
+            self.groups.insert(
+                id,
+                Numbering {
+                    group,
+                    next,
+                    stored_next: next,
+                },
+            );
         }
-        self.groups.get_mut(&id).ok_or_else(|| Error::Unavailable("a group has no number".into()))
-    }
-
-    fn set(&mut self, document: i64, value: Local) {
-        let (bits, bit) = self.bits(document, value);
-        *bits = (bits.0 | bit, bits.1 & !bit);
-    }
-
-    fn clear(&mut self, document: i64, value: Local) {
-        let (bits, bit) = self.bits(document, value);
-        *bits = (bits.0 & !bit, bits.1 | bit);
-    }
-
-    fn bits(&mut self, document: i64, value: Local) -> (&mut (u64, u64), u64) {
-        let place = keys::place(document);
-        let block = self.bits.entry((keys::value(document >> 32, value), place / BLOCK)).or_default();
-        (block, 1 << (place % BLOCK))
+        self.groups
+            .get_mut(&id)
+            .ok_or_else(|| Error::Unavailable("a group has no number".into()))
     }
 
     fn finish(self) -> Result<(), Error> {
-        let mut blocks: Vec<_> = self.bits.into_iter().collect();
-        blocks.sort_unstable();
-        let mut set = self.conn.prepare_cached(
-            "INSERT INTO search_post (value, block, bits) VALUES (?1, ?2, ?3)
-             ON CONFLICT (value, block) DO UPDATE SET bits = (bits & ~?4) | ?3",
-        )?;
-        let mut clear = self.conn.prepare_cached("UPDATE search_post SET bits = bits & ~?3 WHERE value = ?1 AND block = ?2")?;
-        let mut prune = self.conn.prepare_cached("DELETE FROM search_post WHERE value = ?1 AND block = ?2 AND bits = 0")?;
-        for ((value, block), (on, off)) in blocks {
-            let (on, off) = (on.cast_signed(), off.cast_signed());
-            if on != 0 {
-                set.execute(params![value, block, on, off])?;
-            } else {
-                clear.execute(params![value, block, off])?;
-                prune.execute(params![value, block])?;
-            }
-        }
-        let mut save = self.conn.prepare_cached("UPDATE search_group SET next = ?2 WHERE no = ?1")?;
-        for numbering in self.groups.values().filter(|numbering| numbering.next != numbering.stored_next) {
+        self.postings.finish(self.conn)?;
+        let mut save = self
+            .conn
+            .prepare_cached("UPDATE search_group SET next = ?2 WHERE no = ?1")?;
+        for numbering in self
+            .groups
+            .values()
+            .filter(|numbering| numbering.next != numbering.stored_next)
+        {
             save.execute(params![numbering.group, numbering.next])?;
         }
         self.dictionary.finish()
