@@ -1,6 +1,7 @@
 //! The real binary, as people and pipelines use it.
 
 mod config;
+mod kill;
 mod parse;
 mod run;
 mod serve;

@@ -54,6 +54,12 @@ impl Server {
         (status, answer)
     }
 
+    /// Ends it at once, with no chance to do anything (SIGKILL).
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+    }
+
     /// Asks it to stop, as a service manager does, and waits.
     pub fn stop(mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
