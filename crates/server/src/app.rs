@@ -1,7 +1,7 @@
 //! What the server answers: the API crate's routes over an instance, and the links into its pages.
 
 use axum::Router;
-use gna_api::{ApiConfig, AppState, ui};
+use gna_api::{ApiConfig, AppState};
 use gna_domain::secret::Secret;
 
 use crate::config::Config;
@@ -13,6 +13,10 @@ pub fn api_config(config: &Config) -> ApiConfig {
     ApiConfig {
         max_upload_bytes: config.import.max_upload_bytes,
         trust_proxy: config.server.trust_proxy,
+        rate_per_minute: config.server.rate_per_minute,
+        metrics_key: (!config.metrics.key.is_empty())
+            .then(|| Secret::new(config.metrics.key.clone()).digest()),
+        metrics_on_loopback: config.metrics.on_loopback,
         ..ApiConfig::at(&config.public_url())
     }
 }
@@ -21,7 +25,7 @@ pub fn api_config(config: &Config) -> ApiConfig {
 #[must_use]
 pub fn router(instance: &Instance) -> Router {
     let state = AppState::new(instance.ports.clone(), api_config(&instance.config));
-    Router::new().merge(ui::router()).with_state(state)
+    gna_api::app(state)
 }
 
 /// The page that makes whoever opens it first the administrator.

@@ -6,7 +6,7 @@
 use gna_domain::error::{Error, Result};
 use gna_domain::port::jobs::{Handler, Jobs};
 use gna_domain::port::{Clock, Search, Store};
-use gna_domain::service::{import::ImportHandler, index};
+use gna_domain::service::{import::ImportHandler, index, settle::SettleHandler};
 use gna_domain::{Actor, Ctx, Grants, Ports};
 use gna_parsers::{Reader, Registry};
 use gna_storage::backend::registry::{self, Opened};
@@ -35,7 +35,7 @@ impl Builder {
     pub fn new(config: Config) -> Self {
         Self {
             config,
-            handlers: vec![Arc::new(ImportHandler)],
+            handlers: vec![Arc::new(ImportHandler), Arc::new(SettleHandler)],
         }
     }
 

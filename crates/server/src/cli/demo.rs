@@ -2,15 +2,13 @@
 
 use gna_domain::Ctx;
 use gna_domain::error::{Error, Kind};
-use gna_domain::model::{AssetKind, AuditEntry, Group, Origin, PolicyOverride, ReportStatus, Slug};
-use gna_domain::port::store::{ChangeSet, Event};
-use gna_domain::port::{fresh, repo};
+use gna_domain::model::{AssetKind, Origin, ReportStatus};
 use gna_domain::secret::Secret;
 use gna_domain::service::bootstrap::{self, Claim};
-use gna_domain::service::member;
 use gna_domain::service::report::{self, UploadReport};
 use gna_domain::service::token::{self, NewToken};
 use gna_domain::service::user::{self, NewPerson};
+use gna_domain::service::{group, member};
 use serde_json::json;
 use std::time::Duration;
 
@@ -138,30 +136,12 @@ async fn claim(operator: &Ctx, link: &Secret, password: Secret) -> Result<(), Fa
 /// The group and what is found in it; once.
 async fn fill(operator: &Ctx) -> Result<(), Failure> {
     let place = member::place(operator, ORGANIZATION, None).await?;
-    let known = repo::find::<Group>(
-        operator.store(),
-        "slug",
-        &[&place.organization.id.to_string(), GROUP],
-    )
-    .await?;
-    if known.is_some() {
+    let organization = place.organization.id;
+    if group::of_slug(operator, organization, GROUP).await.is_ok() {
         return Ok(());
     }
-    let group = Group {
-        id: fresh(operator.ports.ids.as_ref()),
-        organization: place.organization.id,
-        slug: Slug::new(GROUP)?,
-        name: "Shop".to_owned(),
-        description: "A shop that does not exist, with weaknesses that do".to_owned(),
-        created: operator.now(),
-        policy: PolicyOverride::default(),
-    };
-    let mut changes = ChangeSet::new();
-    changes.create(&group, Some(Event::named("group.created")))?;
-    let subject = [group.id.to_string()];
-    let entry = AuditEntry::new(operator, Some(group.organization), "group.created", subject);
-    changes.create(&entry, None)?;
-    operator.store().commit(changes).await?;
+    let about = "A shop that does not exist, with weaknesses that do";
+    let group = group::create(operator, organization, GROUP, "Shop", about).await?;
     for sample in SAMPLES {
         let upload = UploadReport {
             asset: sample.asset.to_owned(),

@@ -1,23 +1,25 @@
 //! `gna import`: reports into Gna, by a server or directly into the store at hand.
 
+use axum::http::Method;
 use clap::Args;
-use gna_domain::Ctx;
-use gna_domain::id::ReportId;
-use gna_domain::model::{AssetKind, Report, ReportStatus};
-use gna_domain::service::report::{self, UploadReport};
+use gna_domain::import::Category;
+use gna_domain::model::AssetKind;
 use gna_domain::time::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use super::local::{StoreArgs, block_on, open};
+use super::client::{Client, Query, Sent, ServerArgs, place_query};
+use super::local::block_on;
 use super::output::{is_watched, plain};
-use super::{Exit, Failure, Global, Out, place};
-use crate::config::Config;
+use super::{Exit, Failure, Global, Out};
 
-/// How long the progress display waits for the next commit.
+/// How long the first answer may wait for the end of the import, in seconds: most end in that.
+const WAIT_SECONDS: &str = "2";
+/// How often a longer import is looked at.
 const GLANCE: Duration = Duration::from_millis(500);
 
 /// Import scanner reports
@@ -26,21 +28,23 @@ const GLANCE: Duration = Duration::from_millis(500);
   gna import --group acme/shop --asset shop-api trivy.json semgrep.sarif
   gna import --group acme/shop --asset shop-api --ref feature-x --partial changed.sarif
   trivy image -f json app | gna import --group acme/shop --asset app -
+  GNA_SERVER=https://gna.example.com GNA_TOKEN=gna_… gna import --asset shop-api trivy.json
 
+Without a server the reports go into the store in ./gna-data (or --data, --store).
 Each file is imported; one that is refused is told with its reason, and the exit code is 3.")]
 pub struct ImportArgs {
     /// Reports, plain, gzip or zip; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// Group that they belong to
+    /// Group that they belong to; not needed with a token of one group
     #[arg(long, value_name = "ORG/GROUP")]
-    group: String,
+    group: Option<String>,
     /// What was scanned; made if the group has nothing of that name
     #[arg(long, value_name = "NAME")]
     asset: String,
-    /// What kind of thing it is, if it has to be made: repository, image, host, url, cloud-account, package, other
-    #[arg(long, value_name = "KIND", value_parser = asset_kind)]
-    asset_kind: Option<AssetKind>,
+    /// If it has to be made: repository, image, host, url, cloud-account, package, other
+    #[arg(long, value_name = "KIND", value_parser = word::<AssetKind>)]
+    asset_kind: Option<String>,
     /// Branch, tag or version that was scanned [default: the asset's default]
     #[arg(long = "ref", value_name = "NAME")]
     r#ref: Option<String>,
@@ -50,86 +54,70 @@ pub struct ImportArgs {
     /// Read them as this format instead of detecting it; `gna formats` lists the names
     #[arg(long, value_name = "NAME")]
     format: Option<String>,
+    /// Kind of scan, where the report does not say: sast, sca, container, secret, iac, dast, network, cloud, other
+    #[arg(long, value_name = "KIND", value_parser = word::<Category>)]
+    category: Option<String>,
     /// When the scan ran, such as 2026-01-31T09:30:00Z [default: as the report says, or now]
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
     scanned_at: Option<Timestamp>,
     /// The reports show only a part: close nothing that they leave out
     #[arg(long)]
     partial: bool,
+    /// Do not wait for the end of the import (with a server)
+    #[arg(long)]
+    no_wait: bool,
     #[command(flatten)]
-    store: StoreArgs,
+    server: ServerArgs,
 }
 
-/// By its name in the API, in any case.
-fn asset_kind(text: &str) -> Result<AssetKind, String> {
-    let upper = text.trim().to_ascii_uppercase().replace('-', "_");
-    serde_json::from_value(Value::String(upper)).map_err(|error| error.to_string())
+/// A word of a closed list in the API's spelling.
+fn word<T: DeserializeOwned>(text: &str) -> Result<String, String> {
+    let word = text.trim().to_ascii_uppercase().replace('-', "_");
+    serde_json::from_value::<T>(Value::String(word.clone()))
+        .map(|_| word)
+        .map_err(|error| error.to_string())
 }
 
 /// # Errors
 /// Exit code 2 for a wrong group or setting, 3 where the store or server can't be reached.
 pub fn run(args: &ImportArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
-    let config = args.store.config(global)?;
-    block_on(local(args, config, out))
-}
-
-async fn local(args: &ImportArgs, config: Config, out: &mut Out) -> Result<Exit, Failure> {
+    let config = args.server.config(global)?;
     let limit = config.import.max_upload_bytes;
-    let instance = open(config).await?;
-    let ctx = instance.operator();
-    let group = place::group(&ctx, &args.group).await?;
-    let running = instance.start().await?;
-    let mut worst = Exit::Done;
-    let mut failed = None;
-    for file in &args.files {
-        let bytes = match read(file, limit) {
-            Ok(bytes) => bytes,
-            Err(failure) => {
-                worst = worst.max(failure.exit);
-                tell_failure(file, &failure, out)?;
-                continue;
-            }
-        };
-        let upload = UploadReport {
-            asset: args.asset.clone(),
-            asset_kind: args.asset_kind,
-            r#ref: args.r#ref.clone(),
-            file_name: file_name(file),
-            format: args.format.clone(),
-            category: None,
-            commit: args.commit.clone(),
-            scanned_at: args.scanned_at,
-            partial: args.partial,
-        };
-        match one(&ctx, group.id, upload, bytes.into()).await {
-            Ok(report) => worst = worst.max(tell(file, &report, out)?),
-            Err(failure) if failure.code.starts_with("report.") => {
-                worst = worst.max(Exit::Unreadable);
-                tell_failure(file, &failure, out)?;
-            }
-            Err(failure) => {
-                failed = Some(failure);
-                break;
-            }
-        }
-    }
-    running.stop().await;
-    failed.map_or(Ok(worst), Err)
+    block_on(async {
+        let client = args.server.connect(config, true).await?;
+        let ended = all(args, &client, limit, out).await;
+        client.close().await;
+        ended
+    })
 }
 
-fn file_name(file: &str) -> String {
-    if file == "-" {
-        return "stdin".to_owned();
+async fn all(
+    args: &ImportArgs,
+    client: &Client,
+    limit: u64,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let mut worst = Exit::Done;
+    for file in &args.files {
+        let ended = match read(file, limit) {
+            Ok(bytes) => one(args, client, file, bytes).await,
+            Err(failure) => Err(failure),
+        };
+        worst = worst.max(match ended {
+            Ok(report) => tell(file, &report, out)?,
+            // About this file alone; whatever else is wrong is wrong for all of them.
+            Err(failure) if failure.code.starts_with("report.") => {
+                tell_failure(file, &failure, out)?;
+                Exit::Unreadable
+            }
+            Err(failure) => return Err(failure),
+        });
     }
-    let name = Path::new(file).file_name();
-    name.map_or_else(
-        || file.to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    Ok(worst)
 }
 
 /// The bytes, no more than may be uploaded.
-pub(super) fn read(file: &str, limit: u64) -> Result<Vec<u8>, Failure> {
+fn read(file: &str, limit: u64) -> Result<Vec<u8>, Failure> {
     let unreadable = |error: std::io::Error| {
         Failure::unreadable(
             "report.unreadable",
@@ -157,37 +145,68 @@ pub(super) fn read(file: &str, limit: u64) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// Uploads and waits for the end.
+fn query(args: &ImportArgs, file: &str) -> Query {
+    let name = match file {
+        "-" => "stdin".to_owned(),
+        file => Path::new(file).file_name().map_or_else(
+            || file.to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        ),
+    };
+    let mut query = place_query(args.group.as_deref());
+    let optional = [
+        ("asset_kind", args.asset_kind.clone()),
+        ("ref", args.r#ref.clone()),
+        ("commit", args.commit.clone()),
+        ("format", args.format.clone()),
+        ("category", args.category.clone()),
+        ("scanned_at", args.scanned_at.map(|at| at.to_string())),
+        ("partial", args.partial.then(|| "true".to_owned())),
+        ("wait", (!args.no_wait).then(|| WAIT_SECONDS.to_owned())),
+    ];
+    query.push(("asset", args.asset.clone()));
+    query.push(("file_name", name));
+    query.extend(
+        optional
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    query
+}
+
+/// Uploads and waits for the end; a person is shown how far it is.
 async fn one(
-    ctx: &Ctx,
-    group: gna_domain::id::GroupId,
-    upload: UploadReport,
-    bytes: bytes::Bytes,
-) -> Result<Report, Failure> {
-    let name = upload.file_name.clone();
-    let queued = report::upload(ctx, group, upload, bytes).await?;
-    watch(ctx, queued.id, &name).await
-}
-
-/// Waits for the end of the import; a person is shown how far it is.
-async fn watch(ctx: &Ctx, id: ReportId, name: &str) -> Result<Report, Failure> {
-    let bar = is_watched().then(|| progress_bar(name));
-    loop {
-        let report = report::wait(ctx, id, GLANCE).await?;
-        if let Some(bar) = &bar {
-            bar.set_length(report.progress.planned);
-            bar.set_position(report.progress.applied);
-        }
-        if report.status.is_final() {
-            if let Some(bar) = bar {
-                bar.finish_and_clear();
-            }
-            return Ok(report.value);
-        }
+    args: &ImportArgs,
+    client: &Client,
+    file: &str,
+    bytes: Vec<u8>,
+) -> Result<Value, Failure> {
+    let sent = Some(Sent::Bytes(bytes.into()));
+    let query = query(args, file);
+    let answer = client.send(Method::POST, "/api/v2/reports", &query, sent);
+    let mut report = answer.await?.json().await?;
+    // The store at hand is given up with this process: there the end is always waited for.
+    if args.no_wait && matches!(client, Client::Remote { .. }) {
+        return Ok(report);
     }
+    let id = report["id"].as_str().unwrap_or_default().to_owned();
+    let path = format!("/api/v2/reports/{id}");
+    let bar = is_watched().then(|| progress_bar(file));
+    while matches!(report["status"].as_str(), Some("QUEUED" | "RUNNING")) {
+        if let Some(bar) = &bar {
+            bar.set_length(report["progress"]["planned"].as_u64().unwrap_or(0));
+            bar.set_position(report["progress"]["applied"].as_u64().unwrap_or(0));
+        }
+        tokio::time::sleep(GLANCE).await;
+        report = client.get(&path, &Query::new()).await?;
+    }
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    Ok(report)
 }
 
-pub(super) fn progress_bar(name: &str) -> ProgressBar {
+fn progress_bar(name: &str) -> ProgressBar {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {per_sec}") {
         bar.set_style(style);
@@ -196,7 +215,7 @@ pub(super) fn progress_bar(name: &str) -> ProgressBar {
     bar
 }
 
-pub(super) fn tell_failure(file: &str, failure: &Failure, out: &mut Out) -> Result<(), Failure> {
+fn tell_failure(file: &str, failure: &Failure, out: &mut Out) -> Result<(), Failure> {
     if out.is_json() {
         let error = json!({"code": failure.code, "message": failure.message});
         return out.json(&json!({"file": file, "error": error}));
@@ -206,55 +225,84 @@ pub(super) fn tell_failure(file: &str, failure: &Failure, out: &mut Out) -> Resu
     Ok(())
 }
 
-fn tell(file: &str, report: &Report, out: &mut Out) -> Result<Exit, Failure> {
-    let exit = match report.status {
-        ReportStatus::Complete => Exit::Done,
-        _ => Exit::Unreadable,
+/// What is said of a report in JSON, by its name here and in the API.
+const TOLD: [(&str, &str); 9] = [
+    ("report", "id"),
+    ("group", "group"),
+    ("asset", "asset"),
+    ("ref", "ref"),
+    ("status", "status"),
+    ("format", "format"),
+    ("tool", "tool"),
+    ("counts", "counts"),
+    ("warnings", "warnings"),
+];
+
+fn tell(file: &str, report: &Value, out: &mut Out) -> Result<Exit, Failure> {
+    let exit = match report["status"].as_str() {
+        Some("REFUSED" | "FAILED") => Exit::Unreadable,
+        _ => Exit::Done,
     };
+    let refusal = &report["refusal"];
     if out.is_json() {
-        let counts = &report.counts;
-        let mut view = json!({
-            "file": file,
-            "report": report.id,
-            "asset": report.asset,
-            "status": report.status,
-            "format": report.format,
-            "tool": report.tool,
-            "counts": counts,
-            "warnings": report.warnings,
-        });
-        if let (Some(refusal), Some(fields)) = (&report.refusal, view.as_object_mut()) {
-            fields.insert("error".to_owned(), json!(refusal));
+        let mut view = serde_json::Map::new();
+        view.insert("file".to_owned(), file.into());
+        for (name, field) in TOLD {
+            view.insert(name.to_owned(), report[field].clone());
+        }
+        if !refusal.is_null() {
+            view.insert("error".to_owned(), refusal.clone());
         }
         out.json(&view)?;
-        return Ok(exit);
-    }
-    match &report.refusal {
-        Some(refusal) => {
-            out.flush()?;
-            eprintln!("{file}: {}", plain(&refusal.to_string()));
-        }
-        None => out.line(summary(file, report))?,
+    } else if refusal.is_null() {
+        out.line(summary(file, report))?;
+    } else {
+        out.flush()?;
+        eprintln!("{file}: {}", plain(&refused(refusal)));
     }
     Ok(exit)
 }
 
+fn refused(refusal: &Value) -> String {
+    let message = refusal["message"].as_str().unwrap_or("refused");
+    let format = refusal["format"]
+        .as_str()
+        .map(|format| format!("{format}: "));
+    let position = &refusal["position"];
+    let place = match (&position["line"], &position["byte"]) {
+        (Value::Number(line), _) => format!(" (line {line})"),
+        (_, Value::Number(byte)) => format!(" (byte {byte})"),
+        _ => String::new(),
+    };
+    format!("{}{message}{place}", format.unwrap_or_default())
+}
+
 /// One line with all counts that are not zero.
-fn summary(file: &str, report: &Report) -> String {
-    let counts = &report.counts;
-    let parts = [
-        (counts.created, "new"),
-        (counts.reopened, "reopened"),
-        (counts.updated, "updated"),
-        (counts.unchanged, "unchanged"),
-        (counts.duplicates, "said twice"),
-        (counts.suppressed, "suppressed"),
-        (counts.skipped_total(), "skipped"),
-        (counts.closed, "closed"),
-        (report.warnings, "warnings"),
+fn summary(file: &str, report: &Value) -> String {
+    if report["status"] != "COMPLETE" {
+        return format!(
+            "{file}: taken in as {}; the import goes on",
+            report["id"].as_str().unwrap_or_default()
+        );
+    }
+    let counts = &report["counts"];
+    let skipped = counts["skipped"]
+        .as_object()
+        .map(|skipped| skipped.values().filter_map(Value::as_u64).sum());
+    let parts: [(Option<u64>, &str); 9] = [
+        (counts["created"].as_u64(), "new"),
+        (counts["reopened"].as_u64(), "reopened"),
+        (counts["updated"].as_u64(), "updated"),
+        (counts["unchanged"].as_u64(), "unchanged"),
+        (counts["duplicates"].as_u64(), "said twice"),
+        (counts["suppressed"].as_u64(), "suppressed"),
+        (skipped, "skipped"),
+        (counts["closed"].as_u64(), "closed"),
+        (report["warnings"].as_u64(), "warnings"),
     ];
     let told: Vec<String> = parts
         .iter()
+        .filter_map(|(count, what)| Some(((*count)?, what)))
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
@@ -263,8 +311,6 @@ fn summary(file: &str, report: &Report) -> String {
     } else {
         told.join(", ")
     };
-    format!(
-        "{file}: {}: {told}",
-        plain(report.tool.as_deref().unwrap_or("unknown tool"))
-    )
+    let tool = report["tool"].as_str().unwrap_or("unknown tool");
+    format!("{file}: {}: {told}", plain(tool))
 }

@@ -4,11 +4,17 @@
 //! input unreadable or server unreachable. With several files each is processed and the highest
 //! code wins.
 
+mod client;
 mod config_command;
 mod demo;
+mod describe;
 mod doctor;
+mod export;
+mod filter;
 mod formats_command;
+mod group;
 mod import;
+mod list;
 mod local;
 mod member;
 mod output;
@@ -64,6 +70,9 @@ enum Command {
     Serve(serve::ServeArgs),
     Parse(parse::ParseArgs),
     Import(import::ImportArgs),
+    List(list::ListArgs),
+    Export(export::ExportArgs),
+    Group(group::GroupArgs),
     User(user::UserArgs),
     Token(token::TokenArgs),
     Member(member::MemberArgs),
@@ -72,6 +81,8 @@ enum Command {
     Formats(formats_command::FormatsArgs),
     Config(config_command::ConfigArgs),
     Doctor(doctor::DoctorArgs),
+    Schema(describe::SchemaArgs),
+    Openapi(describe::OpenapiArgs),
 }
 
 impl Global {
@@ -97,6 +108,9 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args, &cli.global, &mut out),
         Command::Parse(args) => parse::run(&args, &cli.global, &mut out),
         Command::Import(args) => import::run(&args, &cli.global, &mut out),
+        Command::List(args) => list::run(&args, &cli.global, &mut out),
+        Command::Export(args) => export::run(&args, &cli.global, &mut out),
+        Command::Group(args) => group::run(&args, &cli.global, &mut out),
         Command::User(args) => user::run(&args, &cli.global, &mut out),
         Command::Token(args) => token::run(&args, &cli.global, &mut out),
         Command::Member(args) => member::run(&args, &cli.global, &mut out),
@@ -104,6 +118,8 @@ pub fn main() -> ExitCode {
         Command::Store(args) => store_command::run(&args, &cli.global, &mut out),
         Command::Formats(args) => formats_command::run(&args, &cli.global, &mut out),
         Command::Config(args) => config_command::run(&args, &cli.global, &mut out),
+        Command::Schema(args) => describe::schema(&args, &mut out),
+        Command::Openapi(args) => describe::openapi(&args, &mut out),
         Command::Doctor(args) => doctor::run(&args, &cli.global, &mut out),
     };
     output::end(ended, out)

@@ -12,7 +12,7 @@ pub use env::Environment;
 pub use load::{ConfigError, Overrides, load};
 pub use model::{
     BlobsConfig, Config, DataConfig, FormatsConfig, ImportConfig, LogConfig, LogFormat,
-    ServerConfig, StoreConfig, WorkerConfig,
+    MetricsConfig, ServerConfig, StoreConfig, WorkerConfig,
 };
 pub use show::{masked_json, masked_toml};
 

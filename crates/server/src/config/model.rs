@@ -9,6 +9,7 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub server: ServerConfig,
+    pub metrics: MetricsConfig,
     pub data: DataConfig,
     pub store: StoreConfig,
     pub blobs: BlobsConfig,
@@ -24,6 +25,14 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     pub public_url: String,
     pub trust_proxy: bool,
+    pub rate_per_minute: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    pub key: String,
+    pub on_loopback: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,9 @@ use super::Config;
 /// What stands where a secret was.
 const MASK: &str = "********";
 
+/// Names of settings that are secrets as a whole.
+const SECRETS: &[&str] = &["key"];
+
 /// As JSON. Passwords in addresses are masked.
 #[must_use]
 pub fn masked_json(config: &Config) -> Value {
@@ -28,7 +31,18 @@ fn mask(value: &mut Value) {
                 *text = masked;
             }
         }
-        Value::Object(fields) => fields.values_mut().for_each(mask),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if SECRETS.contains(&name.as_str()) => {
+                        if !text.is_empty() {
+                            MASK.clone_into(text);
+                        }
+                    }
+                    other => mask(other),
+                }
+            }
+        }
         Value::Array(items) => items.iter_mut().for_each(mask),
         _ => {}
     }

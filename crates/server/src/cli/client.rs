@@ -1,0 +1,409 @@
+//! One way to ask Gna, whether it is a server or the store at hand.
+//!
+//! Commands speak the REST API. Where no server is meant and none runs, its routes answer inside
+//! this process, for the person at the machine (`local-operator`): so both ways do and say the
+//! same. Read next: `import.rs`, `list.rs`, `export.rs`.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use bytes::Bytes;
+use clap::Args;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use gna_domain::secret::Secret;
+use gna_domain::service::authenticate::Caller;
+use serde_json::Value;
+use std::time::Duration;
+use tower::ServiceExt;
+
+use super::local::{StoreArgs, open, server_of};
+use super::{Failure, Global};
+use crate::app;
+use crate::config::{Config, Environment};
+use crate::wiring::{Instance, Running};
+
+/// How long a server may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Largest answer that is taken whole, in bytes.
+const WHOLE_BYTES: usize = 64 << 20;
+
+/// Whom to ask.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ServerArgs {
+    /// Address of the server [env: GNA_SERVER] [default: the one that has the store, else the store itself]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data", "store"])]
+    server: Option<String>,
+    /// API token for the server; better in the environment than here [env: GNA_TOKEN]
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// Someone who answers.
+pub enum Client {
+    Remote {
+        http: reqwest::Client,
+        url: String,
+        token: Secret,
+    },
+    Local {
+        instance: Box<Instance>,
+        /// Only for commands that make work.
+        running: Option<Running>,
+        router: Router,
+    },
+}
+
+/// What was answered: a success.
+pub struct Answer {
+    pub body: BoxStream<'static, Result<Bytes, Failure>>,
+}
+
+/// The body of a request.
+pub enum Sent {
+    /// A report as it is.
+    Bytes(Bytes),
+    Json(Value),
+}
+
+impl Sent {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Bytes(_) => "application/octet-stream",
+            Self::Json(_) => "application/json",
+        }
+    }
+
+    fn bytes(self) -> Bytes {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Json(value) => value.to_string().into(),
+        }
+    }
+}
+
+/// Parameters of a request.
+pub type Query = Vec<(&'static str, String)>;
+
+impl ServerArgs {
+    /// The configuration that the flags lead to.
+    ///
+    /// # Errors
+    /// Exit code 2 with what is wrong.
+    pub fn config(&self, global: &Global) -> Result<Config, Failure> {
+        self.store.config(global)
+    }
+
+    /// `works` says that the command makes jobs, which the store at hand then needs a worker for.
+    ///
+    /// # Errors
+    /// Exit code 2 where a token is missing, 3 where the store can't be opened.
+    pub async fn connect(&self, config: Config, works: bool) -> Result<Client, Failure> {
+        let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
+        let environment =
+            Environment::read(&folder).map_err(|error| Failure::usage("config.invalid", error))?;
+        let said = |flag: &Option<String>, name| {
+            let value = flag
+                .clone()
+                .or_else(|| environment.get(name).map(str::to_owned));
+            value.filter(|value| !value.trim().is_empty())
+        };
+        let is_store_named = self.store.data.is_some() || self.store.store.is_some();
+        let server = said(&self.server, "GNA_SERVER").filter(|_| !is_store_named);
+        let token = said(&self.token, "GNA_TOKEN");
+        let running = match &server {
+            Some(_) => None,
+            None => server_of(&config)?.and_then(|owner| owner.address),
+        };
+        match server.or(running) {
+            Some(url) => remote(url, token),
+            None => local(config, works).await,
+        }
+    }
+}
+
+fn remote(url: String, token: Option<String>) -> Result<Client, Failure> {
+    let url = url.trim_end_matches('/').to_owned();
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return Err(Failure::usage(
+            "server.address",
+            format!("{url:?} is no address of a server; write it like https://gna.example.com"),
+        ));
+    }
+    let token = token.ok_or_else(|| {
+        Failure::usage(
+            "auth.required",
+            format!(
+                "the server at {url} wants an API token: set GNA_TOKEN to one that was made on its account page or with `gna token create`"
+            ),
+        )
+    })?;
+    let http = reqwest::Client::builder()
+        .connect_timeout(CONNECT)
+        .user_agent(concat!("gna/", env!("CARGO_PKG_VERSION")))
+        // A token must not follow a redirect to somewhere else.
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| Failure::unreadable("server.client", error.to_string()))?;
+    Ok(Client::Remote {
+        http,
+        url,
+        token: Secret::new(token.trim()),
+    })
+}
+
+async fn local(config: Config, works: bool) -> Result<Client, Failure> {
+    let instance = open(config).await?;
+    let running = if works {
+        Some(instance.start().await?)
+    } else {
+        None
+    };
+    let router = app::router(&instance);
+    Ok(Client::Local {
+        instance: Box::new(instance),
+        running,
+        router,
+    })
+}
+
+impl Client {
+    /// Asks, and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// The problem that was answered; exit code 3 where nobody answers.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &Query,
+        body: Option<Sent>,
+    ) -> Result<Answer, Failure> {
+        match self {
+            Self::Remote { http, url, token } => {
+                let mut request = http
+                    .request(method, format!("{url}{path}"))
+                    .query(query)
+                    .bearer_auth(token.expose());
+                if let Some(body) = body {
+                    request = request
+                        .header(header::CONTENT_TYPE, body.kind())
+                        .body(body.bytes());
+                }
+                let response = request
+                    .send()
+                    .await
+                    .map_err(|error| unreachable(url, &error))?;
+                let status = response.status();
+                let url = url.clone();
+                let body = response
+                    .bytes_stream()
+                    .map(move |part| part.map_err(|error| unreachable(&url, &error)))
+                    .boxed();
+                checked(status, body).await
+            }
+            Self::Local {
+                instance, router, ..
+            } => {
+                let mut request = Request::builder()
+                    .method(method)
+                    .uri(format!("{path}?{}", encoded(query)));
+                if let Some(body) = &body {
+                    request = request.header(header::CONTENT_TYPE, body.kind());
+                }
+                let mut request = request
+                    .body(body.map_or_else(Body::empty, |body| Body::from(body.bytes())))
+                    .map_err(|error| Failure::usage("request.malformed", error.to_string()))?;
+                request.extensions_mut().insert(Caller {
+                    ctx: instance.operator(),
+                    session: None,
+                    user: None,
+                });
+                let response = match router.clone().oneshot(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                };
+                let status = response.status();
+                let body = response
+                    .into_body()
+                    .into_data_stream()
+                    .map(|part| {
+                        part.map_err(|error| {
+                            Failure::unreadable("store.unavailable", error.to_string())
+                        })
+                    })
+                    .boxed();
+                checked(status, body).await
+            }
+        }
+    }
+
+    /// A JSON answer.
+    ///
+    /// # Errors
+    /// As [`Self::send`], and exit code 3 where the answer is no JSON.
+    pub async fn get(&self, path: &str, query: &Query) -> Result<Value, Failure> {
+        self.send(Method::GET, path, query, None)
+            .await?
+            .json()
+            .await
+    }
+
+    /// Sends JSON and takes the JSON answer.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn post(&self, path: &str, body: Value) -> Result<Value, Failure> {
+        let sent = Some(Sent::Json(body));
+        self.send(Method::POST, path, &Query::new(), sent)
+            .await?
+            .json()
+            .await
+    }
+
+    /// Brings the search index up to date. A server does this by itself.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn settle(&self) -> Result<(), Failure> {
+        if let Self::Local { instance, .. } = self {
+            gna_domain::service::index::catch_up(&instance.operator()).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what runs in this process.
+    pub async fn close(self) {
+        if let Self::Local {
+            running: Some(running),
+            ..
+        } = self
+        {
+            running.stop().await;
+        }
+    }
+}
+
+impl Answer {
+    /// # Errors
+    /// Exit code 3 where the answer breaks off or is no JSON.
+    pub async fn json(self) -> Result<Value, Failure> {
+        let whole = whole(self.body).await?;
+        serde_json::from_slice(&whole).map_err(|_| {
+            Failure::unreadable(
+                "server.answer",
+                "the answer is no JSON; check that the address is a Gna server's",
+            )
+        })
+    }
+}
+
+async fn whole(mut body: BoxStream<'static, Result<Bytes, Failure>>) -> Result<Vec<u8>, Failure> {
+    let mut whole = Vec::new();
+    while let Some(part) = body.next().await {
+        whole.extend_from_slice(&part?);
+        if whole.len() > WHOLE_BYTES {
+            return Err(Failure::unreadable(
+                "server.answer",
+                "the answer is too large",
+            ));
+        }
+    }
+    Ok(whole)
+}
+
+/// The answer, where it is a success.
+async fn checked(
+    status: StatusCode,
+    body: BoxStream<'static, Result<Bytes, Failure>>,
+) -> Result<Answer, Failure> {
+    if status.is_success() {
+        return Ok(Answer { body });
+    }
+    let whole = whole(body).await?;
+    let problem: Value = serde_json::from_slice(&whole).unwrap_or_default();
+    let text = |field: &str| problem.get(field).and_then(Value::as_str);
+    let code = text("code").unwrap_or("server.answer").to_owned();
+    let message = match text("detail") {
+        Some(detail) => detail.to_owned(),
+        None => format!("the server answered {status}; check that the address is a Gna server's"),
+    };
+    // Wrong use is what another call would mend; all else is the server's trouble.
+    let is_ours = status.is_client_error() && text("code").is_some();
+    Err(if is_ours {
+        Failure::usage(code, message)
+    } else {
+        Failure::unreadable(code, message)
+    })
+}
+
+fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
+    // The innermost reason is the one that tells: "connection refused", a name that is unknown.
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    Failure::unreadable(
+        "server.unreachable",
+        format!("{url} does not answer ({reason}); check the address and that the server runs"),
+    )
+}
+
+/// The query parameters that name a group given as `ORG/GROUP`, or by its id.
+#[must_use]
+pub fn place_query(place: Option<&str>) -> Query {
+    match place.map(|place| place.split_once('/').ok_or(place)) {
+        None => Query::new(),
+        Some(Ok((organization, group))) => vec![
+            ("organization", organization.to_owned()),
+            ("group", group.to_owned()),
+        ],
+        Some(Err(id)) if id.starts_with("grp_") => vec![("group", id.to_owned())],
+        Some(Err(organization)) => vec![("organization", organization.to_owned())],
+    }
+}
+
+/// The query as it stands in an address (`application/x-www-form-urlencoded`).
+fn encoded(query: &Query) -> String {
+    let escape = |text: &str| {
+        text.bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    char::from(byte).to_string()
+                }
+                byte => format!("%{byte:02X}"),
+            })
+            .collect::<String>()
+    };
+    let pairs: Vec<String> = query
+        .iter()
+        .map(|(name, value)| format!("{name}={}", escape(value)))
+        .collect();
+    pairs.join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_survives_any_text() {
+        let query = vec![("text", "a b&c=d/ü".to_owned()), ("x", String::new())];
+        assert_eq!(encoded(&query), "text=a%20b%26c%3Dd%2F%C3%BC&x=");
+    }
+
+    #[test]
+    fn a_server_without_a_token_is_told_how_to_get_one() {
+        let refused = remote("https://gna.example/".to_owned(), None)
+            .err()
+            .expect("refused");
+        assert!(refused.message.contains("GNA_TOKEN"), "{}", refused.message);
+        let refused = remote("gna.example".to_owned(), None)
+            .err()
+            .expect("refused");
+        assert!(refused.message.contains("https://"), "{}", refused.message);
+    }
+}
