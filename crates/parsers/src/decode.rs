@@ -21,6 +21,14 @@ pub struct Decoded {
 }
 
 impl Decoded {
+    fn into_utf8(self) -> Result<Self, Refusal> {
+        let bytes = encoding::to_utf8(&self.name, self.bytes)?;
+        Ok(Self {
+            name: self.name,
+            bytes,
+        })
+    }
+
     #[must_use]
     pub fn input(&self, limits: Limits) -> Input<'_> {
         Input {
@@ -36,15 +44,15 @@ impl Decoded {
 /// # Errors
 /// As [`decode_all`], and `report.wrong_format` for an archive that holds several files.
 pub fn decode(name: &str, raw: Vec<u8>, limits: &Limits) -> Result<Decoded, Refusal> {
-    let mut all = decode_all(name, raw, limits)?;
-    match (all.pop(), all.len()) {
-        (Some(only), 0) => Ok(only),
+    let mut files = unpack(name, raw, limits)?;
+    match (files.pop(), files.len()) {
+        (Some(only), 0) => only.into_utf8(),
         (last, more) => {
-            let names: Vec<String> = all
+            let names: Vec<String> = files
                 .into_iter()
                 .chain(last)
                 .take(5)
-                .map(|decoded| format!("{:?}", decoded.name))
+                .map(|file| format!("{:?}", file.name))
                 .collect();
             Err(Refusal::new(
                 "report.wrong_format",
@@ -66,28 +74,26 @@ pub fn decode(name: &str, raw: Vec<u8>, limits: &Limits) -> Result<Decoded, Refu
 /// for archives in archives and encrypted ones. Never a panic, and never more memory than the
 /// limit.
 pub fn decode_all(name: &str, raw: Vec<u8>, limits: &Limits) -> Result<Vec<Decoded>, Refusal> {
+    unpack(name, raw, limits)?
+        .into_iter()
+        .map(Decoded::into_utf8)
+        .collect()
+}
+
+/// The files as they were packed, in whatever encoding.
+fn unpack(name: &str, raw: Vec<u8>, limits: &Limits) -> Result<Vec<Decoded>, Refusal> {
     if u64::try_from(raw.len()).unwrap_or(u64::MAX) > limits.max_bytes {
         return Err(too_large(name, limits));
     }
-    let files = match archive::kind(&raw) {
-        Some(archive::Kind::Gzip) => vec![archive::gunzip(name, &raw, limits)?],
-        Some(archive::Kind::Zip) => archive::unzip(name, &raw, limits)?,
-        Some(other) => return Err(archive::refused(name, other)),
-        None => vec![Decoded {
+    match archive::kind(&raw) {
+        Some(archive::Kind::Gzip) => Ok(vec![archive::gunzip(name, &raw, limits)?]),
+        Some(archive::Kind::Zip) => archive::unzip(name, &raw, limits),
+        Some(other) => Err(archive::refused(name, other)),
+        None => Ok(vec![Decoded {
             name: name.to_owned(),
             bytes: raw,
-        }],
-    };
-    files
-        .into_iter()
-        .map(|file| {
-            let bytes = encoding::to_utf8(&file.name, file.bytes)?;
-            Ok(Decoded {
-                name: file.name,
-                bytes,
-            })
-        })
-        .collect()
+        }]),
+    }
 }
 
 /// Reads to the end and decodes, holding no more than the limit.
@@ -236,6 +242,11 @@ mod tests {
             (
                 "two.zip",
                 zip(&[("a", b"1"), ("b", b"2")]),
+                "report.wrong_format",
+            ),
+            (
+                "binary.zip",
+                zip(&[("a", b"1"), ("b", b"\xff\x80")]),
                 "report.wrong_format",
             ),
             ("deep.gz", gzip(&gzip(b"x")), "report.wrong_format"),

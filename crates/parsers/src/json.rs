@@ -150,11 +150,10 @@ pub fn records<'a>(
         return lines(input, each);
     }
     let stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
-    let mut item = 0_u64;
-    for value in stream {
+    for (item, value) in stream.enumerate() {
         let raw = value.map_err(|error| refusal(text, &error))?.get();
         let position = Position {
-            item,
+            item: u64::try_from(item).unwrap_or(u64::MAX),
             byte: Some(walk::offset(text, raw)),
             line: None,
         };
@@ -162,10 +161,9 @@ pub fn records<'a>(
             raw,
             path: 0,
             position,
-            indexes: &[usize::try_from(item).unwrap_or(usize::MAX)],
+            indexes: &[item],
             keys: &[],
         })?;
-        item += 1;
     }
     Ok(())
 }

@@ -78,7 +78,7 @@ impl Format for Bandit {
 
     fn detect(&self, input: &Input<'_>) -> Confidence {
         match Outline::of(input.head_text()) {
-            Some(outline) if !outline.list && outline.mentions("\"CONFIDENCE.") => {
+            Some(outline) if outline.has("metrics") && outline.mentions("\"CONFIDENCE.") => {
                 Confidence::Certain
             }
             Some(outline)

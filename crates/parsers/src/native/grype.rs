@@ -193,7 +193,8 @@ impl Format for Grype {
         let Some(outline) = Outline::of(input.head_text()).filter(|outline| !outline.list) else {
             return Confidence::No;
         };
-        if !outline.has("matches") {
+        // Xeol reports the end of life of packages in the same outline.
+        if !outline.has("matches") || outline.mentions("\"Cycle\"") || outline.mentions("xeol") {
             return Confidence::No;
         }
         let inner = outline.mentions("\"vulnerability\"") && outline.mentions("\"artifact\"");
@@ -205,7 +206,7 @@ impl Format for Grype {
         ) {
             (true, true) => Confidence::Certain,
             (true, false) | (false, true) => Confidence::Likely,
-            (false, false) => Confidence::Weak,
+            (false, false) => Confidence::No,
         }
     }
 

@@ -48,6 +48,98 @@ pub fn check(outcome: &Outcome, name: &str) {
     }
 }
 
+/// The folders whose reports native formats may claim: their own tools, and tools that write one
+/// of these formats among others.
+const CLAIMED: [(&str, &[&str]); 22] = [
+    ("bandit", &["bandit"]),
+    ("burp", &["burp"]),
+    ("checkov", &["checkov"]),
+    ("cyclonedx", &["cyclonedx"]),
+    ("cyclonedx-xml", &["cyclonedx"]),
+    ("defectdojo-csv", &["generic"]),
+    ("defectdojo-json", &["generic"]),
+    ("dependency-check", &["dependency_check"]),
+    (
+        "gitlab",
+        &[
+            "checkmarx_one",
+            "gitlab_api_fuzzing",
+            "gitlab_container_scan",
+            "gitlab_dast",
+            "gitlab_dep_scan",
+            "gitlab_sast",
+        ],
+    ),
+    ("gitleaks", &["gitleaks"]),
+    ("gna-csv", &[]),
+    ("gna-json", &[]),
+    ("grype", &["anchore_grype"]),
+    (
+        "npm-audit",
+        &["npm_audit", "npm_audit_7_plus", "pnpm_audit"],
+    ),
+    ("nuclei", &["nuclei"]),
+    ("osv-scanner", &["osv_scanner"]),
+    (
+        "sarif",
+        &[
+            "cppcheck",
+            "devskim",
+            "flawfinder",
+            "govulncheck",
+            "mayhem",
+            "sarif",
+            "snyk_code",
+        ],
+    ),
+    ("semgrep", &["semgrep", "semgrep_pro"]),
+    ("snyk", &["snyk"]),
+    ("trivy", &["trivy"]),
+    ("zap-json", &["zap"]),
+    ("zap-xml", &["zap"]),
+];
+
+#[test]
+fn native_formats_claim_their_own_reports_only() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/reports");
+    if !folder.is_dir() {
+        eprintln!("SKIPPED: there are no reports at {}", folder.display());
+        return;
+    }
+    let registry = Registry::native();
+    let limits = Limits::default();
+    let (mut own, mut foreign) = (0, Vec::new());
+    for path in files(&folder) {
+        let name = path.to_string_lossy();
+        let tool = path
+            .strip_prefix(&folder)
+            .ok()
+            .and_then(|rest| rest.iter().next())
+            .unwrap()
+            .to_string_lossy();
+        let Ok(report) = decode::decode(&name, std::fs::read(&path).unwrap(), &limits) else {
+            continue;
+        };
+        let Ok(format) = registry.detect(&report.input(limits)) else {
+            continue;
+        };
+        let format = format.info().name.as_str();
+        let allowed = CLAIMED.iter().find(|(claimant, _)| *claimant == format);
+        match allowed {
+            // Formats that are not listed are those of one tool with several folders.
+            None => own += 1,
+            Some((_, tools)) if tools.contains(&tool.as_ref()) => own += 1,
+            Some(_) => foreign.push(format!("{format}: {name}")),
+        }
+    }
+    assert!(own > 80, "only {own} reports were known");
+    assert!(
+        foreign.is_empty(),
+        "claimed from others:\n{}",
+        foreign.join("\n")
+    );
+}
+
 #[test]
 fn every_item_of_every_report_is_accounted_for() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/reports");
