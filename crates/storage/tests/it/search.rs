@@ -8,7 +8,7 @@ use gna_domain::port::search::{
 use gna_domain::time::Timestamp;
 use gna_storage::backend::sqlite::{SqliteDb, SqliteOptions};
 use gna_storage::search::conformance::{Subject, run};
-use gna_storage::search::{MemorySearch, SqliteSearch};
+use gna_storage::search::{LaggingSearch, MemorySearch, SqliteSearch};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -44,42 +44,89 @@ async fn sqlite_conforms_when_it_is_late() {
     run(&Subject::lagging(Arc::new(sqlite(&folder).await), 3)).await;
 }
 
-#[tokio::test]
-async fn an_index_is_still_there_after_opening_it_again() {
-    let folder = TempDir::new().expect("a folder");
-    let group = GroupId::from_uuid(Uuid::from_u128(1));
-    let values = [("path", Value::Keyword("src/a.rs".into()))].into();
-    let (id, finding) = (
-        VulnerabilityId::from_uuid(Uuid::from_u128(1)),
-        FindingId::from_uuid(Uuid::from_u128(1)),
-    );
-    let update = SearchUpdate {
-        documents: vec![Document {
-            id,
-            group,
-            finding,
-            version: 1,
-            values,
-        }],
+fn one_document() -> SearchUpdate {
+    let document = Document {
+        id: VulnerabilityId::from_uuid(Uuid::from_u128(1)),
+        group: GroupId::from_uuid(Uuid::from_u128(1)),
+        finding: FindingId::from_uuid(Uuid::from_u128(1)),
+        version: 1,
+        values: [("path", Value::Keyword("src/a.rs".into()))].into(),
+    };
+    SearchUpdate {
+        documents: vec![document],
         position: Some("7".into()),
         ..SearchUpdate::default()
-    };
-    sqlite(&folder).await.apply(update).await.expect("applies");
+    }
+}
 
-    let again = sqlite(&folder).await;
-    assert_eq!(
-        again.position().await.expect("answers").as_deref(),
-        Some("7")
-    );
+async fn found(search: &dyn Search) -> (u64, Option<String>) {
     let selection = Selection {
-        groups: vec![group],
+        groups: vec![GroupId::from_uuid(Uuid::from_u128(1))],
         condition: Condition::All(vec![]),
         text: Some("src".into()),
     };
+    let count = search.count(&selection, 10).await.expect("counts");
+    (count.value(), search.position().await.expect("answers"))
+}
+
+#[tokio::test]
+async fn an_index_is_still_there_after_opening_it_again() {
+    let folder = TempDir::new().expect("a folder");
+    sqlite(&folder)
+        .await
+        .apply(one_document())
+        .await
+        .expect("applies");
+    assert_eq!(found(&sqlite(&folder).await).await, (1, Some("7".into())));
+}
+
+#[tokio::test]
+async fn an_index_made_for_other_fields_is_emptied_and_asks_to_be_rebuilt() {
+    let folder = TempDir::new().expect("a folder");
+    sqlite(&folder)
+        .await
+        .apply(one_document())
+        .await
+        .expect("applies");
+    {
+        let db = SqliteDb::open(&folder.path().join("search.db"), &SqliteOptions::default())
+            .expect("opens");
+        let older = "UPDATE search_meta SET value = 'format 0' WHERE name = 'fields'";
+        db.write(move |conn| Ok(conn.execute(older, [])?))
+            .await
+            .expect("writes");
+    }
+    assert_eq!(found(&sqlite(&folder).await).await, (0, None));
+    let again = sqlite(&folder).await;
+    again.apply(one_document()).await.expect("applies");
+    assert_eq!(found(&again).await, (1, Some("7".into())));
+}
+
+#[tokio::test]
+async fn a_late_index_answers_from_before() {
+    let late = LaggingSearch::new(Arc::new(MemorySearch::new()), 2);
+    late.apply(one_document()).await.expect("applies");
+    assert_eq!(found(&late).await, (0, None));
+    for _ in 0..2 {
+        late.touch(&[], Timestamp::from_millis(0))
+            .await
+            .expect("touches");
+    }
     assert_eq!(
-        again.count(&selection, 10).await.expect("counts").value(),
-        1
+        found(&late).await,
+        (1, Some("7".into())),
+        "two later changes let the first through"
     );
+    let id = VulnerabilityId::from_uuid(Uuid::from_u128(1));
+    late.apply(SearchUpdate {
+        removed: vec![id],
+        ..SearchUpdate::default()
+    })
+    .await
+    .expect("applies");
+    assert_eq!(found(&late).await.0, 1);
+    late.catch_up().await.expect("catches up");
+    assert_eq!(found(&late).await.0, 0);
 }
 
 /// Few values, so that random questions meet random documents.
