@@ -36,7 +36,8 @@ fn evil(evil: &str) -> String {
 fn one_bad_item(program: &str, runner: Runner) -> Read {
     let text = report(40, &[17], "{\"evil\": true}");
     let started = Instant::now();
-    let read = read(&format(&evil(program), ""), "t.json", &text, runner).unwrap();
+    let read = read(&format(&evil(program), ""), "t.json", &text, runner)
+        .unwrap_or_else(|refusal| panic!("{program}: {refusal}"));
     assert!(
         started.elapsed() < Duration::from_secs(20),
         "{program} took {:?}",

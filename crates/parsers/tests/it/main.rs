@@ -1,14 +1,7 @@
 //! Tests that need more than one file's own: the child process, every shipped format.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-#[cfg(test)]
 mod corpus;
-#[cfg(test)]
 mod damage;
-#[cfg(test)]
 mod hostile_programs;
-#[cfg(test)]
 mod shipped_formats;
-#[cfg(test)]
 mod support;

@@ -33,7 +33,7 @@ fn shown(read: &Read) -> Value {
         .findings
         .iter()
         .map(|finding| {
-            let mut value = serde_json::to_value(finding).unwrap();
+            let mut value = serde_json::to_value(finding).expect("a finding is JSON");
             let item = value["position"]["item"].clone();
             value["position"] = item;
             value
