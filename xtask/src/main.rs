@@ -2,6 +2,7 @@
 
 mod bench;
 mod corpus;
+mod formats;
 mod fuzz;
 mod tidy;
 
@@ -19,6 +20,8 @@ enum Task {
     Tidy,
     /// Compare what we read of real reports with what a peer made of them
     Corpus(corpus::Args),
+    /// Print the tables of `docs/FORMATS.md`
+    Formats,
     /// Run the product end to end on generated reports and print figures as JSON
     Bench(bench::Args),
     /// Feed damaged and random reports to the parsers for a while
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Corpus(args) => corpus::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Formats => formats::run(),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::JqWorker => return gna_parsers::data::child_main(),
     };

@@ -40,6 +40,14 @@ impl Ours {
             .map(|name| name.trim().to_lowercase())
             .filter(|name| !name.is_empty())
             .collect();
+        // Some of the peer's titles are what we keep as the message of the instance.
+        names.extend(
+            found
+                .message
+                .iter()
+                .map(|message| message.trim().to_lowercase())
+                .filter(|message| !message.is_empty()),
+        );
         // A matcher or a check at the end of our rule is a component to the peer.
         let mut places: Vec<String> = weakness
             .rule
