@@ -8,6 +8,7 @@ pub mod auth;
 pub mod export;
 pub mod extract;
 pub mod middleware;
+pub mod graphql;
 pub mod problem;
 pub mod rest;
 pub mod state;
@@ -42,6 +43,7 @@ pub fn app(state: AppState) -> Router {
         .layer(from_fn(keep_reports_compressed));
     Router::new()
         .merge(rest)
+        .merge(graphql::router(&state))
         .merge(ui::router())
         .fallback(|| async { problem::Problem(middleware::no_such_route()) })
         .layer(from_fn_with_state(state.clone(), middleware::rate))

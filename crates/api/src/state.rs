@@ -4,6 +4,7 @@ use gna_domain::ctx::Ports;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::middleware::RateLimits;
 
 /// How this server is reached and what it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,7 @@ impl ApiConfig {
 pub struct AppState {
     pub ports: Ports,
     pub config: Arc<ApiConfig>,
+    pub(crate) rates: Arc<RateLimits>,
 }
 
 impl AppState {
@@ -75,6 +77,7 @@ impl AppState {
     pub fn new(ports: Ports, config: ApiConfig) -> Self {
         Self {
             ports,
+            rates: Arc::new(RateLimits::new(config.rate_per_minute)),
             config: Arc::new(config),
         }
     }

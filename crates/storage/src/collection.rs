@@ -219,6 +219,7 @@ pub const COLLECTIONS: &[Collection] = &[
     plain("presence"),
     plain("history"),
     plain("counter"),
+    plain("idempotency"),
     plain("comment"),
     // What is to be done.
     Collection {

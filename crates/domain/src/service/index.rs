@@ -127,7 +127,7 @@ async fn describe(
 }
 
 /// When the streams that show these vulnerabilities were last read.
-async fn scanned(
+pub(super) async fn scanned(
     ctx: &Ctx,
     stored: &[Stored<Vulnerability>],
 ) -> Result<HashMap<(AssetId, String), Timestamp>> {

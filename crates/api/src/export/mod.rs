@@ -1,0 +1,115 @@
+//! Exports as streams: a page is read, written and sent before the next one is read. A reader that
+//! is slow slows the reading down; how much there is does not matter for memory.
+//!
+//! An error after the head was sent breaks the stream off, so that a client sees an incomplete
+//! transfer and never a file that looks whole. JSON lines are in this file, the rest in theirs.
+
+mod csv;
+mod sarif;
+
+use axum::body::Bytes;
+use futures::stream::{BoxStream, StreamExt};
+use gna_domain::error::{Error, Result};
+use gna_domain::service::export::{Export, Row};
+
+use crate::rest::VulnerabilityView;
+
+pub use csv::COLUMNS;
+
+/// What an export is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object per line, as the list has it.
+    JsonLines,
+    /// RFC 4180, with a line of names.
+    Csv,
+    /// SARIF 2.1.0 (OASIS), one run per tool.
+    Sarif,
+}
+
+impl Format {
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "jsonl" => Some(Self::JsonLines),
+            "csv" => Some(Self::Csv),
+            "sarif" => Some(Self::Sarif),
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::JsonLines => "jsonl",
+            Self::Csv => "csv",
+            Self::Sarif => "sarif",
+        }
+    }
+
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::JsonLines => "application/jsonl",
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Sarif => "application/sarif+json",
+        }
+    }
+}
+
+/// The bytes of an export.
+pub type Stream = BoxStream<'static, Result<Bytes, std::io::Error>>;
+
+/// Starts an export: its beginning has been read when this returns.
+///
+/// # Errors
+/// Those of the first page; later ones break the stream off.
+pub async fn write(export: Export, format: Format) -> Result<Stream> {
+    let mut pieces = match format {
+        Format::JsonLines => rows(export, Vec::new(), json_line).boxed(),
+        Format::Csv => rows(export, csv::head()?, csv::line).boxed(),
+        Format::Sarif => sarif::pieces(export).boxed(),
+    };
+    let first = pieces.next().await.transpose()?;
+    let first = futures::stream::iter(first.map(Ok));
+    let all = first.chain(pieces).map(|piece: Result<Bytes>| {
+        piece.map_err(|error| {
+            crate::problem::log(&error);
+            std::io::Error::other("the export broke off")
+        })
+    });
+    Ok(all.boxed())
+}
+
+/// Row by row, one piece per page; `head` comes before the first.
+fn rows(
+    mut export: Export,
+    head: Vec<u8>,
+    line: fn(Row, &mut Vec<u8>) -> Result<()>,
+) -> impl futures::Stream<Item = Result<Bytes>> + Send {
+    async_stream::try_stream! {
+        let mut piece = head;
+        while let Some(page) = export.next().await? {
+            counted(&page, "rows");
+            for row in page {
+                line(row, &mut piece)?;
+            }
+            yield Bytes::from(std::mem::take(&mut piece));
+        }
+    }
+}
+
+fn counted(page: &[Row], way: &'static str) {
+    let rows = u64::try_from(page.len()).unwrap_or(u64::MAX);
+    metrics::counter!("gna_exported_rows_total", "way" => way).increment(rows);
+}
+
+fn json_line(row: Row, to: &mut Vec<u8>) -> Result<()> {
+    serde_json::to_writer(&mut *to, &VulnerabilityView::from(row)).map_err(|_| unwritable())?;
+    to.push(b'\n');
+    Ok(())
+}
+
+fn unwritable() -> Error {
+    Error::internal("export.unwritable", "a row can't be written")
+}

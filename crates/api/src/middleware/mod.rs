@@ -1,0 +1,10 @@
+//! What goes around every handler, outermost first: [`envelope`] (request id, span, numbers,
+//! security headers, every error as a problem), then [`rate`], then [`idempotency`].
+
+mod envelope;
+mod idempotency;
+mod rate;
+
+pub use envelope::{around as envelope, no_such_route};
+pub use idempotency::around as idempotency;
+pub use rate::{RateLimits, around as rate};

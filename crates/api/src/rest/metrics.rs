@@ -1,0 +1,103 @@
+//! Numbers for Prometheus (text format 0.0.4). Whoever may read them: a token with `instance.read`,
+//! the configured key, and, where the configuration says so, programs on the same machine.
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use gna_domain::ctx::Resource;
+use gna_domain::policy::Action;
+use gna_domain::secret::Secret;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+use crate::auth::Auth;
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// Seconds; from a look into the cache to a large upload that is waited for.
+const BUCKETS: &[f64] = &[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0];
+
+static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+/// Starts counting, once for the process. Where someone else counts already (a test, a program that
+/// embeds us), `/metrics` is empty.
+pub fn install() -> Option<&'static PrometheusHandle> {
+    HANDLE
+        .get_or_init(|| {
+            let builder = PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS)
+                .ok()?;
+            let handle = builder.install_recorder().ok()?;
+            describe();
+            Some(handle)
+        })
+        .as_ref()
+}
+
+fn describe() {
+    metrics::describe_counter!(
+        "gna_http_requests_total",
+        "Requests, by method, route and status"
+    );
+    metrics::describe_histogram!("gna_http_request_seconds", "Time to the head of the answer");
+    metrics::describe_counter!("gna_reports_uploaded_total", "Reports taken in, by way");
+    metrics::describe_counter!(
+        "gna_exported_rows_total",
+        "Vulnerabilities exported, by format"
+    );
+    metrics::describe_gauge!(
+        "gna_search_behind",
+        "1 while the search index follows the store and is not there yet"
+    );
+}
+
+/// Everything that is counted. Needs `instance.read`, or the configured key as bearer token.
+#[utoipa::path(get, path = "/metrics", tag = "health",
+    responses((status = 200, content_type = "text/plain", body = String), (status = "default", body = super::view::ProblemView, content_type = "application/problem+json")))]
+pub async fn show(
+    State(state): State<AppState>,
+    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+    request: axum::extract::Request,
+) -> Result<Response, Problem> {
+    let local = state.config.metrics_on_loopback
+        && !request.headers().contains_key("x-forwarded-for")
+        && peer.is_some_and(|peer| peer.0.0.ip().is_loopback());
+    if !local && !has_key(&state, request.headers()) {
+        let (mut parts, _) = request.into_parts();
+        let auth = <Auth as axum::extract::FromRequestParts<AppState>>::from_request_parts(
+            &mut parts, &state,
+        )
+        .await?;
+        auth.ctx()
+            .permit(Action::InstanceRead, Resource::Instance)?;
+    }
+    let behind = match (
+        super::health::search_position(&state).await?,
+        state.ports.store.feed_end().await?,
+    ) {
+        (Some(at), end) => !state.ports.store.feed_reached(&at, &end),
+        (None, _) => true,
+    };
+    metrics::gauge!("gna_search_behind").set(if behind { 1.0 } else { 0.0 });
+    let text = install().map(PrometheusHandle::render).unwrap_or_default();
+    Ok((
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response())
+}
+
+fn has_key(state: &AppState, headers: &HeaderMap) -> bool {
+    let sent = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    match (sent, &state.config.metrics_key) {
+        (Some(sent), Some(digest)) => Secret::new(sent).matches_digest(digest),
+        _ => false,
+    }
+}

@@ -1,0 +1,120 @@
+//! REST under `/api/v2`, with health and metrics beside it: one file per resource.
+//!
+//! [`ROUTES`] is the whole table: what is not in it is not mounted. Each line says what guards the
+//! route; `tests/it/walker.rs` tries every line as nobody and as a stranger. To add a route: a
+//! handler with its `utoipa::path`, a line here and one in [`openapi`].
+
+mod asset;
+mod comment;
+mod filter;
+mod format;
+mod group;
+mod health;
+mod metrics;
+pub mod openapi;
+mod organization;
+mod report;
+mod token;
+mod upload;
+mod view;
+mod vulnerability;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{MethodRouter, delete, get, post};
+use gna_domain::policy::Action;
+
+use crate::extract::JSON_BYTES;
+use crate::state::AppState;
+
+pub use metrics::install as install_metrics;
+pub(crate) use vulnerability::VulnerabilityView;
+
+/// What keeps strangers out of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// The service asks the policy for this action on what is named.
+    Policy(Action),
+    /// Anybody who is known; what they get is their own.
+    Known(&'static str),
+    /// Open to all, and why.
+    Public(&'static str),
+}
+
+/// One line of the table.
+#[derive(Clone, Copy)]
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub guard: Guard,
+    mount: fn() -> MethodRouter<AppState>,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:path, $guard:expr;)*) => {
+        /// Every route of this module.
+        pub const ROUTES: &[Route] = &[$(Route {
+            method: stringify!($method),
+            path: $path,
+            guard: $guard,
+            mount: || $method($handler),
+        }),*];
+    };
+}
+
+use Guard::{Known, Policy, Public};
+
+routes! {
+    get "/health/live" => health::live, Public("says only that the process answers");
+    get "/health/ready" => health::ready, Public("says only whether requests can be served");
+    get "/health/detailed" => health::detailed, Policy(Action::InstanceRead);
+    get "/metrics" => metrics::show, Policy(Action::InstanceRead);
+    get "/api/meta/openapi.json" => openapi::show, Public("the description of the API holds no data");
+
+    get "/api/v2/formats" => format::list, Known("the formats are the same for everybody");
+
+    get "/api/v2/organizations" => organization::list, Known("lists what the caller knows");
+    post "/api/v2/organizations" => organization::create, Policy(Action::OrganizationCreate);
+    get "/api/v2/organizations/{organization}" => organization::show, Policy(Action::OrganizationRead);
+    get "/api/v2/groups" => group::list, Known("lists what the caller knows");
+    post "/api/v2/groups" => group::create, Policy(Action::GroupCreate);
+    get "/api/v2/groups/{group}" => group::show, Policy(Action::GroupRead);
+    get "/api/v2/assets" => asset::list, Policy(Action::AssetRead);
+
+    post "/api/v2/reports" => upload::create, Policy(Action::ReportUpload);
+    get "/api/v2/reports" => report::list, Policy(Action::ReportRead);
+    get "/api/v2/reports/{report}" => report::show, Policy(Action::ReportRead);
+    get "/api/v2/reports/{report}/warnings" => report::warnings, Policy(Action::ReportRead);
+    get "/api/v2/reports/{report}/raw" => report::raw, Policy(Action::ReportDownload);
+
+    get "/api/v2/vulnerabilities" => vulnerability::list, Policy(Action::VulnerabilityRead);
+    get "/api/v2/vulnerabilities/export" => vulnerability::export, Policy(Action::VulnerabilityRead);
+    get "/api/v2/vulnerabilities/{vulnerability}" => vulnerability::show, Policy(Action::VulnerabilityRead);
+    get "/api/v2/vulnerabilities/{vulnerability}/history" => vulnerability::history, Policy(Action::VulnerabilityRead);
+    get "/api/v2/vulnerabilities/{vulnerability}/comments" => comment::list, Policy(Action::CommentRead);
+    post "/api/v2/vulnerabilities/{vulnerability}/comments" => comment::create, Policy(Action::CommentWrite);
+
+    get "/api/v2/tokens" => token::list, Known("lists the caller's own");
+    post "/api/v2/tokens" => token::create, Known("makes one of the caller's own");
+    delete "/api/v2/tokens/{token}" => token::revoke, Known("the holder's, or whoever manages the holder's");
+    get "/api/v2/groups/{group}/tokens" => token::list_of_group, Policy(Action::GroupTokenManage);
+    post "/api/v2/groups/{group}/tokens" => token::create_for_group, Policy(Action::GroupTokenManage);
+}
+
+/// All routes of the table.
+pub fn router() -> Router<AppState> {
+    ROUTES.iter().fold(Router::new(), |router, route| {
+        let limit = if is_upload(route.method, route.path) {
+            // It counts for itself, with the configured limit.
+            DefaultBodyLimit::disable()
+        } else {
+            DefaultBodyLimit::max(JSON_BYTES)
+        };
+        router.route(route.path, (route.mount)().layer(limit))
+    })
+}
+
+/// Whether a request brings a report.
+pub(crate) fn is_upload(method: &str, path: &str) -> bool {
+    method.eq_ignore_ascii_case("post") && path == "/api/v2/reports"
+}

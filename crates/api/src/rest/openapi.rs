@@ -1,0 +1,81 @@
+//! The description of REST (OpenAPI 3.1), made from the handlers. A copy is committed as
+//! `docs/openapi.json`; a test compares both, and this with [`super::ROUTES`].
+
+use axum::Json;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{
+    asset, comment, format, group, health, metrics, organization, report, token, upload,
+    vulnerability,
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Gna",
+        description = "Scanner reports in, vulnerabilities out. Conventions, error codes and limits: docs/API-DESIGN.md. Most of what can be changed is changed by GraphQL at /api.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(
+        health::live,
+        health::ready,
+        health::detailed,
+        metrics::show,
+        show,
+        format::list,
+        organization::list,
+        organization::create,
+        organization::show,
+        group::list,
+        group::create,
+        group::show,
+        asset::list,
+        upload::create,
+        report::list,
+        report::show,
+        report::warnings,
+        report::raw,
+        vulnerability::list,
+        vulnerability::export,
+        vulnerability::show,
+        vulnerability::history,
+        comment::list,
+        comment::create,
+        token::list,
+        token::create,
+        token::revoke,
+        token::list_of_group,
+        token::create_for_group,
+    ),
+    modifiers(&Bearer),
+    security(("token" = [])),
+)]
+struct Description;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API token, gna_…"))
+            .build();
+        api.components
+            .get_or_insert_with(Default::default)
+            .add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The whole description.
+#[must_use]
+pub fn document() -> utoipa::openapi::OpenApi {
+    Description::openapi()
+}
+
+/// This description.
+#[utoipa::path(get, path = "/api/meta/openapi.json", tag = "meta", security(()),
+    responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+pub async fn show() -> Json<utoipa::openapi::OpenApi> {
+    Json(document())
+}

@@ -1,0 +1,91 @@
+//! Shapes that several resources share: lists, where things are, problems.
+
+use gna_domain::error::Result;
+use gna_domain::page::Page;
+use gna_domain::service::scope::Place;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::extract::Params;
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+pub struct ListView<T> {
+    pub items: Vec<T>,
+    /// Continues after this page, as `after`; null where nothing follows.
+    pub next: Option<String>,
+}
+
+impl<T> ListView<T> {
+    /// A list that has one page.
+    #[must_use]
+    pub fn whole(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+
+    #[must_use]
+    pub fn page<U>(page: Page<U>, view: impl FnMut(U) -> T) -> Self {
+        let page = page.map(view);
+        Self {
+            items: page.items,
+            next: page.next.map(|cursor| cursor.0),
+        }
+    }
+}
+
+/// An error (RFC 9457).
+#[derive(Serialize, ToSchema)]
+pub struct ProblemView {
+    #[schema(example = "urn:gna:error:not_found")]
+    r#type: String,
+    #[schema(example = "Not Found")]
+    title: String,
+    #[schema(example = 404)]
+    status: u16,
+    /// What is wrong and what to do, for a person.
+    detail: String,
+    /// What is wrong, for a program; never changes its meaning.
+    #[schema(example = "not_found")]
+    code: String,
+    /// The parameter or field that is meant.
+    field: Option<String>,
+    /// Also in the header `X-Request-Id`; the server's log has it.
+    request_id: String,
+}
+
+/// Which page.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "describes the parameters; they are read one by one"
+)]
+pub struct PageParams {
+    /// 1 to 500.
+    #[param(default = 50)]
+    first: Option<u32>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// Which group.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "describes the parameters; they are read one by one"
+)]
+pub struct PlaceParams {
+    /// Slug or id.
+    organization: Option<String>,
+    /// Slug (with its organization) or id. Not needed with a token that belongs to one group.
+    group: Option<String>,
+}
+
+/// Reads what [`PlaceParams`] describes.
+pub fn place(params: &mut Params) -> Result<Place> {
+    Ok(Place {
+        organization: params.one("organization")?,
+        group: params.one("group")?,
+    })
+}
