@@ -19,9 +19,9 @@ pub struct Runner {
     /// The executable; `None` for the running one.
     pub program: Option<PathBuf>,
     pub args: Vec<OsString>,
-    /// How long one item may take; also how long the child may take to start.
+    /// How long one item may take.
     pub item_deadline: Duration,
-    /// How long the `meta` program may take.
+    /// How long the child may take to start and to run the `meta` program.
     pub meta_deadline: Duration,
     /// Address space of the child, in bytes. Enforced where the system can (Linux does).
     pub memory_bytes: u64,

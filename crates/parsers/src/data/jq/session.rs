@@ -244,11 +244,7 @@ impl<'a, 'r> Session<'a, 'r> {
                 .map_err(|error| failed(error.to_string()))?;
             process.send(hello);
             let has_meta = self.setup.meta.is_some();
-            let wait = if has_meta {
-                self.runner.meta_deadline
-            } else {
-                self.runner.item_deadline
-            };
+            let wait = self.runner.meta_deadline;
             match process.receive(wait) {
                 Ok((Kind::Ready, meta)) => {
                     self.meta = Some(String::from_utf8_lossy(&meta).into_owned())
@@ -268,10 +264,13 @@ impl<'a, 'r> Session<'a, 'r> {
                     ));
                 }
                 Err(NoAnswer::Late) => {
-                    return Err(failed(format!(
-                        "its meta program did not end within {:.1} s",
-                        wait.as_secs_f64()
-                    )));
+                    let what = if has_meta {
+                        "its meta program did not end"
+                    } else {
+                        "the worker process did not answer"
+                    };
+                    let seconds = wait.as_secs_f64();
+                    return Err(failed(format!("{what} within {seconds:.1} s")));
                 }
             }
             for pending in &self.pending {
