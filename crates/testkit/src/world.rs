@@ -5,6 +5,7 @@ use gna_domain::error::Result;
 use gna_domain::port::{Clock, Handler, Jobs, Outcome};
 use gna_domain::service::import::ImportHandler;
 use gna_domain::service::index;
+use gna_domain::service::settle::SettleHandler;
 use gna_parsers::{Limits, Reader, Registry, data};
 use gna_storage::backend::Now;
 use gna_storage::backend::counting::Counting;
@@ -89,7 +90,7 @@ impl World {
             clock,
             blobs,
             calls,
-            handlers: vec![Arc::new(ImportHandler)],
+            handlers: vec![Arc::new(ImportHandler), Arc::new(SettleHandler)],
             _folder: folder,
         }
     }

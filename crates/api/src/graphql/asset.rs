@@ -17,7 +17,6 @@ use super::report::Report;
 use super::scalar::{DateTime, id, parse};
 use super::vulnerability::{VulnerabilityList, search};
 
-/// What is scanned: a repository, an image, a host, a site...
 pub struct Asset(pub Shared<model::Asset>);
 
 impl Asset {
@@ -29,7 +28,6 @@ impl Asset {
     }
 }
 
-/// A branch, tag or version of an asset.
 pub struct AssetRef(pub Shared<model::AssetRef>);
 
 impl AssetRef {
@@ -38,6 +36,7 @@ impl AssetRef {
     }
 }
 
+/// A branch, tag or version of an asset.
 #[Object(name = "Ref")]
 impl AssetRef {
     /// Its id.
@@ -62,6 +61,7 @@ impl AssetRef {
     }
 }
 
+/// What is scanned: a repository, an image, a host, a site...
 #[Object]
 impl Asset {
     /// Its id.
@@ -125,7 +125,10 @@ impl Asset {
             async move { asset::refs(&ctx, &of, page).await }
         };
         let wish = Wish::new(first, after)?;
-        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| AssetRef(Arc::new(stored))).await?)
+        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| {
+            AssetRef(Arc::new(stored))
+        })
+        .await?)
     }
     /// Reports about it, newest first.
     #[graphql(complexity = "cost(first, child_complexity)")]
@@ -141,7 +144,10 @@ impl Asset {
             async move { report::of_asset(&ctx, &of, page).await }
         };
         let wish = Wish::new(first, after)?;
-        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| Report(Arc::new(stored))).await?)
+        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| {
+            Report(Arc::new(stored))
+        })
+        .await?)
     }
     /// What is wrong with it.
     #[graphql(complexity = "cost(first, child_complexity)")]
@@ -243,7 +249,9 @@ impl AssetMutation {
             default_ref: input.default_ref,
         };
         let asset = asset::create(gna, &of, input).await?;
-        Ok(AssetPayload { asset: Asset(Arc::new(asset)) })
+        Ok(AssetPayload {
+            asset: Asset(Arc::new(asset)),
+        })
     }
 
     /// Changes what people say about an asset.
@@ -257,11 +265,15 @@ impl AssetMutation {
             criticality: input.criticality.map(Into::into),
             internet_facing: input.internet_facing,
             tags: input.tags,
-            default_ref: default_ref.map(|id| parse(id, "input.defaultRef")).transpose()?,
+            default_ref: default_ref
+                .map(|id| parse(id, "input.defaultRef"))
+                .transpose()?,
             expected: input.expected_version,
         };
         let id = parse(&input.id, "input.id")?;
         let asset = asset::update(ctx.data::<Ctx>()?, id, change).await?;
-        Ok(AssetPayload { asset: Asset(Arc::new(asset)) })
+        Ok(AssetPayload {
+            asset: Asset(Arc::new(asset)),
+        })
     }
 }

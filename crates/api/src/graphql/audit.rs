@@ -5,9 +5,9 @@ use gna_domain::model;
 
 use super::scalar::{DateTime, id};
 
-/// One write, or one use of a secret.
 pub struct AuditEntry(pub model::AuditEntry);
 
+/// One write, or one use of a secret.
 #[Object]
 impl AuditEntry {
     /// Its id.
@@ -32,6 +32,8 @@ impl AuditEntry {
     }
     /// What a reader needs to understand it: old and new role, a count.
     async fn detail(&self) -> Option<Json<serde_json::Value>> {
-        Some(self.0.detail.clone()).filter(|detail| !detail.is_null()).map(Json)
+        Some(self.0.detail.clone())
+            .filter(|detail| !detail.is_null())
+            .map(Json)
     }
 }

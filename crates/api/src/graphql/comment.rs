@@ -10,9 +10,9 @@ use super::scalar::{DateTime, id, parse};
 use super::user::Person;
 use super::vulnerability::Vulnerability;
 
-/// What a person said about a vulnerability.
 pub struct Comment(pub model::Comment);
 
+/// What a person said about a vulnerability.
 #[Object]
 impl Comment {
     /// Its id.
@@ -74,7 +74,11 @@ impl CommentMutation {
     ) -> Result<AddCommentPayload> {
         let gna = ctx.data::<Ctx>()?;
         let of = parse(&input.vulnerability, "input.vulnerability")?;
-        let parent = input.parent.as_ref().map(|parent| parse(parent, "input.parent")).transpose()?;
+        let parent = input
+            .parent
+            .as_ref()
+            .map(|parent| parse(parent, "input.parent"))
+            .transpose()?;
         let comment = comment::add(gna, of, &input.text, parent).await?;
         let vulnerability = vulnerability::require(gna, of).await?;
         Ok(AddCommentPayload {

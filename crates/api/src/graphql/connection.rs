@@ -87,7 +87,10 @@ impl Totals {
 #[must_use]
 pub fn cost(first: Option<i32>, child: usize) -> usize {
     let items = first.unwrap_or(DEFAULT_FIRST).clamp(1, MAX_FIRST);
-    usize::try_from(items).unwrap_or(1).saturating_mul(child).saturating_add(1)
+    usize::try_from(items)
+        .unwrap_or(1)
+        .saturating_mul(child)
+        .saturating_add(1)
 }
 
 /// What a caller asks of a list.
@@ -110,10 +113,18 @@ impl Wish {
                 Error::invalid("page.first", format!("a page has 1 to {MAX_FIRST} items"))
                     .on_field("first")
             })?;
-        let (start, pass_over) = match after.as_deref().and_then(|text| text.rsplit_once(PASS_OVER)) {
+        let (start, pass_over) = match after
+            .as_deref()
+            .and_then(|text| text.rsplit_once(PASS_OVER))
+        {
             Some((start, count)) => match count.parse::<usize>() {
                 Ok(count) if count <= 200 => (Some(start.to_owned()), count),
-                _ => return Err(Error::invalid("page.cursor", "that is no cursor of this list").on_field("after")),
+                _ => {
+                    return Err(
+                        Error::invalid("page.cursor", "that is no cursor of this list")
+                            .on_field("after"),
+                    );
+                }
             },
             None => (after, 0),
         };
@@ -165,14 +176,20 @@ where
     let page = list(ctx.clone(), wish.whole()).await?;
     let is_all = wish.after.is_none() && page.next.is_none();
     let totals = if is_all {
-        Totals::Known(Count::Exact(page.items.len().try_into().unwrap_or(u64::MAX)))
+        Totals::Known(Count::Exact(
+            page.items.len().try_into().unwrap_or(u64::MAX),
+        ))
     } else {
         Totals::Asked(Box::new(move |ctx| {
             let list = list.clone();
             Box::pin(async move {
                 let page = list(ctx, PageRequest::first(LIST_BOUND)).await?;
                 let count = page.items.len().try_into().unwrap_or(u64::MAX);
-                Ok(if page.next.is_some() { Count::AtLeast(count) } else { Count::Exact(count) })
+                Ok(if page.next.is_some() {
+                    Count::AtLeast(count)
+                } else {
+                    Count::Exact(count)
+                })
             })
         }))
     };
@@ -195,7 +212,14 @@ mod tests {
 
     #[test]
     fn a_page_has_a_sensible_size() {
-        for (first, good) in [(None, true), (Some(1), true), (Some(200), true), (Some(0), false), (Some(-1), false), (Some(201), false)] {
+        for (first, good) in [
+            (None, true),
+            (Some(1), true),
+            (Some(200), true),
+            (Some(0), false),
+            (Some(-1), false),
+            (Some(201), false),
+        ] {
             assert_eq!(Wish::new(first, None).is_ok(), good, "{first:?}");
         }
         assert_eq!(cost(None, 3), 151);
@@ -207,10 +231,22 @@ mod tests {
     fn a_cursor_inside_a_page_leads_back_to_where_it_stood() {
         let wish = Wish::new(Some(10), Some("abc".into())).expect("a wish");
         let again = Wish::new(Some(10), Some(wish.cursor(3))).expect("a wish");
-        assert_eq!(again.whole(), PageRequest { first: 13, after: Some(Cursor("abc".into())) });
+        assert_eq!(
+            again.whole(),
+            PageRequest {
+                first: 13,
+                after: Some(Cursor("abc".into()))
+            }
+        );
         let first = Wish::new(Some(10), None).expect("a wish");
         let again = Wish::new(Some(10), Some(first.cursor(3))).expect("a wish");
-        assert_eq!(again.whole(), PageRequest { first: 13, after: None });
+        assert_eq!(
+            again.whole(),
+            PageRequest {
+                first: 13,
+                after: None
+            }
+        );
         assert!(Wish::new(None, Some("abc~999999".into())).is_err());
     }
 }

@@ -65,7 +65,9 @@ async fn act(
 ) -> Result<VulnerabilityPayload> {
     let id = parse(id, "input.id")?;
     let after = vulnerability::act(ctx.data::<Ctx>()?, id, &decision, reason, expected).await?;
-    Ok(VulnerabilityPayload { vulnerability: Vulnerability(Arc::new(after)) })
+    Ok(VulnerabilityPayload {
+        vulnerability: Vulnerability(Arc::new(after)),
+    })
 }
 
 async fn decide(
@@ -73,7 +75,14 @@ async fn decide(
     input: DecideInput,
     decision: Decision,
 ) -> Result<VulnerabilityPayload> {
-    act(ctx, &input.id, decision, input.reason.as_deref(), input.expected_version).await
+    act(
+        ctx,
+        &input.id,
+        decision,
+        input.reason.as_deref(),
+        input.expected_version,
+    )
+    .await
 }
 
 #[derive(Default)]
@@ -112,7 +121,14 @@ impl DecideMutation {
         #[graphql(desc = "The decision.")] input: CloseVulnerabilityInput,
     ) -> Result<VulnerabilityPayload> {
         let decision = Decision::Close(input.closed_reason.into());
-        act(ctx, &input.id, decision, input.reason.as_deref(), input.expected_version).await
+        act(
+            ctx,
+            &input.id,
+            decision,
+            input.reason.as_deref(),
+            input.expected_version,
+        )
+        .await
     }
     /// Opens a closed one that a report still shows.
     async fn reopen_vulnerability(
@@ -143,6 +159,8 @@ impl DecideMutation {
     ) -> Result<VulnerabilityPayload> {
         let id = parse(&input.id, "input.id")?;
         let after = merge::unmerge(ctx.data::<Ctx>()?, id, input.reason.as_deref()).await?;
-        Ok(VulnerabilityPayload { vulnerability: Vulnerability(Arc::new(after)) })
+        Ok(VulnerabilityPayload {
+            vulnerability: Vulnerability(Arc::new(after)),
+        })
     }
 }

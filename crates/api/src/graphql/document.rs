@@ -33,11 +33,17 @@ impl Documents {
         }
         drop(known);
         if nesting(text) > MAX_NESTING {
-            return Err(refused("graphql.too_deep", format!("brackets may nest {MAX_NESTING} deep at most")));
+            return Err(refused(
+                "graphql.too_deep",
+                format!("brackets may nest {MAX_NESTING} deep at most"),
+            ));
         }
         let document = parse_query(text)?;
         if aliases(&document) > MAX_ALIASES {
-            return Err(refused("graphql.too_many_aliases", format!("a query may have {MAX_ALIASES} aliases at most")));
+            return Err(refused(
+                "graphql.too_many_aliases",
+                format!("a query may have {MAX_ALIASES} aliases at most"),
+            ));
         }
         if text.len() <= KEPT_BYTES {
             known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,8 +87,14 @@ fn nesting(text: &str) -> usize {
 }
 
 fn aliases(document: &ExecutableDocument) -> usize {
-    let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
-    let fragments = document.fragments.values().map(|fragment| &fragment.node.selection_set.node);
+    let operations = document
+        .operations
+        .iter()
+        .map(|(_, operation)| &operation.node.selection_set.node);
+    let fragments = document
+        .fragments
+        .values()
+        .map(|fragment| &fragment.node.selection_set.node);
     operations.chain(fragments).map(aliases_in).sum()
 }
 
@@ -122,12 +134,20 @@ mod tests {
         let documents = Documents::default();
         let code = |text: &str| {
             let error = documents.parsed(text).expect_err("refused");
-            error.extensions.and_then(|values| values.get("code").cloned())
+            error
+                .extensions
+                .and_then(|values| values.get("code").cloned())
         };
         assert_eq!(code(&"{a".repeat(100_000)), Some("graphql.too_deep".into()));
         let many: String = (0..=MAX_ALIASES).map(|n| format!("a{n}:b ")).collect();
-        assert_eq!(code(&format!("{{{many}}}")), Some("graphql.too_many_aliases".into()));
-        assert_eq!(code(&format!("{{...f}} fragment f on Query {{{many}}}")), Some("graphql.too_many_aliases".into()));
+        assert_eq!(
+            code(&format!("{{{many}}}")),
+            Some("graphql.too_many_aliases".into())
+        );
+        assert_eq!(
+            code(&format!("{{...f}} fragment f on Query {{{many}}}")),
+            Some("graphql.too_many_aliases".into())
+        );
         assert!(documents.parsed("{").is_err());
     }
 

@@ -23,14 +23,24 @@ pub fn finished(mut response: Response) -> Response {
 
 fn explain(error: &mut ServerError) {
     let Some(source) = error.source::<Error>().cloned() else {
-        if error.extensions.as_ref().and_then(|known| known.get("code")).is_none() {
+        if error
+            .extensions
+            .as_ref()
+            .and_then(|known| known.get("code"))
+            .is_none()
+        {
             let code = code_of(&error.message);
-            error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
+            error
+                .extensions
+                .get_or_insert_with(ErrorExtensionValues::default)
+                .set("code", code);
         }
         return;
     };
     problem::log(&source);
-    let values = error.extensions.get_or_insert_with(ErrorExtensionValues::default);
+    let values = error
+        .extensions
+        .get_or_insert_with(ErrorExtensionValues::default);
     values.set("code", source.code());
     values.set("kind", kind_name(source.kind()));
     if let Some(field) = source.field() {

@@ -86,9 +86,18 @@ impl VulnerabilityFilter {
                 .closed_reasons
                 .unwrap_or_default()
                 .into_iter()
-                .map(|reason| gna_domain::model::ClosedReason::from(reason).as_str().to_owned())
+                .map(|reason| {
+                    gna_domain::model::ClosedReason::from(reason)
+                        .as_str()
+                        .to_owned()
+                })
                 .collect(),
-            levels: self.levels.unwrap_or_default().into_iter().map(Into::into).collect(),
+            levels: self
+                .levels
+                .unwrap_or_default()
+                .into_iter()
+                .map(Into::into)
+                .collect(),
             min_severity: self.min_severity,
             max_severity: self.max_severity,
             assets: parse_all(self.assets, "filter.assets")?,

@@ -13,14 +13,14 @@ use super::loaders::{self, Shared};
 use super::scalar::{DateTime, id, parse};
 use super::vulnerability::{VulnerabilityList, search};
 
-/// A weakness type in a group, said once for all its vulnerabilities.
 pub struct Finding(pub Shared<model::Finding>);
 
 impl Finding {
     pub async fn load(ctx: &Context<'_>, id: FindingId) -> Result<Self> {
         let found = Self(loaders::one(ctx, id).await?);
         let resource = Resource::Group(found.0.organization, found.0.group);
-        ctx.data::<Ctx>()?.permit(Action::VulnerabilityRead, resource)?;
+        ctx.data::<Ctx>()?
+            .permit(Action::VulnerabilityRead, resource)?;
         Ok(found)
     }
 }
@@ -36,6 +36,7 @@ pub struct Cvss {
     pub score: f64,
 }
 
+/// A weakness type in a group, said once for all its vulnerabilities.
 #[Object]
 impl Finding {
     /// Its id.
@@ -120,7 +121,11 @@ pub struct FindingQuery;
 #[Object]
 impl FindingQuery {
     /// A finding by its id; of one that was joined with another, the other.
-    async fn finding(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Result<Finding> {
+    async fn finding(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: ID,
+    ) -> Result<Finding> {
         let found =
             gna_domain::service::finding::require(ctx.data::<Ctx>()?, parse(&id, "id")?).await?;
         Ok(Finding(found.into()))

@@ -24,13 +24,13 @@ use super::scalar::{DateTime, id, parse};
 use super::token::ApiToken;
 use super::vulnerability::{VulnerabilityList, facets, search};
 
-/// A unit of access, policy and report: a product or a team.
 pub struct Group(pub Shared<model::Group>);
 
 impl Group {
     pub async fn load(ctx: &Context<'_>, id: GroupId) -> Result<Self> {
         let found = Self(loaders::one(ctx, id).await?);
-        ctx.data::<Ctx>()?.permit(Action::GroupRead, found.resource())?;
+        ctx.data::<Ctx>()?
+            .permit(Action::GroupRead, found.resource())?;
         Ok(found)
     }
 
@@ -84,6 +84,7 @@ impl From<&model::Tally> for GroupOverview {
     }
 }
 
+/// A unit of access, policy and report: a product or a team.
 #[Object]
 impl Group {
     /// Its id.
@@ -120,7 +121,8 @@ impl Group {
     }
     /// What it sets itself.
     async fn own_policy(&self, ctx: &Context<'_>) -> Result<PolicyOverride> {
-        ctx.data::<Ctx>()?.permit(Action::PolicyRead, self.resource())?;
+        ctx.data::<Ctx>()?
+            .permit(Action::PolicyRead, self.resource())?;
         Ok((&self.0.policy).into())
     }
     /// Names of the actions that the caller may do to it.
@@ -129,7 +131,8 @@ impl Group {
     }
     /// The group in numbers.
     async fn overview(&self, ctx: &Context<'_>) -> Result<GroupOverview> {
-        ctx.data::<Ctx>()?.permit(Action::VulnerabilityRead, self.resource())?;
+        ctx.data::<Ctx>()?
+            .permit(Action::VulnerabilityRead, self.resource())?;
         let tally = loaders::of(ctx)?.load_one(TallyOf(self.0.id)).await?;
         Ok(tally.as_deref().unwrap_or(&model::Tally::default()).into())
     }
@@ -147,7 +150,10 @@ impl Group {
             async move { asset::of_group(&ctx, &of, page).await }
         };
         let wish = Wish::new(first, after)?;
-        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| Asset(Arc::new(stored))).await?)
+        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| {
+            Asset(Arc::new(stored))
+        })
+        .await?)
     }
     /// Reports uploaded to it, newest first.
     #[graphql(complexity = "cost(first, child_complexity)")]
@@ -163,7 +169,10 @@ impl Group {
             async move { report::of_group(&ctx, &of, page).await }
         };
         let wish = Wish::new(first, after)?;
-        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| Report(Arc::new(stored))).await?)
+        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| {
+            Report(Arc::new(stored))
+        })
+        .await?)
     }
     /// Its vulnerabilities.
     #[graphql(complexity = "cost(first, child_complexity)")]
@@ -213,7 +222,13 @@ impl Group {
     ) -> Result<List<Invitation>> {
         let of = Scope::Group(self.0.id);
         let list = move |ctx: Ctx, page| async move { invitation::list(&ctx, of, page).await };
-        Ok(listed(ctx.data::<Ctx>()?, &Wish::new(first, after)?, list, Invitation).await?)
+        Ok(listed(
+            ctx.data::<Ctx>()?,
+            &Wish::new(first, after)?,
+            list,
+            Invitation,
+        )
+        .await?)
     }
     /// Its API tokens, newest first.
     async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<ApiToken>> {
@@ -289,7 +304,9 @@ impl GroupMutation {
         let of = parse(&input.organization, "input.organization")?;
         let gna = ctx.data::<Ctx>()?;
         let made = group::create(gna, of, &input.slug, &input.name, &input.description).await?;
-        Ok(GroupPayload { group: Group(Arc::new(made)) })
+        Ok(GroupPayload {
+            group: Group(Arc::new(made)),
+        })
     }
 
     /// Changes a group's name, description or policy.
@@ -306,6 +323,8 @@ impl GroupMutation {
         };
         let id = parse(&input.id, "input.id")?;
         let changed = group::update(ctx.data::<Ctx>()?, id, change).await?;
-        Ok(GroupPayload { group: Group(Arc::new(changed)) })
+        Ok(GroupPayload {
+            group: Group(Arc::new(changed)),
+        })
     }
 }

@@ -6,12 +6,11 @@ use gna_domain::model;
 use super::report::Report;
 use super::scalar::DateTime;
 
-/// One committed change of a vulnerability.
 pub struct HistoryEntry(pub model::HistoryEntry);
 
-/// One thing that happened with a change.
 pub struct HistoryEvent(model::VulnerabilityEvent);
 
+/// One committed change of a vulnerability.
 #[Object]
 impl HistoryEntry {
     /// Its version after the change; 1 is its creation.
@@ -43,6 +42,7 @@ impl HistoryEntry {
     }
 }
 
+/// One thing that happened with a change.
 #[Object]
 impl HistoryEvent {
     /// Stable name: `created`, `closed`, `opened`, `seen`, `gone`, `moved`, `tagged`...

@@ -116,7 +116,9 @@ impl Executor for Api {
         match self.prepared(request) {
             Ok(request) => {
                 let session = session.unwrap_or_default();
-                let stream = self.schema.execute_stream_with_session_data(request, session);
+                let stream = self
+                    .schema
+                    .execute_stream_with_session_data(request, session);
                 stream.map(finished).boxed()
             }
             Err(response) => futures::stream::iter([*response]).boxed(),
@@ -146,7 +148,9 @@ async fn run(
             BatchResponse::Single(Response::from_errors(vec![error]))
         }
         BatchRequest::Batch(requests) => {
-            let all = requests.into_iter().map(|request| api.run_for(&caller, &origin, request));
+            let all = requests
+                .into_iter()
+                .map(|request| api.run_for(&caller, &origin, request));
             BatchResponse::Batch(futures::future::join_all(all).await)
         }
     };
@@ -154,7 +158,10 @@ async fn run(
         .map_err(|_| Error::internal("graphql.encode", "the answer can't be written"))?;
     let mut answer = (StatusCode::OK, body).into_response();
     let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(answer)
 }
@@ -164,19 +171,33 @@ async fn read(headers: &HeaderMap, body: Body, max_upload: u64) -> Result<BatchR
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let main = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let main = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match main.as_str() {
         "application/json" | "application/graphql-response+json" => {
             let bytes = to_bytes(body, MAX_BODY).await.map_err(|_| too_large())?;
-            serde_json::from_slice(&bytes)
-                .map_err(|error| Error::invalid("graphql.malformed", format!("the body is no GraphQL request: {error}")))
+            serde_json::from_slice(&bytes).map_err(|error| {
+                Error::invalid(
+                    "graphql.malformed",
+                    format!("the body is no GraphQL request: {error}"),
+                )
+            })
         }
         "multipart/form-data" => {
             let options = MultipartOptions::default()
                 .max_file_size(usize::try_from(max_upload).unwrap_or(usize::MAX / MAX_FILES))
                 .max_num_files(MAX_FILES);
-            let stream = body.into_data_stream().map_err(std::io::Error::other).into_async_read();
-            receive_batch_body(Some(kind), stream, options).await.map_err(unreadable)
+            let stream = body
+                .into_data_stream()
+                .map_err(std::io::Error::other)
+                .into_async_read();
+            receive_batch_body(Some(kind), stream, options)
+                .await
+                .map_err(unreadable)
         }
         _ => Err(Error::invalid(
             "graphql.content_type",
@@ -186,7 +207,10 @@ async fn read(headers: &HeaderMap, body: Body, max_upload: u64) -> Result<BatchR
 }
 
 fn too_large() -> Error {
-    Error::limit("request.too_large", format!("a request without files has at most {MAX_BODY} bytes"))
+    Error::limit(
+        "request.too_large",
+        format!("a request without files has at most {MAX_BODY} bytes"),
+    )
 }
 
 fn unreadable(error: ParseRequestError) -> Error {
@@ -222,7 +246,9 @@ async fn look(
         Ok(upgrade) => upgrade,
         Err(refusal) => return Ok(refusal.into_response()),
     };
-    let upgrade = upgrade.max_message_size(MAX_BODY).protocols(ALL_WEBSOCKET_PROTOCOLS);
+    let upgrade = upgrade
+        .max_message_size(MAX_BODY)
+        .protocols(ALL_WEBSOCKET_PROTOCOLS);
     Ok(upgrade.on_upgrade(move |socket| {
         GraphQLWebSocket::new(socket, api, protocol)
             .on_connection_init(move |payload| connected(state, caller, origin, payload))
@@ -238,8 +264,12 @@ async fn connected(
     origin: Origin,
     payload: serde_json::Value,
 ) -> async_graphql::Result<Data> {
-    let named = ["authorization", "Authorization"].iter().find_map(|name| payload.get(name)?.as_str());
-    let bearer = named.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let named = ["authorization", "Authorization"]
+        .iter()
+        .find_map(|name| payload.get(name)?.as_str());
+    let bearer = named
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let caller = match bearer {
         Some((_, token)) => {
             let credential = Credential::Bearer(Secret::new(token.trim()));
@@ -272,12 +302,36 @@ fn page() -> HttpResponse {
 
 /// Name, kind and content of what the page needs.
 const FILES: &[(&str, &str, &[u8])] = &[
-    ("graphiql.min.css", "text/css; charset=utf-8", include_bytes!("../../assets/graphiql/graphiql.min.css")),
-    ("start.css", "text/css; charset=utf-8", include_bytes!("../../assets/graphiql/start.css")),
-    ("graphiql.min.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/graphiql/graphiql.min.js")),
-    ("react.production.min.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/graphiql/react.production.min.js")),
-    ("react-dom.production.min.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/graphiql/react-dom.production.min.js")),
-    ("start.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/graphiql/start.js")),
+    (
+        "graphiql.min.css",
+        "text/css; charset=utf-8",
+        include_bytes!("../../assets/graphiql/graphiql.min.css"),
+    ),
+    (
+        "start.css",
+        "text/css; charset=utf-8",
+        include_bytes!("../../assets/graphiql/start.css"),
+    ),
+    (
+        "graphiql.min.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("../../assets/graphiql/graphiql.min.js"),
+    ),
+    (
+        "react.production.min.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("../../assets/graphiql/react.production.min.js"),
+    ),
+    (
+        "react-dom.production.min.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("../../assets/graphiql/react-dom.production.min.js"),
+    ),
+    (
+        "start.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("../../assets/graphiql/start.js"),
+    ),
 ];
 
 async fn file(Path(name): Path<String>) -> std::result::Result<HttpResponse, Problem> {

@@ -123,7 +123,10 @@ impl Loader<LatestReport> for Batches {
 
     async fn load(&self, keys: &[LatestReport]) -> Result<HashMap<LatestReport, Self::Value>> {
         let assets: Vec<AssetId> = keys.iter().map(|key| key.0).collect();
-        Ok(found(keys, report::latest_of_assets(&self.0, &assets).await?))
+        Ok(found(
+            keys,
+            report::latest_of_assets(&self.0, &assets).await?,
+        ))
     }
 }
 
@@ -134,7 +137,11 @@ impl Loader<TallyOf> for Batches {
     async fn load(&self, keys: &[TallyOf]) -> Result<HashMap<TallyOf, Self::Value>> {
         let groups: Vec<GroupId> = keys.iter().map(|key| key.0).collect();
         let tallies = group::tallies(&self.0, &groups).await?;
-        Ok(keys.iter().copied().zip(tallies.into_iter().map(Arc::new)).collect())
+        Ok(keys
+            .iter()
+            .copied()
+            .zip(tallies.into_iter().map(Arc::new))
+            .collect())
     }
 }
 

@@ -188,7 +188,11 @@ mod tests {
 
     #[test]
     fn a_place_is_told_in_one_line() {
-        let code = CodeLocation { path: "a.js".into(), line: Some(3), ..Default::default() };
+        let code = CodeLocation {
+            path: "a.js".into(),
+            line: Some(3),
+            ..Default::default()
+        };
         let package = PackageLocation {
             name: "left-pad".into(),
             version: Some("1.0".into()),
@@ -196,7 +200,10 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(one_line(&Model::Code(code)), "a.js:3");
-        assert_eq!(one_line(&Model::Package(package)), "left-pad 1.0 (package-lock.json)");
+        assert_eq!(
+            one_line(&Model::Package(package)),
+            "left-pad 1.0 (package-lock.json)"
+        );
         assert_eq!(one_line(&Model::Asset), "");
     }
 }

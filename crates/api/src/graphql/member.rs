@@ -12,9 +12,9 @@ use super::scalar::{DateTime, id, parse};
 use super::user::{DONE, DonePayload, User};
 use crate::state::AppState;
 
-/// A role that someone holds, with who they are.
 pub struct Member(pub member::Member);
 
+/// A role that someone holds, with who they are.
 #[Object]
 impl Member {
     /// Who.
@@ -39,9 +39,9 @@ impl Member {
     }
 }
 
-/// A single-use way in. Its link was shown once, when it was made.
 pub struct Invitation(pub model::Invitation);
 
+/// A single-use way in. Its link was shown once, when it was made.
 #[Object]
 impl Invitation {
     /// Its id.
@@ -133,7 +133,9 @@ pub struct AcceptInvitationPayload {
 }
 
 fn scope(place: &ID) -> Result<Scope, Error> {
-    place.parse::<Scope>().map_err(|error| error.on_field("input.place"))
+    place
+        .parse::<Scope>()
+        .map_err(|error| error.on_field("input.place"))
 }
 
 #[derive(Default)]
@@ -153,7 +155,10 @@ impl MemberMutation {
         let (secret, made) = invitation::create(gna, place, input.role.into(), email).await?;
         let path = format!("/invitations/{}", secret.expose());
         let link = ctx.data::<AppState>()?.config.link(&path);
-        Ok(InvitePayload { invitation: Invitation(made), link })
+        Ok(InvitePayload {
+            invitation: Invitation(made),
+            link,
+        })
     }
     /// Withdraws an invitation.
     async fn revoke_invitation(
@@ -171,7 +176,9 @@ impl MemberMutation {
         #[graphql(desc = "The last part of its link.")] secret: String,
     ) -> Result<AcceptInvitationPayload> {
         let place = invitation::accept(ctx.data::<Ctx>()?, &Secret::new(secret)).await?;
-        Ok(AcceptInvitationPayload { place: ID(Scope::from(place).to_string()) })
+        Ok(AcceptInvitationPayload {
+            place: ID(Scope::from(place).to_string()),
+        })
     }
     /// Gives someone a role, or another one.
     async fn set_role(

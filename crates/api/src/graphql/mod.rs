@@ -34,6 +34,7 @@ pub mod vulnerability;
 pub use http::router;
 
 use async_graphql::{MergedObject, SDLExportOptions, Schema, SchemaBuilder};
+use connection::List;
 
 /// How deep fields may nest.
 pub const MAX_DEPTH: usize = 12;
@@ -75,10 +76,30 @@ pub type GnaSchema = Schema<Query, Mutation, subscription::Subscriptions>;
 /// The schema with its limits, to be given what is shared and finished.
 #[must_use]
 pub fn schema() -> SchemaBuilder<Query, Mutation, subscription::Subscriptions> {
-    Schema::build(Query::default(), Mutation::default(), subscription::Subscriptions)
-        .limit_depth(MAX_DEPTH)
-        .limit_complexity(MAX_COMPLEXITY)
-        .limit_directives(MAX_DIRECTIVES)
+    Schema::build(
+        Query::default(),
+        Mutation::default(),
+        subscription::Subscriptions,
+    )
+    .limit_depth(MAX_DEPTH)
+    .limit_complexity(MAX_COMPLEXITY)
+    .limit_directives(MAX_DIRECTIVES)
+    .override_output_type_description::<List<asset::Asset>>("A page of assets.")
+    .override_output_type_description::<List<asset::AssetRef>>("A page of refs.")
+    .override_output_type_description::<List<audit::AuditEntry>>("A page of the audit log.")
+    .override_output_type_description::<List<comment::Comment>>("A page of comments.")
+    .override_output_type_description::<List<group::Group>>("A page of groups.")
+    .override_output_type_description::<List<history::HistoryEntry>>("A page of a history.")
+    .override_output_type_description::<List<member::Invitation>>("A page of invitations.")
+    .override_output_type_description::<List<member::Member>>("A page of members.")
+    .override_output_type_description::<List<organization::Organization>>(
+        "A page of organizations.",
+    )
+    .override_output_type_description::<List<report::Report>>("A page of reports.")
+    .override_output_type_description::<List<user::User>>("A page of accounts.")
+    .override_output_type_description::<List<vulnerability::Vulnerability>>(
+        "A page of vulnerabilities.",
+    )
 }
 
 /// The schema as it is committed.

@@ -20,7 +20,6 @@ use super::policy::{PolicyInput, PolicyOverride};
 use super::scalar::{DateTime, id, parse};
 use super::vulnerability::{VulnerabilityList, facets, search};
 
-/// A tenant: holds groups and members.
 pub struct Organization(pub Shared<model::Organization>);
 
 impl Organization {
@@ -36,10 +35,14 @@ impl Organization {
     async fn scope(&self, ctx: &Ctx) -> gna_domain::Result<Vec<Resource>> {
         let organization = self.0.id;
         let groups = group::ids_where(ctx, organization, Action::VulnerabilityRead).await?;
-        Ok(groups.into_iter().map(|group| Resource::Group(organization, group)).collect())
+        Ok(groups
+            .into_iter()
+            .map(|group| Resource::Group(organization, group))
+            .collect())
     }
 }
 
+/// A tenant: holds groups and members.
 #[Object]
 impl Organization {
     /// Its id.
@@ -64,7 +67,9 @@ impl Organization {
     }
     /// What it sets for all its groups; null for those who may not read it.
     async fn policy(&self, ctx: &Context<'_>) -> Result<Option<PolicyOverride>> {
-        let allowed = ctx.data::<Ctx>()?.can(Action::OrganizationRead, self.resource());
+        let allowed = ctx
+            .data::<Ctx>()?
+            .can(Action::OrganizationRead, self.resource());
         Ok(allowed.then(|| (&self.0.policy).into()))
     }
     /// Names of the actions that the caller may do to it.
@@ -89,9 +94,13 @@ impl Organization {
         #[graphql(desc = "Cursor after which the page starts.")] after: Option<String>,
     ) -> Result<List<Group>> {
         let of = self.0.id;
-        let list = move |ctx: Ctx, page| async move { group::of_organization(&ctx, of, page).await };
+        let list =
+            move |ctx: Ctx, page| async move { group::of_organization(&ctx, of, page).await };
         let wish = Wish::new(first, after)?;
-        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| Group(Arc::new(stored))).await?)
+        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| {
+            Group(Arc::new(stored))
+        })
+        .await?)
     }
     /// Vulnerabilities of all groups that the caller may see.
     #[graphql(complexity = "cost(first, child_complexity)")]
@@ -157,7 +166,13 @@ impl Organization {
                 invitation::list(&ctx, Scope::Organization(of), page).await
             }
         };
-        Ok(listed(ctx.data::<Ctx>()?, &Wish::new(first, after)?, list, Invitation).await?)
+        Ok(listed(
+            ctx.data::<Ctx>()?,
+            &Wish::new(first, after)?,
+            list,
+            Invitation,
+        )
+        .await?)
     }
     /// Who did what, newest first.
     #[graphql(complexity = "cost(first, child_complexity)")]
@@ -170,7 +185,10 @@ impl Organization {
         let of = self.0.id;
         let list = move |ctx: Ctx, page| async move { audit::list(&ctx, Some(of), page).await };
         let wish = Wish::new(first, after)?;
-        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| AuditEntry(stored.value)).await?)
+        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| {
+            AuditEntry(stored.value)
+        })
+        .await?)
     }
 }
 
@@ -213,7 +231,10 @@ impl OrganizationQuery {
     ) -> Result<List<AuditEntry>> {
         let list = |ctx: Ctx, page| async move { audit::list(&ctx, None, page).await };
         let wish = Wish::new(first, after)?;
-        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| AuditEntry(stored.value)).await?)
+        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| {
+            AuditEntry(stored.value)
+        })
+        .await?)
     }
 }
 
@@ -259,10 +280,16 @@ impl OrganizationMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The organization.")] input: CreateOrganizationInput,
     ) -> Result<OrganizationPayload> {
-        let owner = input.owner.as_ref().map(|id| parse(id, "input.owner")).transpose()?;
+        let owner = input
+            .owner
+            .as_ref()
+            .map(|id| parse(id, "input.owner"))
+            .transpose()?;
         let gna = ctx.data::<Ctx>()?;
         let made = organization::create(gna, &input.slug, &input.name, owner).await?;
-        Ok(OrganizationPayload { organization: Organization(Arc::new(made)) })
+        Ok(OrganizationPayload {
+            organization: Organization(Arc::new(made)),
+        })
     }
 
     /// Changes an organization's name or policy.
@@ -276,6 +303,8 @@ impl OrganizationMutation {
         let gna = ctx.data::<Ctx>()?;
         let name = input.name.as_deref();
         let changed = organization::update(gna, id, name, policy, input.expected_version).await?;
-        Ok(OrganizationPayload { organization: Organization(Arc::new(changed)) })
+        Ok(OrganizationPayload {
+            organization: Organization(Arc::new(changed)),
+        })
     }
 }

@@ -90,7 +90,10 @@ mod tests {
 
     #[test]
     fn left_out_null_and_a_value_are_three_things() {
-        assert_eq!(change::<bool>(MaybeUndefined::Undefined), model::Change::Unset);
+        assert_eq!(
+            change::<bool>(MaybeUndefined::Undefined),
+            model::Change::Unset
+        );
         assert_eq!(change::<bool>(MaybeUndefined::Null), model::Change::Clear);
         assert_eq!(change(MaybeUndefined::Value(1)), model::Change::Set(1));
     }

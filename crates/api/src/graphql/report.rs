@@ -1,13 +1,13 @@
 //! Reports: uploading them, and what became of them.
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject, Upload};
-use gna_domain::{Ctx, Resource};
 use gna_domain::id::ReportId;
 use gna_domain::import;
 use gna_domain::model;
 use gna_domain::policy::Action;
 use gna_domain::service::report;
 use gna_domain::service::report::UploadReport;
+use gna_domain::{Ctx, Resource};
 use std::sync::Arc;
 
 use super::asset::{Asset, AssetRef};
@@ -16,7 +16,6 @@ use super::group::Group;
 use super::loaders::{self, Shared};
 use super::scalar::{DateTime, id, parse};
 
-/// One uploaded scanner output.
 pub struct Report(pub Shared<model::Report>);
 
 impl Report {
@@ -120,6 +119,7 @@ pub struct ReportWarning {
     pub skipped: bool,
 }
 
+/// One uploaded scanner output.
 #[Object]
 impl Report {
     /// Its id.
@@ -288,7 +288,11 @@ pub struct ReportQuery;
 #[Object]
 impl ReportQuery {
     /// A report by its id.
-    async fn report(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Result<Report> {
+    async fn report(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: ID,
+    ) -> Result<Report> {
         let found = report::require(ctx.data::<Ctx>()?, parse(&id, "id")?).await?;
         Ok(Report(Arc::new(found)))
     }
@@ -368,6 +372,8 @@ impl ReportMutation {
         };
         let group = parse(&input.group, "input.group")?;
         let report = report::upload(ctx.data::<Ctx>()?, group, upload, file.content).await?;
-        Ok(UploadReportPayload { report: Report(Arc::new(report)) })
+        Ok(UploadReportPayload {
+            report: Report(Arc::new(report)),
+        })
     }
 }

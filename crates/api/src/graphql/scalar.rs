@@ -5,15 +5,17 @@ use gna_domain::error::Result;
 use gna_domain::id::TypedId;
 use gna_domain::time::Timestamp;
 
-/// A point in time, RFC 3339 in UTC: `2026-01-31T09:30:00.000Z`. As input any offset is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DateTime(pub Timestamp);
 
+/// A point in time, RFC 3339 in UTC: `2026-01-31T09:30:00.000Z`. As input any offset is taken.
 #[Scalar]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
-            Value::String(text) => Timestamp::parse(text).map(Self).map_err(InputValueError::custom),
+            Value::String(text) => Timestamp::parse(text)
+                .map(Self)
+                .map_err(InputValueError::custom),
             _ => Err(InputValueError::expected_type(value)),
         }
     }
@@ -47,5 +49,8 @@ pub fn parse<I: TypedId>(id: &ID, field: &str) -> Result<I> {
 /// # Errors
 /// `id.malformed`, naming the field.
 pub fn parse_all<I: TypedId>(ids: Option<Vec<ID>>, field: &str) -> Result<Vec<I>> {
-    ids.unwrap_or_default().iter().map(|id| parse(id, field)).collect()
+    ids.unwrap_or_default()
+        .iter()
+        .map(|id| parse(id, field))
+        .collect()
 }

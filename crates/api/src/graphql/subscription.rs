@@ -12,7 +12,8 @@ use super::scalar::parse;
 
 pub struct Subscriptions;
 
-#[Subscription]
+/// What is told as it happens.
+#[Subscription(name = "Subscription")]
 impl Subscriptions {
     /// A report each time it has come further, first as it stands; ends once it is final.
     async fn report_progress(

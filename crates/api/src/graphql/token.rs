@@ -11,9 +11,9 @@ use super::scalar::{DateTime, id, parse};
 use super::user::{DONE, DonePayload};
 use super::viewer::CurrentSession;
 
-/// How a program calls. Its secret was shown once, when it was made.
 pub struct ApiToken(pub model::ApiToken);
 
+/// How a program calls. Its secret was shown once, when it was made.
 #[Object]
 impl ApiToken {
     /// Its id.
@@ -54,9 +54,9 @@ impl ApiToken {
     }
 }
 
-/// A signed-in browser.
 pub struct Session(pub model::Session);
 
+/// A signed-in browser.
 #[Object]
 impl Session {
     /// Its id.
@@ -141,7 +141,10 @@ impl TokenMutation {
             expires: input.expires.0,
         };
         let (secret, made) = token::create(ctx.data::<Ctx>()?, wanted).await?;
-        Ok(TokenPayload { token: ApiToken(made), secret: secret.expose().to_owned() })
+        Ok(TokenPayload {
+            token: ApiToken(made),
+            secret: secret.expose().to_owned(),
+        })
     }
     /// Makes a token of a group: it stays when whoever made it goes.
     async fn create_group_token(
@@ -156,9 +159,11 @@ impl TokenMutation {
         };
         let group = parse(&input.group, "input.group")?;
         let gna = ctx.data::<Ctx>()?;
-        let (secret, made) =
-            token::create_for_group(gna, group, input.role.into(), wanted).await?;
-        Ok(TokenPayload { token: ApiToken(made), secret: secret.expose().to_owned() })
+        let (secret, made) = token::create_for_group(gna, group, input.role.into(), wanted).await?;
+        Ok(TokenPayload {
+            token: ApiToken(made),
+            secret: secret.expose().to_owned(),
+        })
     }
     /// Ends a token at once.
     async fn revoke_token(

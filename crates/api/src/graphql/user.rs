@@ -11,7 +11,6 @@ use super::loaders::{self, Shared};
 use super::scalar::{DateTime, id, parse};
 use crate::state::AppState;
 
-/// A person as those who share a group with them see them.
 pub struct Person(Shared<model::User>);
 
 impl Person {
@@ -22,6 +21,7 @@ impl Person {
     }
 }
 
+/// A person as those who share a group with them see them.
 #[Object]
 impl Person {
     /// Their id.
@@ -34,9 +34,9 @@ impl Person {
     }
 }
 
-/// An account, as its owner, those who manage its roles and administrators see it.
 pub struct User(pub model::User);
 
+/// An account, as its owner, those who manage its roles and administrators see it.
 #[Object]
 impl User {
     /// Its id.
@@ -80,7 +80,9 @@ impl UserQuery {
 
     /// An account by its id; for administrators.
     async fn user(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Result<User> {
-        Ok(User(user::get(ctx.data::<Ctx>()?, parse(&id, "id")?).await?))
+        Ok(User(
+            user::get(ctx.data::<Ctx>()?, parse(&id, "id")?).await?,
+        ))
     }
 }
 
@@ -137,7 +139,10 @@ impl UserMutation {
     ) -> Result<UserLinkPayload> {
         let (made, secret) = user::create(ctx.data::<Ctx>()?, &input.email, &input.name).await?;
         let link = link(ctx, &secret)?;
-        Ok(UserLinkPayload { user: User(made), link })
+        Ok(UserLinkPayload {
+            user: User(made),
+            link,
+        })
     }
     /// Makes a link by which a person sets a new password; using it ends all their sessions.
     async fn create_password_link(
@@ -149,7 +154,10 @@ impl UserMutation {
         let gna = ctx.data::<Ctx>()?;
         let secret = user::reset_link(gna, id).await?;
         let link = link(ctx, &secret)?;
-        Ok(UserLinkPayload { user: User(user::get(gna, id).await?), link })
+        Ok(UserLinkPayload {
+            user: User(user::get(gna, id).await?),
+            link,
+        })
     }
     /// Locks an account out at once.
     async fn disable_user(
@@ -158,7 +166,9 @@ impl UserMutation {
         #[graphql(desc = "Id of the account.")] user: ID,
     ) -> Result<UserPayload> {
         let changed = user::disable(ctx.data::<Ctx>()?, parse(&user, "user")?).await?;
-        Ok(UserPayload { user: User(changed) })
+        Ok(UserPayload {
+            user: User(changed),
+        })
     }
     /// Lets an account in again, with the roles it has.
     async fn enable_user(
@@ -167,7 +177,9 @@ impl UserMutation {
         #[graphql(desc = "Id of the account.")] user: ID,
     ) -> Result<UserPayload> {
         let changed = user::enable(ctx.data::<Ctx>()?, parse(&user, "user")?).await?;
-        Ok(UserPayload { user: User(changed) })
+        Ok(UserPayload {
+            user: User(changed),
+        })
     }
     /// Ends all sessions of an account; for administrators.
     async fn end_sessions(

@@ -18,9 +18,9 @@ use super::user::{DONE, DonePayload, User, UserPayload};
 #[derive(Clone, Copy, Debug)]
 pub struct CurrentSession(pub Option<SessionId>);
 
-/// Who asks and what they may do where.
 pub struct Viewer(Me);
 
+/// Who asks and what they may do where.
 #[Object]
 impl Viewer {
     /// The person, or the owner of a personal token; null for a group's token.
@@ -37,21 +37,34 @@ impl Viewer {
     }
     /// The organizations the caller has a part in, by slug.
     async fn organizations(&self) -> Vec<ViewerOrganization> {
-        self.0.organizations.iter().cloned().map(ViewerOrganization).collect()
+        self.0
+            .organizations
+            .iter()
+            .cloned()
+            .map(ViewerOrganization)
+            .collect()
     }
     /// One's own API tokens, newest first; for people with a session.
     async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<ApiToken>> {
-        Ok(token::list(ctx.data::<Ctx>()?).await?.into_iter().map(ApiToken).collect())
+        Ok(token::list(ctx.data::<Ctx>()?)
+            .await?
+            .into_iter()
+            .map(ApiToken)
+            .collect())
     }
     /// One's own sessions, newest first; for people with a session.
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>> {
-        Ok(session::list(ctx.data::<Ctx>()?).await?.into_iter().map(Session).collect())
+        Ok(session::list(ctx.data::<Ctx>()?)
+            .await?
+            .into_iter()
+            .map(Session)
+            .collect())
     }
 }
 
-/// The caller's part in an organization.
 pub struct ViewerOrganization(MyOrganization);
 
+/// The caller's part in an organization.
 #[Object]
 impl ViewerOrganization {
     /// The organization.
@@ -72,9 +85,9 @@ impl ViewerOrganization {
     }
 }
 
-/// The caller's part in a group.
 pub struct ViewerGroup(MyGroup);
 
+/// The caller's part in a group.
 #[Object]
 impl ViewerGroup {
     /// The group.
@@ -123,7 +136,9 @@ impl ViewerMutation {
         #[graphql(desc = "1 to 200 characters.")] name: String,
     ) -> Result<UserPayload> {
         let changed = account::rename(ctx.data::<Ctx>()?, &name).await?;
-        Ok(UserPayload { user: User(changed) })
+        Ok(UserPayload {
+            user: User(changed),
+        })
     }
     /// Changes one's own password; all other sessions end.
     async fn change_password(

@@ -1,5 +1,9 @@
 //! Gna over HTTP, in one process and without sockets.
 
 mod browser;
+mod graphql_actor;
+mod graphql_limits;
+mod graphql_read;
+mod graphql_write;
 mod guard;
 mod pages;
