@@ -6,7 +6,7 @@ use serde_json::json;
 use super::helpers::Scene;
 
 /// A Grype report: (id, related CVE, package, version), found where Trivy finds it too.
-fn grype(matches: &[(&str, Option<&str>, &str, &str)]) -> Vec<u8> {
+pub fn grype(matches: &[(&str, Option<&str>, &str, &str)]) -> Vec<u8> {
     let matches: Vec<_> = matches
         .iter()
         .map(|(id, related, package, version)| {

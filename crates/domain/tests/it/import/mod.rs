@@ -1,5 +1,6 @@
 //! What imports make of reports.
 
+mod desk;
 mod helpers;
 mod identity;
 mod lifecycle;

@@ -1,0 +1,139 @@
+//! What people do at their desks with what imports made: taking a merge back, another default ref.
+
+use gna_domain::error::Result;
+use gna_domain::model::{AssetRef, State};
+use gna_domain::page::PageRequest;
+use gna_domain::policy::Role;
+use gna_domain::port::repo;
+use gna_domain::rules::decide::Decision;
+use gna_domain::service::asset::{self, UpdateAsset};
+use gna_domain::service::report::UploadReport;
+use gna_domain::service::{merge, vulnerability};
+use gna_testkit::{Stores, trivy};
+
+use super::helpers::Scene;
+use super::identity::grype;
+
+const GHSA: &str = "GHSA-35jh-r3h4-6jhm";
+const CVE: &str = "CVE-2021-23337";
+
+fn code<T: std::fmt::Debug>(refused: Result<T>) -> &'static str {
+    refused.expect_err("refused").code()
+}
+
+#[tokio::test]
+async fn a_merge_can_be_taken_back_and_stays_taken_back() {
+    for stores in Stores::ALL {
+        let scene = Scene::on(stores).await;
+        let lodash = ("lodash", "4.17.20");
+        let trivy = || trivy("package-lock.json", &[(CVE, lodash.0, lodash.1)]);
+        let alias = || grype(&[(GHSA, Some(CVE), lodash.0, lodash.1)]);
+        scene.import(trivy()).await;
+        scene
+            .import(grype(&[(GHSA, None, lodash.0, lodash.1)]))
+            .await;
+        scene.import(alias()).await;
+        let merged = scene.vulnerabilities().await;
+        let (survivor, absorbed) = (merged[0].id, merged[1].id);
+        assert_eq!(merged[1].merged_into, Some(survivor));
+
+        let reader = scene.world.member(&scene.group, Role::Reader);
+        assert_eq!(
+            code(merge::unmerge(&reader, absorbed, None).await),
+            "auth.forbidden"
+        );
+        let triager = scene.world.member(&scene.group, Role::Triager);
+        let close = Decision::Reopen;
+        let decided = vulnerability::act(&triager, absorbed, &close, None, None).await;
+        assert_eq!(code(decided), "vulnerability.merged");
+        let back = merge::unmerge(&triager, absorbed, Some("two things"))
+            .await
+            .expect("is separated");
+        assert_eq!((back.merged_into, back.state), (None, State::Open));
+        assert_eq!(back.kept_apart, [survivor]);
+        let kept = vulnerability::require(&triager, survivor)
+            .await
+            .expect("is there");
+        assert_eq!(
+            (kept.absorbed.len(), &kept.kept_apart[..]),
+            (0, &[absorbed][..])
+        );
+        assert_eq!(scene.summary().await.len(), 2);
+        scene.check().await;
+        assert_eq!(
+            code(merge::unmerge(&triager, absorbed, None).await),
+            "vulnerability.not_merged"
+        );
+
+        let again = scene.import(alias()).await;
+        assert_eq!(
+            again.counts.merged, 0,
+            "no import joins what a person separated"
+        );
+        scene.check().await;
+    }
+}
+
+#[tokio::test]
+async fn another_default_ref_is_settled_by_a_job_once() {
+    let scene = Scene::on(Stores::Memory).await;
+    let on = |name: &str| UploadReport {
+        r#ref: Some(name.to_owned()),
+        ..UploadReport::default()
+    };
+    scene
+        .import_as(on("main"), trivy("p.json", &[("CVE-2024-0001", "a", "1")]))
+        .await;
+    let report = scene
+        .import_as(on("next"), trivy("p.json", &[("CVE-2024-0002", "b", "1")]))
+        .await;
+    let manager = scene.world.member(&scene.group, Role::Manager);
+    let refs = asset::require(&manager, report.asset)
+        .await
+        .expect("is there");
+    let refs = asset::refs(&manager, &refs, PageRequest::first(10))
+        .await
+        .expect("reads")
+        .items;
+    let next = refs
+        .iter()
+        .find(|known| known.name == "next")
+        .map(|known| known.id);
+    let change = || UpdateAsset {
+        default_ref: next,
+        ..UpdateAsset::default()
+    };
+    let triager = scene.world.member(&scene.group, Role::Triager);
+    assert_eq!(
+        code(asset::update(&triager, report.asset, change()).await),
+        "auth.forbidden"
+    );
+    asset::update(&manager, report.asset, change())
+        .await
+        .expect("is changed");
+    scene.world.run_jobs().await.expect("settles");
+    let states: Vec<(bool, &str)> = scene
+        .vulnerabilities()
+        .await
+        .iter()
+        .map(|value| (value.on_default_ref, value.state.as_str()))
+        .collect();
+    assert_eq!(states, [(true, "CLOSED"), (true, "OPEN")]);
+    scene.check().await;
+    let versions = |all: Vec<gna_domain::port::Stored<gna_domain::model::Vulnerability>>| {
+        all.iter().map(|value| value.version).collect::<Vec<_>>()
+    };
+    let settled = versions(scene.vulnerabilities().await);
+    asset::update(&manager, report.asset, change())
+        .await
+        .expect("changes nothing");
+    scene.world.run_jobs().await.expect("has nothing to do");
+    assert_eq!(versions(scene.vulnerabilities().await), settled);
+    let store = scene.world.ports.store.as_ref();
+    assert!(
+        repo::get::<AssetRef>(store, report.r#ref)
+            .await
+            .expect("reads")
+            .is_some()
+    );
+}
