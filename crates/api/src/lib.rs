@@ -7,8 +7,8 @@
 pub mod auth;
 pub mod export;
 pub mod extract;
-pub mod middleware;
 pub mod graphql;
+pub mod middleware;
 pub mod problem;
 pub mod rest;
 pub mod state;
@@ -24,7 +24,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use tower::ServiceBuilder;
 use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::decompression::{RequestDecompressionLayer, DecompressionBody};
+use tower_http::decompression::{DecompressionBody, RequestDecompressionLayer};
 
 /// Everything that the server answers: REST, pages, health and numbers.
 #[must_use]
@@ -57,8 +57,8 @@ async fn keep_reports_compressed(
     mut request: Request,
     next: axum::middleware::Next,
 ) -> axum::response::Response {
-    let is_form = extract::content_type(request.headers())
-        .is_some_and(|kind| kind == "multipart/form-data");
+    let is_form =
+        extract::content_type(request.headers()).is_some_and(|kind| kind == "multipart/form-data");
     let is_gzip = request
         .headers()
         .get(header::CONTENT_ENCODING)

@@ -27,7 +27,9 @@ pub fn status(error: &Error) -> StatusCode {
         (Kind::NotFound, _) => StatusCode::NOT_FOUND,
         (Kind::Conflict, _) => StatusCode::CONFLICT,
         (Kind::Limit, code) if code.ends_with("too_large") => StatusCode::PAYLOAD_TOO_LARGE,
-        (Kind::Limit, code) if code.ends_with("too_long") => StatusCode::BAD_REQUEST,
+        (Kind::Limit, code) if code.ends_with("too_long") || code.ends_with("too_many") => {
+            StatusCode::BAD_REQUEST
+        }
         (Kind::Limit, _) => StatusCode::TOO_MANY_REQUESTS,
         (Kind::Upstream, _) => StatusCode::BAD_GATEWAY,
         (Kind::Unavailable, _) => StatusCode::SERVICE_UNAVAILABLE,

@@ -7,3 +7,8 @@ mod graphql_read;
 mod graphql_write;
 mod guard;
 mod pages;
+mod openapi;
+mod rest;
+mod rest_actor;
+mod walker;
+mod codes;

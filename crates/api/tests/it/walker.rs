@@ -1,0 +1,395 @@
+//! The walker: tries everything that is mounted as nobody and as the manager of another
+//! organization, with ids of things that exist, and never gets data.
+//!
+//! What answers anyway stands in [`REST_EXCEPTIONS`] and [`GRAPHQL_EXCEPTIONS`] with its reason, or
+//! is `Public` in the table of routes with its reason.
+
+use gna_api::rest::{Guard, ROUTES};
+use gna_testkit::trivy;
+use serde_json::{Value, json};
+
+use crate::rest_actor::{Actor, Place};
+
+/// Routes that answer a stranger, with what they answer.
+const REST_EXCEPTIONS: &[(&str, &str)] = &[
+    (
+        "get /api/v2/vulnerabilities",
+        "without a group it lists what the caller may see: nothing of others",
+    ),
+    (
+        "get /api/v2/vulnerabilities/export",
+        "without a group it exports what the caller may see: nothing of others",
+    ),
+];
+
+/// Fields of GraphQL that answer a stranger, with what they answer.
+const GRAPHQL_EXCEPTIONS: &[(&str, &str)] = &[
+    ("viewer", "who calls"),
+    ("organizations", "lists what the caller knows"),
+    ("formats", "the formats are the same for everybody"),
+];
+
+/// Acme's secrets: what must never be in a stranger's answer.
+struct Foreign {
+    ids: Vec<(&'static str, String)>,
+}
+
+impl Foreign {
+    async fn of(place: &Place, tess: &Actor) -> Self {
+        let upload = "/api/v2/reports?organization=acme&group=shop&asset=top-secret-asset";
+        let bytes = [("content-type", "application/octet-stream")];
+        let report = tess
+            .send(
+                "POST",
+                upload,
+                &bytes,
+                trivy("a.json", &[("CVE-2024-0001", "left-pad", "1.0.0")]),
+            )
+            .await;
+        place.world.run_jobs().await.expect("the import runs");
+        let list = tess.get("/api/v2/vulnerabilities").await.json();
+        let system = place.world.system();
+        let tess_id = gna_domain::service::user::find(&system, "tess@example.com")
+            .await
+            .expect("is there")
+            .id;
+        let text = |value: &Value| value.as_str().expect("an id").to_owned();
+        let vulnerability = &list["items"][0];
+        Self {
+            ids: vec![
+                ("organization", place.acme.id.to_string()),
+                ("group", place.shop.id.to_string()),
+                ("report", text(&report.json()["id"])),
+                ("asset", text(&vulnerability["asset"]["id"])),
+                ("finding", text(&vulnerability["finding"]["id"])),
+                ("vulnerability", text(&vulnerability["id"])),
+                ("token", "tok_00000000000000000000000000000001".to_owned()),
+                (
+                    "invitation",
+                    "inv_00000000000000000000000000000001".to_owned(),
+                ),
+                ("session", "ses_00000000000000000000000000000001".to_owned()),
+                ("comment", "com_00000000000000000000000000000001".to_owned()),
+                ("place", place.shop.id.to_string()),
+                ("user", tess_id.to_string()),
+            ],
+        }
+    }
+
+    fn id(&self, name: &str) -> &str {
+        self.ids
+            .iter()
+            .find(|(of, _)| *of == name)
+            .map_or("nothing", |(_, id)| id)
+    }
+
+    fn fill(&self, path: &str) -> String {
+        self.ids.iter().fold(path.to_owned(), |path, (name, id)| {
+            path.replace(&format!("{{{name}}}"), id)
+        })
+    }
+}
+
+#[tokio::test]
+async fn no_route_tells_a_stranger_anything() {
+    let place = Place::new().await;
+    let tess = place.tess().await;
+    let foreign = Foreign::of(&place, &tess).await;
+    let eve = place.eve().await;
+    let nobody = place.anonymous();
+    for route in ROUTES {
+        let name = format!("{} {}", route.method, route.path);
+        let mut path = foreign.fill(route.path);
+        assert!(!path.contains('{'), "{name}: the walker has no such id");
+        if ["/reports", "/groups", "/assets"]
+            .iter()
+            .any(|end| path.ends_with(end))
+        {
+            path.push_str("?organization=acme");
+            if !path.contains("groups") {
+                path.push_str("&group=shop&asset=a");
+            }
+            if route.method == "get" {
+                path = path.replace("&asset=a", "");
+            }
+        }
+        let body = match route.path {
+            "/api/v2/organizations" => json!({ "slug": "x", "name": "x" }),
+            "/api/v2/groups" => json!({ "organization": "acme", "slug": "x", "name": "x" }),
+            path if path.ends_with("/comments") => json!({ "text": "x" }),
+            "/api/v2/groups/{group}/tokens" => {
+                json!({ "name": "x", "scopes": ["report.upload"], "expires": "2026-02-01", "role": "CI" })
+            }
+            _ => json!({ "name": "x", "scopes": ["report.upload"], "expires": "2026-02-01" }),
+        };
+        let ask = |actor: Actor, path: String| {
+            let body = body.to_string();
+            async move {
+                let headers = [("content-type", "application/json")];
+                actor
+                    .send(&route.method.to_uppercase(), &path, &headers, body)
+                    .await
+            }
+        };
+        let (unknown, stranger) = (
+            ask(nobody.clone(), path.clone()).await,
+            ask(eve.clone(), path.clone()).await,
+        );
+        for answer in [&unknown, &stranger] {
+            assert!(
+                !answer.text.contains("top-secret-asset"),
+                "{name}: {}",
+                answer.text
+            );
+        }
+        match route.guard {
+            Guard::Public(reason) => assert!(
+                !reason.is_empty() && unknown.status.is_success(),
+                "{name}: {}",
+                unknown.text
+            ),
+            Guard::Known(_) => assert_eq!(unknown.status, 401, "{name}: {}", unknown.text),
+            Guard::Policy(_) => {
+                assert_eq!(unknown.status, 401, "{name}: {}", unknown.text);
+                if !REST_EXCEPTIONS
+                    .iter()
+                    .any(|(exception, _)| *exception == name)
+                {
+                    assert_eq!(stranger.status, 404, "{name}: {}", stranger.text);
+                }
+            }
+        }
+    }
+    for (exception, _) in REST_EXCEPTIONS {
+        let path = exception.trim_start_matches("get ");
+        let narrowed = eve
+            .get(&format!("{path}?organization=acme&group=shop"))
+            .await;
+        assert_eq!(narrowed.status, 404, "{exception}: {}", narrowed.text);
+    }
+}
+
+/// Every `.route(` of the crate stands in a file that a walker knows.
+#[test]
+fn nothing_is_mounted_outside_the_tables() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs")
+                && std::fs::read_to_string(&path)
+                    .expect("a text")
+                    .contains(".route(")
+            {
+                let name = path
+                    .strip_prefix(&root)
+                    .expect("below")
+                    .to_string_lossy()
+                    .replace('\\', "/");
+                found.push(name);
+            }
+        }
+    }
+    found.sort();
+    // The pages are walked in `pages.rs` and `guard.rs`, GraphQL below.
+    assert_eq!(
+        found,
+        ["graphql/http.rs", "rest/mod.rs", "ui/mod.rs", "ui/page.rs"]
+    );
+}
+
+/// One argument's value, made to fit its type: ids of Acme's things, anything else of the right kind.
+fn value(schema: &Value, foreign: &Foreign, name: &str, of: &Value, depth: usize) -> Value {
+    match of["kind"].as_str() {
+        Some("NON_NULL") => value(schema, foreign, name, &of["ofType"], depth),
+        Some("LIST") => json!([value(schema, foreign, name, &of["ofType"], depth)]),
+        Some("ENUM") => found(schema, of)["enumValues"][0]["name"].clone(),
+        Some("INPUT_OBJECT") => {
+            let mut object = serde_json::Map::new();
+            let fields = found(schema, of)["inputFields"].clone();
+            let is_one_of = found(schema, of)["isOneOf"] == true;
+            for field in fields.as_array().into_iter().flatten() {
+                let name = match field["name"].as_str().unwrap_or_default() {
+                    // The input's own name says of what.
+                    "id" => of["name"].as_str().unwrap_or_default(),
+                    name => name,
+                };
+                let key = field["name"].as_str().unwrap_or_default();
+                let is_required =
+                    field["type"]["kind"] == "NON_NULL" || (is_one_of && object.is_empty());
+                if depth < 5 && is_required {
+                    object.insert(
+                        key.to_owned(),
+                        value(schema, foreign, name, &field["type"], depth + 1),
+                    );
+                }
+            }
+            Value::Object(object)
+        }
+        _ => match of["name"].as_str() {
+            Some("Int" | "Float") => json!(1),
+            Some("Boolean") => json!(true),
+            Some("Upload") => Value::Null,
+            Some("ID") => {
+                let known = foreign
+                    .ids
+                    .iter()
+                    .find(|(kind, _)| name.to_lowercase().contains(kind));
+                json!(known.map_or(foreign.id("vulnerability"), |(_, id)| id))
+            }
+            Some(name) if name.contains("Time") => json!("2026-01-02T00:00:00Z"),
+            _ => json!("acme"),
+        },
+    }
+}
+
+fn found<'a>(schema: &'a Value, of: &Value) -> &'a Value {
+    let types = schema["types"].as_array().expect("types");
+    types
+        .iter()
+        .find(|candidate| candidate["name"] == of["name"])
+        .expect("a declared type")
+}
+
+fn bare(of: &Value) -> &Value {
+    if of["ofType"].is_object() {
+        bare(&of["ofType"])
+    } else {
+        of
+    }
+}
+
+fn type_text(of: &Value) -> String {
+    match of["kind"].as_str() {
+        Some("NON_NULL") => format!("{}!", type_text(&of["ofType"])),
+        Some("LIST") => format!("[{}]", type_text(&of["ofType"])),
+        _ => of["name"].as_str().unwrap_or_default().to_owned(),
+    }
+}
+
+async fn introspected() -> Value {
+    let of = "kind name ofType { kind name ofType { kind name ofType { kind name } } }";
+    let query = format!(
+        "{{ __schema {{ queryType {{ name }} mutationType {{ name }} types {{ kind name isOneOf enumValues {{ name }} \
+         inputFields {{ name type {{ {of} }} }} fields {{ name type {{ {of} }} args {{ name type {{ {of} }} }} }} }} }} }}"
+    );
+    // By the schema itself: the limits of requests are not at issue here.
+    let schema = gna_api::graphql::schema()
+        .limit_depth(100)
+        .limit_complexity(1_000_000)
+        .finish();
+    let answer = schema.execute(query.as_str()).await;
+    assert!(answer.errors.is_empty(), "{:?}", answer.errors);
+    answer.data.into_json().expect("writes as JSON")["__schema"].clone()
+}
+
+/// An operation whose input has a file, as a form (GraphQL multipart request specification).
+fn with_file(operation: &Value) -> String {
+    format!(
+        "--XX\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n{operation}\r\n\
+         --XX\r\nContent-Disposition: form-data; name=\"map\"\r\n\r\n{{\"0\":[\"variables.input.file\"]}}\r\n\
+         --XX\r\nContent-Disposition: form-data; name=\"0\"; filename=\"a.json\"\r\n\r\n{{}}\r\n--XX--\r\n"
+    )
+}
+
+#[tokio::test]
+async fn no_field_tells_a_stranger_anything() {
+    let place = Place::new().await;
+    let tess = place.tess().await;
+    let foreign = Foreign::of(&place, &tess).await;
+    let schema = introspected().await;
+    let eve = place.eve().await;
+    let mut walked = 0;
+    let mut failures = Vec::new();
+    for (operation, root) in [
+        ("query", &schema["queryType"]),
+        ("mutation", &schema["mutationType"]),
+    ] {
+        for field in found(&schema, root)["fields"].as_array().expect("fields") {
+            let name = field["name"].as_str().expect("a name");
+            let (mut declared, mut passed, mut variables) =
+                (Vec::new(), Vec::new(), serde_json::Map::new());
+            for argument in field["args"].as_array().expect("arguments") {
+                let key = argument["name"].as_str().expect("a name");
+                let is_id = bare(&argument["type"])["name"] == "ID";
+                let is_place = ["organization", "group", "slug"]
+                    .iter()
+                    .any(|word| key.to_lowercase().contains(word));
+                if argument["type"]["kind"] == "NON_NULL" || is_id || is_place {
+                    declared.push(format!("${key}: {}", type_text(&argument["type"])));
+                    passed.push(format!("{key}: ${key}"));
+                    let hint = if key == "id" { name } else { key };
+                    variables.insert(
+                        key.to_owned(),
+                        value(&schema, &foreign, hint, &argument["type"], 0),
+                    );
+                }
+            }
+            let returned = bare(&field["type"]);
+            let selection = match returned["kind"].as_str() {
+                Some("OBJECT" | "INTERFACE" | "UNION")
+                    if returned["name"]
+                        .as_str()
+                        .is_some_and(|name| name.ends_with("Connection")) =>
+                {
+                    "{ edges { node { __typename } } }"
+                }
+                Some("OBJECT" | "INTERFACE" | "UNION") => "{ __typename }",
+                _ => "",
+            };
+            let list = |parts: &[String]| {
+                if parts.is_empty() {
+                    String::new()
+                } else {
+                    format!("({})", parts.join(", "))
+                }
+            };
+            let query = format!(
+                "{operation} walk{} {{ {name}{} {selection} }}",
+                list(&declared),
+                list(&passed)
+            );
+            let body = json!({ "query": query, "variables": variables });
+            let is_exception = GRAPHQL_EXCEPTIONS
+                .iter()
+                .any(|(exception, _)| *exception == name);
+            for (who, actor) in [("nobody", &place.anonymous()), ("a stranger", &eve)] {
+                let answer = if name == "uploadReport" {
+                    let kind = [("content-type", "multipart/form-data; boundary=XX")];
+                    actor.send("POST", "/api", &kind, with_file(&body)).await
+                } else {
+                    actor.post("/api", &body).await
+                };
+                let json = answer.json();
+                assert!(
+                    !answer.text.contains("top-secret-asset"),
+                    "{who}: {query}: {}",
+                    answer.text
+                );
+                if is_exception {
+                    continue;
+                }
+                let code = json["errors"][0]["extensions"]["code"]
+                    .as_str()
+                    .unwrap_or_default();
+                let right = match who {
+                    "nobody" => ["auth.required", "auth.invalid"].contains(&code),
+                    _ => code.starts_with("auth.") || code.ends_with("not_found"),
+                };
+                if !json["data"][name].is_null() || !right {
+                    failures.push(format!(
+                        "{who}: {query} with {variables:?}: {}",
+                        answer.text
+                    ));
+                }
+            }
+            walked += 1;
+        }
+    }
+    assert!(walked >= 20, "only {walked} fields were found");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
