@@ -26,8 +26,7 @@ use tower::util::MapRequestLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::decompression::{DecompressionBody, RequestDecompressionLayer};
 
-/// Everything that the server answers: REST, pages, health and numbers.
-#[must_use]
+/// Everything that the server answers: GraphQL, REST, pages, health and numbers.
 pub fn app(state: AppState) -> Router {
     rest::install_metrics();
     let rest = rest::router()

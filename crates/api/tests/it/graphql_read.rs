@@ -58,7 +58,7 @@ async fn a_page_of_fifty_with_finding_asset_and_latest_report_costs_a_fixed_numb
     };
     assert_eq!(calls, again, "a larger page costs no more calls");
     let pinned = Calls {
-        get_many: 9,
+        get_many: 8,
         query_many: 2,
         ..Calls::default()
     };
