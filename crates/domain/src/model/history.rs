@@ -51,6 +51,8 @@ pub enum VulnerabilityEvent {
         cwes: Vec<u32>,
     },
     ReachedDefaultRef,
+    /// Another ref became the default one, on which it was never seen.
+    LeftDefaultRef,
     Tagged {
         tags: Vec<String>,
     },
@@ -94,6 +96,7 @@ impl VulnerabilityEvent {
             Self::SeverityChanged { .. } => "severity_changed",
             Self::KeysLearned { .. } => "keys_learned",
             Self::ReachedDefaultRef => "reached_default_ref",
+            Self::LeftDefaultRef => "left_default_ref",
             Self::Tagged { .. } => "tagged",
             Self::Absorbed { .. } => "absorbed",
             Self::MergedInto { .. } => "merged_into",

@@ -54,6 +54,7 @@ pub fn apply(current: &Vulnerability, event: &VulnerabilityEvent, at: Timestamp)
             next.cwes = sorted(union(&current.cwes, cwes));
         }
         E::ReachedDefaultRef => next.on_default_ref = true,
+        E::LeftDefaultRef => next.on_default_ref = false,
         E::Tagged { tags } => next.tags.clone_from(tags),
         E::Absorbed { other } => next.absorbed = union(&current.absorbed, &[*other]),
         E::MergedInto { into } => next.merged_into = Some(*into),
@@ -106,10 +107,12 @@ pub fn settle(current: &Vulnerability, default_ref: RefId) -> Vec<VulnerabilityE
     let on_default = current
         .presences()
         .any(|presence| presence.r#ref == default_ref);
-    if on_default && !current.on_default_ref {
-        events.push(VulnerabilityEvent::ReachedDefaultRef);
+    match (current.on_default_ref, on_default) {
+        (false, true) => events.push(VulnerabilityEvent::ReachedDefaultRef),
+        (true, false) => events.push(VulnerabilityEvent::LeftDefaultRef),
+        _ => {}
     }
-    let present = if on_default || current.on_default_ref {
+    let present = if on_default {
         current.is_present_on(default_ref)
     } else {
         current.is_present()

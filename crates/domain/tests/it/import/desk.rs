@@ -118,7 +118,7 @@ async fn another_default_ref_is_settled_by_a_job_once() {
         .iter()
         .map(|value| (value.on_default_ref, value.state.as_str()))
         .collect();
-    assert_eq!(states, [(true, "CLOSED"), (true, "OPEN")]);
+    assert_eq!(states, [(false, "OPEN"), (true, "OPEN")]);
     scene.check().await;
     let versions = |all: Vec<gna_domain::port::Stored<gna_domain::model::Vulnerability>>| {
         all.iter().map(|value| value.version).collect::<Vec<_>>()
