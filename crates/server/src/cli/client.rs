@@ -352,17 +352,30 @@ fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
     )
 }
 
-/// The query parameters that name a group given as `ORG/GROUP`, or by its id.
-#[must_use]
-pub fn place_query(place: Option<&str>) -> Query {
-    match place.map(|place| place.split_once('/').ok_or(place)) {
-        None => Query::new(),
-        Some(Ok((organization, group))) => vec![
-            ("organization", organization.to_owned()),
-            ("group", group.to_owned()),
-        ],
-        Some(Err(id)) if id.starts_with("grp_") => vec![("group", id.to_owned())],
-        Some(Err(organization)) => vec![("organization", organization.to_owned())],
+/// Where, as flags say it.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PlaceArgs {
+    /// Group, as ORG/GROUP or with --organization; not needed with a token of one group
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
+    /// Organization, by its short name
+    #[arg(long, value_name = "ORG")]
+    pub organization: Option<String>,
+}
+
+impl PlaceArgs {
+    /// As parameters of the API.
+    #[must_use]
+    pub fn query(&self) -> Query {
+        let (organization, group) = match self.group.as_deref().map(|group| group.split_once('/')) {
+            Some(Some((organization, group))) => (Some(organization), Some(group)),
+            _ => (self.organization.as_deref(), self.group.as_deref()),
+        };
+        let pairs = [("organization", organization), ("group", group)];
+        pairs
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?.to_owned())))
+            .collect()
     }
 }
 
@@ -393,6 +406,24 @@ mod tests {
     fn a_query_survives_any_text() {
         let query = vec![("text", "a b&c=d/ü".to_owned()), ("x", String::new())];
         assert_eq!(encoded(&query), "text=a%20b%26c%3Dd%2F%C3%BC&x=");
+    }
+
+    #[test]
+    fn a_group_is_named_in_either_way() {
+        for (group, organization, query) in [
+            (Some("a/b"), None, vec!["a", "b"]),
+            (Some("b"), Some("a"), vec!["a", "b"]),
+            (Some("grp_1"), None, vec!["grp_1"]),
+            (None, Some("a"), vec!["a"]),
+            (None, None, vec![]),
+        ] {
+            let place = PlaceArgs {
+                group: group.map(str::to_owned),
+                organization: organization.map(str::to_owned),
+            };
+            let said: Vec<String> = place.query().into_iter().map(|(_, value)| value).collect();
+            assert_eq!(said, query);
+        }
     }
 
     #[test]

@@ -22,6 +22,9 @@ const EMAIL: &str = "demo@gna.example";
 const ORGANIZATION: &str = "demo";
 const GROUP: &str = "shop";
 
+/// What the printed command asks.
+const QUERY: &str = "{ group(organization: \"demo\", slug: \"shop\") { vulnerabilities(first: 5) { totalCount { value } edges { node { state finding { title } asset { name } } } } } }";
+
 /// How long to wait for one sample to be imported.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -180,7 +183,7 @@ async fn fill(operator: &Ctx) -> Result<(), Failure> {
 pub(super) fn tell(ready: &Ready, out: &mut Out) -> Result<(), Failure> {
     let token = ready.token.expose();
     let password = ready.password.as_ref().map(Secret::expose);
-    let query = "{\"query\":\"{ __typename }\"}";
+    let query = json!({ "query": QUERY });
     let curl = format!(
         "curl -s {}/api -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{query}'",
         ready.url

@@ -2,13 +2,12 @@
 
 use clap::Args;
 
-use super::client::{Query, place_query};
+use super::client::{PlaceArgs, Query};
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct FilterArgs {
-    /// Only of this group, or of all groups of an organization [default: all that you may see]
-    #[arg(long, value_name = "ORG[/GROUP]")]
-    group: Option<String>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Words in title, path, package, address, identifier or tag
     #[arg(long, short = 'q', value_name = "WORDS")]
     text: Option<String>,
@@ -72,7 +71,7 @@ impl FilterArgs {
             ("any_ref", flag(self.any_ref)),
             ("suppressed", flag(self.suppressed)),
         ];
-        let mut query = place_query(self.group.as_deref());
+        let mut query = self.place.query();
         query.extend(
             optional
                 .into_iter()

@@ -12,7 +12,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use super::client::{Client, Query, Sent, ServerArgs, place_query};
+use super::client::{Client, PlaceArgs, Query, Sent, ServerArgs};
 use super::local::block_on;
 use super::output::{is_watched, plain};
 use super::{Exit, Failure, Global, Out};
@@ -36,9 +36,8 @@ pub struct ImportArgs {
     /// Reports, plain, gzip or zip; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// Group that they belong to; not needed with a token of one group
-    #[arg(long, value_name = "ORG/GROUP")]
-    group: Option<String>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// What was scanned; made if the group has nothing of that name
     #[arg(long, value_name = "NAME")]
     asset: String,
@@ -153,7 +152,7 @@ fn query(args: &ImportArgs, file: &str) -> Query {
             |name| name.to_string_lossy().into_owned(),
         ),
     };
-    let mut query = place_query(args.group.as_deref());
+    let mut query = args.place.query();
     let optional = [
         ("asset_kind", args.asset_kind.clone()),
         ("ref", args.r#ref.clone()),

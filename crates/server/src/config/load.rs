@@ -85,6 +85,13 @@ pub fn load(
     }
 }
 
+fn file(error: &figment::Error) -> Option<&Path> {
+    match error.metadata.as_ref()?.source.as_ref()? {
+        figment::Source::File(file) => Some(file),
+        _ => None,
+    }
+}
+
 fn sentence(error: &figment::Error) -> String {
     let path = error.path.join(".");
     let source = error
@@ -108,7 +115,10 @@ fn sentence(error: &figment::Error) -> String {
                 expected.join(", ")
             )
         }
-        figment::error::Kind::Message(message) if path.is_empty() => message.clone(),
+        figment::error::Kind::Message(message) if path.is_empty() => match file(error) {
+            Some(file) => format!("{}: {message}", file.display()),
+            None => message.clone(),
+        },
         kind if path.is_empty() => format!("{kind}{source}"),
         kind => format!("{path}: {kind}{source}"),
     }

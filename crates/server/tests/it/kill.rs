@@ -62,7 +62,9 @@ fn finished(server: &Server, token: &str, id: &str) -> Option<Value> {
     let report = ask(server, token, "GET", &format!("/api/v2/reports/{id}"), b"")
         .unwrap_or_else(|| panic!("the acknowledged report {id} is gone"));
     assert!(
-        report["status"] == "QUEUED" || report["status"] == "RUNNING" || report["status"] == "COMPLETE",
+        report["status"] == "QUEUED"
+            || report["status"] == "RUNNING"
+            || report["status"] == "COMPLETE",
         "{report}"
     );
     (report["status"] == "COMPLETE").then_some(report)
@@ -82,7 +84,12 @@ fn twenty_kills_lose_nothing_and_change_nothing() {
     let mut acknowledged = Vec::new();
     let mut kills = 0;
     while kills < KILLS {
-        let id = upload(&server, &token, &format!("asset-{}", acknowledged.len()), &report);
+        let id = upload(
+            &server,
+            &token,
+            &format!("asset-{}", acknowledged.len()),
+            &report,
+        );
         acknowledged.push(id.clone());
         // Several kills into each import, at other moments each time.
         while kills < KILLS && finished(&server, &token, &id).is_none() {
@@ -105,6 +112,10 @@ fn twenty_kills_lose_nothing_and_change_nothing() {
         assert_eq!(counts["closed"], 0, "{counts}");
     }
     server.kill();
-    let check = run(folder.path(), &["store", "check", "--data", "data", "--json"]).ended(0);
+    let check = run(
+        folder.path(),
+        &["store", "check", "--data", "data", "--json"],
+    )
+    .ended(0);
     assert!(!check.stdout.is_empty());
 }
