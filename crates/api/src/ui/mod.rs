@@ -28,7 +28,6 @@ use crate::state::AppState;
 const FORM_BYTES: usize = 64 * 1_024;
 
 /// All pages.
-#[must_use]
 pub fn router() -> Router<AppState> {
     let place = "/organizations/{organization}/members";
     let group = "/organizations/{organization}/groups/{group}/members";

@@ -97,6 +97,7 @@ pub fn new_person(name: &str) -> Vec<(&str, &str)> {
         "ada" => "ada@example.com",
         "bob" => "bob@example.com",
         "eve" => "eve@example.com",
+        "carol" => "carol@example.com",
         _ => "someone@example.com",
     };
     vec![
