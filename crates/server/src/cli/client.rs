@@ -33,10 +33,10 @@ const WHOLE_BYTES: usize = 64 << 20;
 #[derive(Args, Clone, Debug, Default)]
 pub struct ServerArgs {
     /// Address of the server [env: GNA_SERVER] [default: the one that has the store, else the store itself]
-    #[arg(long, value_name = "URL", conflicts_with_all = ["data", "store"])]
+    #[arg(long, value_name = "URL", global = true, conflicts_with_all = ["data", "store"])]
     server: Option<String>,
     /// API token for the server; better in the environment than here [env: GNA_TOKEN]
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", global = true)]
     token: Option<String>,
     #[command(flatten)]
     pub store: StoreArgs,

@@ -13,10 +13,10 @@ use crate::wiring::{Builder, Instance, sqlite_path, unopened};
 #[derive(Args, Clone, Debug, Default)]
 pub struct StoreArgs {
     /// Folder of the data [default: ./gna-data, or as configured]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     pub data: Option<PathBuf>,
     /// Address of the store, such as sqlite:/var/lib/gna/gna.db [default: gna.db in the data folder]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true)]
     pub store: Option<String>,
 }
 

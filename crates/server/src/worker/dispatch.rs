@@ -24,12 +24,16 @@ const LOOK_AGAIN: [Duration; 3] = [
 /// Longest sleep towards a due time: clocks get set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 
+/// How long handlers may go on after the worker was told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
 pub struct Worker {
     ports: Ports,
     jobs: Arc<dyn Jobs>,
     handlers: BTreeMap<&'static str, Arc<dyn Handler>>,
     slots: usize,
     name: String,
+    grace: Duration,
 }
 
 impl Worker {
@@ -43,7 +47,15 @@ impl Worker {
             handlers: BTreeMap::new(),
             slots: slots.max(1),
             name,
+            grace: GRACE,
         }
+    }
+
+    /// Lets handlers go on for another time than ten seconds when it is told to stop.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
     }
 
     #[must_use]
@@ -82,6 +94,7 @@ impl Worker {
                             handler: Arc::clone(handler),
                             claimed: Arc::new(claimed),
                             stop: stop.clone(),
+                            grace: self.grace,
                         };
                         running.spawn(async move {
                             run.to_the_end().await;

@@ -9,3 +9,6 @@ mod run;
 
 pub use dispatch::Worker;
 pub use follow::{follow, tidy_hourly};
+
+#[cfg(test)]
+mod tests;

@@ -10,15 +10,14 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-/// How long a handler may go on after the worker was told to stop.
-const GRACE: Duration = Duration::from_secs(10);
-
 pub(super) struct Run {
     pub ports: Ports,
     pub jobs: Arc<dyn Jobs>,
     pub handler: Arc<dyn Handler>,
     pub claimed: Arc<Claimed>,
     pub stop: CancellationToken,
+    /// How long the handler may go on after the worker was told to stop.
+    pub grace: Duration,
 }
 
 /// How the handler's task ended.
@@ -71,7 +70,7 @@ impl Run {
         let heartbeat = tokio::spawn(renew(Arc::clone(&self.jobs), Arc::clone(&self.claimed)));
         let stopped = async {
             self.stop.cancelled().await;
-            sleep(GRACE).await;
+            sleep(self.grace).await;
         };
         let lost = heartbeat.abort_handle();
         let ended = tokio::select! {
