@@ -22,7 +22,6 @@ pub fn api_config(config: &Config) -> ApiConfig {
 }
 
 /// All routes.
-#[must_use]
 pub fn router(instance: &Instance) -> Router {
     let state = AppState::new(instance.ports.clone(), api_config(&instance.config));
     gna_api::app(state)

@@ -276,7 +276,7 @@ mod tests {
         let value = attachment("a\"b\r\nSet-Cookie: x; ü.json");
         assert_eq!(
             value.to_str().expect("plain"),
-            "attachment; filename=\"a_b__Set-Cookie__x____.json\""
+            "attachment; filename=\"a_b__Set-Cookie__x___.json\""
         );
     }
 }

@@ -1,14 +1,14 @@
 //! Gna over HTTP, in one process and without sockets.
 
 mod browser;
+mod codes;
 mod graphql_actor;
 mod graphql_limits;
 mod graphql_read;
 mod graphql_write;
 mod guard;
-mod pages;
 mod openapi;
+mod pages;
 mod rest;
 mod rest_actor;
 mod walker;
-mod codes;

@@ -80,6 +80,7 @@ async fn serve(config: Config, with_demo: bool, out: &mut Out) -> Result<Exit, F
     let url = instance.config.public_url();
     let running = instance.start().await?;
     instance.announce(&url)?;
+    let asked = http::asked_to_stop();
     let stop = CancellationToken::new();
     let serving = tokio::spawn(http::serve(listener, app::router(&instance), stop.clone()));
     let told = tell(&instance, with_demo, &url, out).await;
@@ -87,7 +88,7 @@ async fn serve(config: Config, with_demo: bool, out: &mut Out) -> Result<Exit, F
         tracing::info!(url, store = instance.ports.store.backend(), "ready");
         let mut serving = serving;
         tokio::select! {
-            () = http::asked_to_stop() => {
+            () = asked => {
                 tracing::info!("stopping");
                 stop.cancel();
                 ended(serving.await)?;

@@ -97,7 +97,7 @@ impl Worker {
                             grace: self.grace,
                         };
                         running.spawn(async move {
-                            run.to_the_end().await;
+                            run.finish().await;
                             drop(permit);
                         });
                     }

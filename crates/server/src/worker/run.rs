@@ -30,7 +30,7 @@ enum Ended {
 }
 
 impl Run {
-    pub async fn to_the_end(self) {
+    pub async fn finish(self) {
         let job = self.claimed.job();
         let span = tracing::info_span!("worker.job.run", job.id = %job.id, job.kind = %job.kind);
         let started = Instant::now();
