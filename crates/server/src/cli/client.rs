@@ -17,7 +17,7 @@ use serde_json::Value;
 use std::time::Duration;
 use tower::ServiceExt;
 
-use super::local::{StoreArgs, open, server_of};
+use super::local::{StoreArgs, open, open_or_make, server_of};
 use super::{Failure, Global};
 use crate::app;
 use crate::config::{Config, Environment};
@@ -40,6 +40,17 @@ pub struct ServerArgs {
     token: Option<String>,
     #[command(flatten)]
     pub store: StoreArgs,
+}
+
+/// What a command needs of the store at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// That it is there.
+    Read,
+    /// That it is there, or is made.
+    Make,
+    /// That it is there, and a worker for the jobs that the command makes.
+    Work,
 }
 
 /// Someone who answers.
@@ -97,11 +108,9 @@ impl ServerArgs {
         self.store.config(global)
     }
 
-    /// `works` says that the command makes jobs, which the store at hand then needs a worker for.
-    ///
     /// # Errors
-    /// Exit code 2 where a token is missing, 3 where the store can't be opened.
-    pub async fn connect(&self, config: Config, works: bool) -> Result<Client, Failure> {
+    /// Exit code 2 where a token or the store is missing, 3 where the store can't be opened.
+    pub async fn connect(&self, config: Config, need: Need) -> Result<Client, Failure> {
         let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
         let environment =
             Environment::read(&folder).map_err(|error| Failure::usage("config.invalid", error))?;
@@ -120,7 +129,7 @@ impl ServerArgs {
         };
         match server.or(running) {
             Some(url) => remote(url, token),
-            None => local(config, works).await,
+            None => local(config, need).await,
         }
     }
 }
@@ -155,12 +164,14 @@ fn remote(url: String, token: Option<String>) -> Result<Client, Failure> {
     })
 }
 
-async fn local(config: Config, works: bool) -> Result<Client, Failure> {
-    let instance = open(config).await?;
-    let running = if works {
-        Some(instance.start().await?)
-    } else {
-        None
+async fn local(config: Config, need: Need) -> Result<Client, Failure> {
+    let instance = match need {
+        Need::Make => open_or_make(config).await?,
+        Need::Read | Need::Work => open(config).await?,
+    };
+    let running = match need {
+        Need::Work => Some(instance.start().await?),
+        Need::Read | Need::Make => None,
     };
     let router = app::router(&instance);
     Ok(Client::Local {

@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::client::{Answer, ServerArgs};
+use super::client::{Answer, Need, ServerArgs};
 use super::filter::FilterArgs;
 use super::local::block_on;
 use super::output::is_watched;
@@ -46,7 +46,7 @@ enum Form {
 pub fn run(args: &ExportArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
     let config = args.server.config(global)?;
     block_on(async {
-        let client = args.server.connect(config, false).await?;
+        let client = args.server.connect(config, Need::Read).await?;
         client.settle().await?;
         let mut query = args.filter.query();
         let format = match args.format {

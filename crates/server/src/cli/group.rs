@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::client::{Client, Query, ServerArgs};
+use super::client::{Client, Need, Query, ServerArgs};
 use super::local::block_on;
 use super::output::plain;
 use super::{Exit, Failure, Global, Out};
@@ -42,7 +42,11 @@ enum What {
 pub fn run(args: &GroupArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
     let config = args.server.config(global)?;
     block_on(async {
-        let client = args.server.connect(config, false).await?;
+        let need = match args.what {
+            What::List => Need::Read,
+            What::Create { .. } => Need::Make,
+        };
+        let client = args.server.connect(config, need).await?;
         let ended = match &args.what {
             What::List => list(&client, out).await,
             What::Create {

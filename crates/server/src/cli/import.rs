@@ -12,7 +12,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use super::client::{Client, PlaceArgs, Query, Sent, ServerArgs};
+use super::client::{Client, Need, PlaceArgs, Query, Sent, ServerArgs};
 use super::local::block_on;
 use super::output::{is_watched, plain};
 use super::{Exit, Failure, Global, Out};
@@ -83,7 +83,7 @@ pub fn run(args: &ImportArgs, global: &Global, out: &mut Out) -> Result<Exit, Fa
     let config = args.server.config(global)?;
     let limit = config.import.max_upload_bytes;
     block_on(async {
-        let client = args.server.connect(config, true).await?;
+        let client = args.server.connect(config, Need::Work).await?;
         let ended = all(args, &client, limit, out).await;
         client.close().await;
         ended

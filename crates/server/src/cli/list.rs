@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::client::{Client, Query, ServerArgs};
+use super::client::{Client, Need, Query, ServerArgs};
 use super::filter::FilterArgs;
 use super::local::block_on;
 use super::output::plain;
@@ -49,7 +49,7 @@ enum SortBy {
 pub fn run(args: &ListArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
     let config = args.server.config(global)?;
     block_on(async {
-        let client = args.server.connect(config, false).await?;
+        let client = args.server.connect(config, Need::Read).await?;
         client.settle().await?;
         let ended = pages(args, &client, out).await;
         client.close().await;

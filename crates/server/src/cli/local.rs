@@ -50,11 +50,31 @@ pub fn server_of(config: &Config) -> Result<Option<lock::Owner>, Failure> {
     }
 }
 
-/// Opens the store for a command.
+/// Opens the store for a command, which must be there: a slip of the pen in a path must not make
+/// an empty store that answers "nothing found".
 ///
 /// # Errors
-/// Exit code 2 where a server has it, 3 where it can't be opened.
+/// Exit code 2 where there is none or a server has it, 3 where it can't be opened.
 pub async fn open(config: Config) -> Result<Instance, Failure> {
+    if let Some(path) = sqlite_path(&config.store_url())
+        && !path.is_file()
+    {
+        return Err(Failure::usage(
+            "store.missing",
+            format!(
+                "there is no store at {}; name it with --data or --store, or make one with `gna serve` or `gna group create`",
+                path.display()
+            ),
+        ));
+    }
+    open_or_make(config).await
+}
+
+/// As [`open`], and makes a store where there is none.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_or_make(config: Config) -> Result<Instance, Failure> {
     if let Some(owner) = server_of(&config)? {
         let message = match owner.address {
             Some(address) => format!(

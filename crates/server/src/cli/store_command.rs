@@ -90,17 +90,6 @@ fn no_file() -> Failure {
 
 fn check(store: &StoreArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
     let config = store.config(global)?;
-    if let Some(path) = sqlite_path(&config.store_url())
-        && !path.is_file()
-    {
-        return Err(Failure::usage(
-            "store.missing",
-            format!(
-                "there is no store at {}; name it with --data or --store",
-                path.display()
-            ),
-        ));
-    }
     let damages = block_on(async {
         let instance = open(config).await?;
         Ok(instance.ports.store.check().await?)

@@ -21,6 +21,7 @@ impl Server {
             .args(["serve", "--json", "--listen", "127.0.0.1:0"])
             .args(args)
             .env("GNA_LOG__LEVEL", "warn")
+            .env("TMPDIR", folder)
             .stdout(Stdio::piped())
             .spawn()
             .expect("starts");
@@ -130,6 +131,9 @@ fn the_demo_says_first_how_to_get_in_and_leaves_nothing_behind() {
     assert_eq!(server.get(&path).0, 200);
     assert_eq!(server.stop(), Some(0));
     assert_eq!(std::fs::read_dir(folder.path()).expect("reads").count(), 0);
+    let missing = run(folder.path(), &["list"]).ended(2);
+    assert!(missing.stderr.contains("gna serve"), "{}", missing.stderr);
+    assert!(!folder.path().join("gna-data").exists());
 }
 
 #[test]
@@ -201,4 +205,5 @@ fn the_demos_token_opens_both_apis_to_curl_and_to_the_command_line() {
         .args(["list", "--server", "http://127.0.0.1:9", "--token", "x"])
         .output();
     crate::run::Said::from(nobody.expect("runs")).ended(3);
+    assert_eq!(server.stop(), Some(0));
 }
