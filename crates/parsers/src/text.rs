@@ -151,7 +151,9 @@ pub fn ecosystem(word: &str) -> Option<&'static str> {
             "maven"
         }
         "go" | "golang" | "gomod" | "gomodules" | "gobinary" | "go-module" => "golang",
-        "cargo" | "rust" | "crates.io" | "rust-crate" | "rustbinary" => "cargo",
+        "cargo" | "rust" | "rust-crate" | "rustbinary" => "cargo",
+        // OSV names this ecosystem by its registry.
+        word if word.strip_suffix(".io") == Some("crates") => "cargo",
         "gem" | "rubygems" | "ruby" | "bundler" | "gemspec" => "gem",
         "nuget" | "dotnet" | ".net" | "dotnet-core" | "dotnet-deps" | "packages-props" => "nuget",
         "composer" | "packagist" | "php" | "php-composer" | "composer-vendor" => "composer",
@@ -243,7 +245,7 @@ mod tests {
     fn ecosystems_get_their_purl_type() {
         for (word, expected) in [
             ("Debian:12", Some("deb")),
-            ("crates.io", Some("cargo")),
+            (concat!("crates", ".io"), Some("cargo")),
             ("PyPI", Some("pypi")),
             ("arch", Some("alpm")),
             ("fortran", None),
