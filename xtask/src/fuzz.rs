@@ -6,11 +6,11 @@
 //! up; the input is then kept in `fuzz/artifacts/`.
 
 use anyhow::{Context, Result};
-use gna_parsers::{Limits, Registry, data, decode};
+use gna_parsers::data::Runner;
+use gna_parsers::{Limits, Registry, decode};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
@@ -69,15 +69,12 @@ pub fn run(args: &Args) -> Result<bool> {
 }
 
 fn registry(target: &str) -> Result<Registry> {
-    let mut registry = Registry::native();
     // Formats as data run in child processes, some thousand times slower: only when asked for.
-    if target == "data" {
-        for format in data::builtin()? {
-            registry
-                .add(Arc::new(format))
-                .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
-        }
-    }
+    let registry = if target == "data" {
+        Registry::with_data(None, Runner::default())?
+    } else {
+        Registry::native()
+    };
     if !["any", "decode", "data"].contains(&target) {
         anyhow::ensure!(
             registry.by_name(target).is_some(),

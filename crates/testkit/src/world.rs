@@ -6,7 +6,8 @@ use gna_domain::port::{Clock, Handler, Jobs, Outcome};
 use gna_domain::service::import::ImportHandler;
 use gna_domain::service::index;
 use gna_domain::service::settle::SettleHandler;
-use gna_parsers::{Limits, Reader, Registry, data};
+use gna_parsers::data::Runner;
+use gna_parsers::{Limits, Reader, Registry};
 use gna_storage::backend::Now;
 use gna_storage::backend::counting::Counting;
 use gna_storage::backend::memory::MemoryBackend;
@@ -80,7 +81,13 @@ impl World {
             store: Arc::new(KernelStore::new(calls.clone(), clock.clone())),
             search,
             blobs: blobs.clone(),
-            parsing: Arc::new(Reader::new(Arc::new(registry()), Limits::default())),
+            parsing: Arc::new(Reader::new(
+                Arc::new(
+                    Registry::with_data(None, Runner::default())
+                        .expect("the built-in formats load"),
+                ),
+                Limits::default(),
+            )),
             clock: clock.clone(),
             ids: Arc::new(SequenceIds::default()),
             passwords: Arc::new(PlainPasswords),
@@ -160,13 +167,4 @@ impl World {
 fn now(clock: &Arc<FakeClock>) -> Now {
     let clock = clock.clone();
     Arc::new(move || clock.now())
-}
-
-/// All formats, by code and as data.
-fn registry() -> Registry {
-    let mut registry = Registry::native();
-    for format in data::builtin().expect("the built-in formats load") {
-        registry.add(Arc::new(format)).expect("names are used once");
-    }
-    registry
 }

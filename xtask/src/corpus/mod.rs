@@ -8,7 +8,8 @@ mod matching;
 mod reasons;
 
 use anyhow::{Context, Result};
-use gna_parsers::{Input, Limits, Registry, data, decode};
+use gna_parsers::data::Runner;
+use gna_parsers::{Input, Limits, Registry, decode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -90,7 +91,7 @@ pub fn run(args: &Args) -> Result<bool> {
         return Ok(true);
     }
     let reasons = Reasons::read(&crate::root().join("docs/FORMATS.md"))?;
-    let registry = registry()?;
+    let registry = Registry::with_data(None, Runner::default())?;
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
     let text =
         fs::read_to_string(&expected).with_context(|| format!("reading {}", expected.display()))?;
@@ -120,16 +121,6 @@ pub fn run(args: &Args) -> Result<bool> {
         .iter()
         .filter(|(name, _)| natives.contains(name))
         .all(|(_, tally)| tally.is_good()))
-}
-
-fn registry() -> Result<Registry> {
-    let mut registry = Registry::native();
-    for format in data::builtin()? {
-        registry
-            .add(std::sync::Arc::new(format))
-            .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
-    }
-    Ok(registry)
 }
 
 /// Whose report it is: what the file looks like; for one that looks like nothing, what the list of

@@ -154,3 +154,32 @@ fn whoever_reads_the_output_may_stop() {
     let said = super::run::Said::from(child.wait_with_output().expect("ends")).ended(0);
     assert_eq!(said.stderr, "");
 }
+
+#[test]
+fn a_format_of_ones_own_reads_reports_and_may_replace_one_by_code() {
+    let folder = tempfile::tempdir().expect("folder");
+    let own = |name: &str, more: &str| {
+        format!(
+            "name = '{name}'\n{more}\ntitle = 'Own {name}'\ntool = 'Own'\ncategory = 'SAST'\n\
+             docs = 'https://acme.example'\nidentity = 'rule'\ninput = 'jsonl'\n\
+             map = '{{title: .acme, rule: .acme}}'\n[[detect]]\nkeys = ['acme']\n"
+        )
+    };
+    let write = |file: &str, text: &str| {
+        std::fs::write(folder.path().join(file), text).expect("written");
+    };
+    std::fs::create_dir(folder.path().join("formats")).expect("made");
+    write("formats/acme.toml", &own("acme", ""));
+    write("formats/gitleaks.toml", &own("gitleaks", "replaces = true"));
+    write("gna.toml", "[formats]\ndir = \"formats\"\n");
+    write("report.jsonl", "{\"acme\": \"weak-cipher\"}\n");
+
+    let said = run(
+        folder.path(),
+        &["parse", "--json", "--format", "acme", "report.jsonl"],
+    )
+    .ended(0);
+    assert_eq!(said.json()[0]["findings"][0]["rule"], "weak-cipher");
+    let listed = run(folder.path(), &["formats"]).ended(0);
+    assert!(listed.stdout.contains("Own gitleaks"), "{}", listed.stdout);
+}
