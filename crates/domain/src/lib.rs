@@ -3,6 +3,7 @@
 //!
 //! It never names a backend, an HTTP status or a vendor's driver, and has no clock of its own.
 
+pub mod connect;
 pub mod ctx;
 pub mod error;
 pub mod id;

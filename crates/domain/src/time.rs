@@ -86,6 +86,13 @@ impl Timestamp {
         })?;
         Some(Self(at.as_millisecond()))
     }
+
+    /// Written by a `strftime`-like format, in UTC; nothing where the format is not one.
+    #[must_use]
+    pub fn format_with(self, format: &str) -> Option<String> {
+        let at = jiff::Timestamp::from_millisecond(self.0).ok()?;
+        jiff::fmt::strtime::format(format, at).ok()
+    }
 }
 
 impl fmt::Display for Timestamp {

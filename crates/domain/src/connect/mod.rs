@@ -1,0 +1,17 @@
+//! The integration framework's data and pure parts: what a module is, what is sent and read.
+//!
+//! Nothing here calls anybody. Read next: `module/` (definition of one external app), `template.rs`
+//! (how values come into requests), `hook.rs` (how incoming webhooks are told from forgeries).
+
+pub mod answer;
+pub mod filter;
+pub mod module;
+pub mod request;
+pub mod template;
+pub mod values;
+
+pub use answer::{Answer, Class, Failed};
+pub use module::{Module, ModuleName};
+pub use request::{Body, Request};
+pub use template::{Take, Template, Tree};
+pub use values::Values;
