@@ -100,6 +100,10 @@ typed_ids! {
     JobId = "job";
     /// One use of the one-time links: claim the first admin, reset a password.
     LinkId = "lnk";
+    CredentialId = "crd";
+    EntityId = "ent";
+    /// One attempt to refresh a credential.
+    RefreshId = "rfr";
 }
 
 #[cfg(test)]

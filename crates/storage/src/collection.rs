@@ -221,6 +221,50 @@ pub const COLLECTIONS: &[Collection] = &[
     plain("counter"),
     plain("idempotency"),
     plain("comment"),
+    // What is connected. Authorization sessions are kept under who began them.
+    Collection {
+        name: "credential",
+        indexes: &[
+            Index {
+                name: "by_organization",
+                partition: &["organization"],
+                sort: &["created"],
+            },
+            Index {
+                name: "by_owner",
+                partition: &["organization", "owner"],
+                sort: &["created"],
+            },
+        ],
+        unique: &[Unique {
+            name: "account",
+            fields: &["organization", "owner", "module", "external_id"],
+            code: "credential.exists",
+            message: "this account is connected already",
+        }],
+    },
+    Collection {
+        name: "entity",
+        indexes: &[
+            Index {
+                name: "by_organization",
+                partition: &["organization"],
+                sort: &["created"],
+            },
+            Index {
+                name: "by_owner",
+                partition: &["organization", "owner"],
+                sort: &["created"],
+            },
+        ],
+        unique: &[Unique {
+            name: "account",
+            fields: &["organization", "owner", "module", "external_id"],
+            code: "entity.exists",
+            message: "this account is connected already",
+        }],
+    },
+    plain("authorization"),
     // What is to be done.
     Collection {
         name: "job",

@@ -4,14 +4,20 @@
 //! (how values come into requests), `hook.rs` (how incoming webhooks are told from forgeries).
 
 pub mod answer;
+pub mod credential;
+pub mod entity;
 pub mod filter;
 pub mod module;
 pub mod request;
+pub mod session;
 pub mod template;
 pub mod values;
 
 pub use answer::{Answer, Class, Failed};
+pub use credential::{Credential, Intent, Owner};
+pub use entity::ConnectedEntity;
 pub use module::{Module, ModuleName};
 pub use request::{Body, Request};
+pub use session::AuthorizationSession;
 pub use template::{Take, Template, Tree};
 pub use values::Values;

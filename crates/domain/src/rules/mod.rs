@@ -8,6 +8,7 @@ pub mod document;
 pub mod identity;
 pub mod lifecycle;
 pub mod matching;
+pub mod refresh;
 pub mod sighting;
 pub mod throttle;
 pub mod weakness;
