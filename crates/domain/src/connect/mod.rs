@@ -1,17 +1,19 @@
 //! The integration framework's data and pure parts: what a module is, what is sent and read.
 //!
 //! Nothing here calls anybody. Read next: `module/` (definition of one external app), `template.rs`
-//! (how values come into requests), `hook.rs` (how incoming webhooks are told from forgeries).
+//! (how values come into requests), `oauth2/` (messages), `verify.rs` (checks of incoming webhooks).
 
 pub mod answer;
 pub mod credential;
 pub mod entity;
 pub mod filter;
 pub mod module;
+pub mod oauth2;
 pub mod request;
 pub mod session;
 pub mod template;
 pub mod values;
+pub mod verify;
 
 pub use answer::{Answer, Class, Failed};
 pub use credential::{Credential, Intent, Owner};

@@ -329,7 +329,8 @@ pub enum Tree {
 
 impl Tree {
     /// The JSON. Members and elements whose only placeholder is absent are left out, and so are
-    /// objects that become empty by it.
+    /// objects that become empty by it. An object in a list is left out whole when a member of its own
+    /// is absent, so that lists of changes can be optional change by change.
     ///
     /// # Errors
     /// A placeholder can't be filled.
@@ -340,7 +341,9 @@ impl Tree {
             Self::List(list) => {
                 let mut whole = Vec::with_capacity(list.len());
                 for one in list {
-                    whole.extend(one.value(values)?);
+                    if !one.lacks_a_member(values)? {
+                        whole.extend(one.value(values)?);
+                    }
                 }
                 (list.is_empty() || !whole.is_empty()).then_some(Value::Array(whole))
             }
@@ -354,6 +357,21 @@ impl Tree {
                 (map.is_empty() || !whole.is_empty()).then_some(Value::Object(whole))
             }
         })
+    }
+
+    /// Whether it is an object with a member of its own that is absent.
+    fn lacks_a_member(&self, values: &Values) -> Result<bool, Unfilled> {
+        let Self::Map(map) = self else {
+            return Ok(false);
+        };
+        for one in map.values() {
+            if let Self::Text(template) = one
+                && template.value(values)?.is_none()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Every placeholder in it.
@@ -580,7 +598,7 @@ mod tests {
     fn trees_are_filled_and_pruned() {
         let tree: Tree = serde_json::from_value(json!({
             "title": "{input.title}", "labels": "{input.labels?}", "gone": "{input.none?}",
-            "fields": {"gone": "{input.none?}"}, "kept": {}, "list": ["{input.none?}", "{input.n}", true]
+            "fields": {"gone": "{input.none?}"}, "kept": {}, "list": ["{input.none?}", "{input.n}", true, {"op": "add", "value": "{input.none?}"}]
         }))
         .expect("a tree");
         assert_eq!(
@@ -589,7 +607,7 @@ mod tests {
                 json!({"title": "Say \"hi\"", "labels": ["a", "b"], "kept": {}, "list": [7, true]})
             )
         );
-        assert_eq!(tree.slots().len(), 6);
+        assert_eq!(tree.slots().len(), 7);
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub use auth::{
     UserPassword,
 };
 pub use call::{BodyTemplate, Call, GraphQl};
+pub(crate) use call::{filled, refused};
 pub use check::Mistake;
 pub use definition::{
     Category, CredentialField, Display, EntityOptions, Extra, Identity, IdentityCall, Limits,
