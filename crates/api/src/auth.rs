@@ -17,6 +17,7 @@ use gna_domain::secret::Secret;
 use gna_domain::service::authenticate::{Caller, Credential, authenticate};
 use std::net::{IpAddr, SocketAddr};
 
+use crate::operator;
 use crate::problem::Problem;
 use crate::state::{ApiConfig, AppState};
 
@@ -106,6 +107,9 @@ async fn identify(parts: &Parts, state: &AppState) -> Result<Caller> {
     // Put there by this very process, for its own command line; nothing that is sent becomes one.
     if let Some(caller) = parts.extensions.get::<Caller>() {
         return Ok(caller.clone());
+    }
+    if let Some(key) = operator::key(&parts.headers) {
+        return state.operator.identify(parts, &state.ports, &key);
     }
     if let Some(token) = bearer(&parts.headers)? {
         return authenticate(&state.ports, &Credential::Bearer(token)).await;

@@ -9,6 +9,7 @@ pub mod export;
 pub mod extract;
 pub mod graphql;
 pub mod middleware;
+pub mod operator;
 pub mod problem;
 pub mod rest;
 pub mod state;

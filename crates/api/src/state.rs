@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::middleware::RateLimits;
+use crate::operator::Operator;
 
 /// How this server is reached and what it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct ApiConfig {
     pub metrics_key: Option<String>,
     /// Whether programs on this machine may read `/metrics` without a key.
     pub metrics_on_loopback: bool,
+    /// SHA-256, in hexadecimal, of the key by which commands on this machine act as its operator.
+    pub operator_key: Option<String>,
 }
 
 impl ApiConfig {
@@ -43,6 +46,7 @@ impl ApiConfig {
             rate_per_minute: 0,
             metrics_key: None,
             metrics_on_loopback: false,
+            operator_key: None,
         }
     }
 
@@ -70,6 +74,7 @@ pub struct AppState {
     pub ports: Ports,
     pub config: Arc<ApiConfig>,
     pub(crate) rates: Arc<RateLimits>,
+    pub(crate) operator: Arc<Operator>,
 }
 
 impl AppState {
@@ -78,6 +83,7 @@ impl AppState {
         Self {
             ports,
             rates: Arc::new(RateLimits::new(config.rate_per_minute)),
+            operator: Arc::new(Operator::new(config.operator_key.clone())),
             config: Arc::new(config),
         }
     }

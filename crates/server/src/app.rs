@@ -21,10 +21,13 @@ pub fn api_config(config: &Config) -> ApiConfig {
     }
 }
 
-/// All routes.
-pub fn router(instance: &Instance) -> Router {
-    let state = AppState::new(instance.ports.clone(), api_config(&instance.config));
-    gna_api::app(state)
+/// All routes, for calls from outside; whoever has the key is the operator of this machine.
+pub fn router(instance: &Instance, operator: Option<&Secret>) -> Router {
+    let config = ApiConfig {
+        operator_key: operator.map(Secret::digest),
+        ..api_config(&instance.config)
+    };
+    gna_api::app(AppState::new(instance.ports.clone(), config))
 }
 
 /// The page that makes whoever opens it first the administrator.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use gna_domain::page::Cursor;
 use gna_domain::time::Timestamp;
 use std::ops::Bound;
+use std::path::PathBuf;
 use tokio::sync::watch;
 
 /// Address of an item. Keys compare byte by byte; both parts are at most 1,024 bytes and may hold
@@ -176,6 +177,13 @@ pub struct Damage {
     pub problem: String,
 }
 
+/// A copy that [`Backend::backup`] made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    pub path: PathBuf,
+    pub bytes: u64,
+}
+
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
     /// The URL scheme, `sqlite`.
@@ -221,6 +229,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Looks for damage: unreadable pages, index entries without item, items without their entries.
     async fn check(&self) -> Result<Vec<Damage>, Error>;
+
+    /// Writes a consistent copy into a new file of this name, in the folder `backups` beside the
+    /// store, while reading and writing go on. `None` where the store is not a file.
+    async fn backup(&self, _name: &str) -> Result<Option<Copied>, Error> {
+        Ok(None)
+    }
 }
 
 /// The bounds that hold exactly the sort keys which start with `prefix`.

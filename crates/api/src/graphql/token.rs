@@ -146,6 +146,25 @@ impl TokenMutation {
             secret: secret.expose().to_owned(),
         })
     }
+    /// Makes a token of someone else's; for the operator at the server's machine only.
+    async fn create_token_for(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Id of the account.")] user: ID,
+        #[graphql(desc = "The token.")] input: CreateTokenInput,
+    ) -> Result<TokenPayload> {
+        let wanted = NewToken {
+            name: input.name,
+            scopes: input.scopes,
+            expires: input.expires.0,
+        };
+        let owner = parse(&user, "user")?;
+        let (secret, made) = token::create_for(ctx.data::<Ctx>()?, owner, wanted).await?;
+        Ok(TokenPayload {
+            token: ApiToken(made),
+            secret: secret.expose().to_owned(),
+        })
+    }
     /// Makes a token of a group: it stays when whoever made it goes.
     async fn create_group_token(
         &self,

@@ -4,11 +4,12 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use gna_domain::Ctx;
 use gna_domain::id::UserId;
 use gna_domain::model;
-use gna_domain::service::{session, user};
+use gna_domain::service::{session, token, user};
 
 use super::connection::{List, Wish, cost, listed};
 use super::loaders::{self, Shared};
 use super::scalar::{DateTime, id, parse};
+use super::token::ApiToken;
 use crate::state::AppState;
 
 pub struct Person(Shared<model::User>);
@@ -59,6 +60,11 @@ impl User {
     async fn created(&self) -> DateTime {
         self.0.created.into()
     }
+    /// Its API tokens, newest first; for administrators.
+    async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<ApiToken>> {
+        let tokens = token::list_of_user(ctx.data::<Ctx>()?, self.0.id).await?;
+        Ok(tokens.into_iter().map(ApiToken).collect())
+    }
 }
 
 #[derive(Default)]
@@ -83,6 +89,15 @@ impl UserQuery {
         Ok(User(
             user::get(ctx.data::<Ctx>()?, parse(&id, "id")?).await?,
         ))
+    }
+
+    /// An account by its address; for administrators.
+    async fn user_by_email(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The address.")] email: String,
+    ) -> Result<User> {
+        Ok(User(user::find(ctx.data::<Ctx>()?, &email).await?))
     }
 }
 

@@ -14,6 +14,7 @@ mod metrics;
 pub mod openapi;
 mod organization;
 mod report;
+mod store;
 mod token;
 mod upload;
 mod view;
@@ -99,6 +100,9 @@ routes! {
     delete "/api/v2/tokens/{token}" => token::revoke, Known("the holder's, or whoever manages the holder's");
     get "/api/v2/groups/{group}/tokens" => token::list_of_group, Policy(Action::GroupTokenManage);
     post "/api/v2/groups/{group}/tokens" => token::create_for_group, Policy(Action::GroupTokenManage);
+
+    post "/api/v2/store/check" => store::check, Policy(Action::InstanceManage);
+    post "/api/v2/store/backups" => store::backup, Policy(Action::InstanceManage);
 }
 
 /// All routes of the table.

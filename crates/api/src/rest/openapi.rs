@@ -6,7 +6,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    asset, comment, format, group, health, metrics, organization, report, token, upload,
+    asset, comment, format, group, health, metrics, organization, report, store, token, upload,
     vulnerability,
 };
 
@@ -47,6 +47,8 @@ use super::{
         token::revoke,
         token::list_of_group,
         token::create_for_group,
+        store::check,
+        store::backup,
     ),
     modifiers(&Bearer),
     security(("token" = [])),

@@ -8,6 +8,7 @@ mod graphql_read;
 mod graphql_write;
 mod guard;
 mod openapi;
+mod operator;
 mod pages;
 mod rest;
 mod rest_actor;

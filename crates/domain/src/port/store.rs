@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::ops::Deref;
+use std::path::PathBuf;
 use tokio::sync::watch;
 
 use crate::error::{Error, Result};
@@ -276,6 +277,14 @@ pub struct StoreLimits {
     pub record_bytes: usize,
 }
 
+/// A copy of the store that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// Where it is, for whoever is at the machine.
+    pub path: PathBuf,
+    pub bytes: u64,
+}
+
 /// Numbers that change when there may be work; whoever waits on them needs no polling.
 #[derive(Clone, Debug)]
 pub struct Signals {
@@ -327,4 +336,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Names each damaged place; empty when all is well.
     async fn check(&self) -> Result<Vec<String>>;
+
+    /// Writes a consistent copy of everything into a new file of this name, in a folder of the
+    /// store's own, while reading and writing go on. `None` where the store is not a file.
+    async fn backup(&self, name: &str) -> Result<Option<Backup>>;
 }

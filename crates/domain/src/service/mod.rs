@@ -25,6 +25,7 @@ pub mod scope;
 pub mod session;
 pub mod settle;
 pub mod sign_in;
+pub mod store;
 pub mod token;
 pub mod user;
 pub mod vulnerability;

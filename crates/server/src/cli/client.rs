@@ -1,8 +1,9 @@
 //! One way to ask Gna, whether it is a server or the store at hand.
 //!
-//! Commands speak the REST API. Where no server is meant and none runs, its routes answer inside
-//! this process, for the person at the machine (`local-operator`): so both ways do and say the
-//! same. Read next: `import.rs`, `list.rs`, `export.rs`.
+//! Commands speak the APIs. Where no server is meant and none runs, their routes answer inside this
+//! process, for the person at the machine (`local-operator`); where a server has the store, it
+//! answers the same person, known by the key that it wrote down ([`crate::operator`]). So all ways
+//! do and say the same. Read next: `graphql.rs`, `import.rs`, `list.rs`, `export.rs`.
 
 use axum::Router;
 use axum::body::Body;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use clap::Args;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use gna_api::operator::SCHEME;
 use gna_domain::secret::Secret;
 use gna_domain::service::authenticate::Caller;
 use serde_json::Value;
@@ -19,9 +21,9 @@ use tower::ServiceExt;
 
 use super::local::{StoreArgs, open, open_or_make, server_of};
 use super::{Failure, Global};
-use crate::app;
 use crate::config::{Config, Environment};
-use crate::wiring::{Instance, Running};
+use crate::wiring::{Instance, Running, sqlite_path};
+use crate::{app, operator as door};
 
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -58,7 +60,8 @@ pub enum Client {
     Remote {
         http: reqwest::Client,
         url: String,
-        token: Secret,
+        /// The header by which the server knows us.
+        authorization: Secret,
     },
     Local {
         instance: Box<Instance>,
@@ -127,11 +130,51 @@ impl ServerArgs {
             Some(_) => None,
             None => server_of(&config)?.and_then(|owner| owner.address),
         };
-        match server.or(running) {
-            Some(url) => remote(url, token),
-            None => local(config, need).await,
+        match (server.or(running.clone()), token) {
+            (None, _) => local(config, need).await,
+            (Some(_), None) if running.is_some() => through_server(&config),
+            (Some(url), token) => remote(url, token),
         }
     }
+}
+
+/// Asks as the operator at this machine: the server that has the store, else the store itself.
+///
+/// # Errors
+/// Exit code 2 where the store is missing or the server's key can't be read, 3 where the store
+/// can't be opened.
+pub async fn operator(config: Config, need: Need) -> Result<Client, Failure> {
+    match server_of(&config)?.and_then(|owner| owner.address) {
+        Some(_) => through_server(&config),
+        None => local(config, need).await,
+    }
+}
+
+fn through_server(config: &Config) -> Result<Client, Failure> {
+    let url = config.store_url();
+    let store = sqlite_path(&url).ok_or_else(|| {
+        Failure::usage(
+            "store.no_file",
+            "only a store that is a file tells whose it is",
+        )
+    })?;
+    let door = door::read(store)?;
+    Ok(Client::Remote {
+        // The key must not pass through a proxy that the environment names.
+        http: http(reqwest::Client::builder().no_proxy())?,
+        url: door.address,
+        authorization: Secret::new(format!("{SCHEME} {}", door.key.expose())),
+    })
+}
+
+fn http(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Failure> {
+    builder
+        .connect_timeout(CONNECT)
+        .user_agent(concat!("gna/", env!("CARGO_PKG_VERSION")))
+        // A token must not follow a redirect to somewhere else.
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| Failure::unreadable("server.client", error.to_string()))
 }
 
 fn remote(url: String, token: Option<String>) -> Result<Client, Failure> {
@@ -150,17 +193,10 @@ fn remote(url: String, token: Option<String>) -> Result<Client, Failure> {
             ),
         )
     })?;
-    let http = reqwest::Client::builder()
-        .connect_timeout(CONNECT)
-        .user_agent(concat!("gna/", env!("CARGO_PKG_VERSION")))
-        // A token must not follow a redirect to somewhere else.
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|error| Failure::unreadable("server.client", error.to_string()))?;
     Ok(Client::Remote {
-        http,
+        http: http(reqwest::Client::builder())?,
         url,
-        token: Secret::new(token.trim()),
+        authorization: Secret::new(format!("Bearer {}", token.trim())),
     })
 }
 
@@ -173,7 +209,7 @@ async fn local(config: Config, need: Need) -> Result<Client, Failure> {
         Need::Work => Some(instance.start().await?),
         Need::Read | Need::Make => None,
     };
-    let router = app::router(&instance);
+    let router = app::router(&instance, None);
     Ok(Client::Local {
         instance: Box::new(instance),
         running,
@@ -194,11 +230,15 @@ impl Client {
         body: Option<Sent>,
     ) -> Result<Answer, Failure> {
         match self {
-            Self::Remote { http, url, token } => {
+            Self::Remote {
+                http,
+                url,
+                authorization,
+            } => {
                 let mut request = http
                     .request(method, format!("{url}{path}"))
                     .query(query)
-                    .bearer_auth(token.expose());
+                    .header(header::AUTHORIZATION, authorization.expose());
                 if let Some(body) = body {
                     request = request
                         .header(header::CONTENT_TYPE, body.kind())

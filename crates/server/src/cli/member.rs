@@ -1,17 +1,15 @@
 //! `gna member` and `gna invite`: who has which role where, as the operator at the machine.
 
 use clap::{Args, Subcommand};
-use gna_domain::Ctx;
 use gna_domain::id::InvitationId;
-use gna_domain::model::Email;
-use gna_domain::page::PageRequest;
 use gna_domain::policy::Role;
-use gna_domain::service::{invitation, member};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::local::{StoreArgs, block_on, open};
-use super::{Exit, Failure, Global, Out, place};
-use crate::app;
+use super::client::{Client, Need, operator};
+use super::local::{StoreArgs, block_on};
+use super::output::plain;
+use super::place::{self, Place};
+use super::{Exit, Failure, Global, Out};
 
 /// See and change who has which role in an organization or group
 #[derive(Args, Debug)]
@@ -55,28 +53,31 @@ enum What {
 }
 
 /// # Errors
-/// Exit code 2 for what is not there or not allowed, 3 where the store can't be opened.
+/// Exit code 2 for what is not there or not allowed, 3 where nobody answers or the store can't be
+/// opened.
 pub fn run(args: &MemberArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
     let config = args.store.config(global)?;
     block_on(async {
-        let instance = open(config).await?;
-        let ctx = instance.operator();
+        let client = operator(config, Need::Read).await?;
         match &args.what {
-            What::List { place } => list(&ctx, place, out).await?,
+            What::List { place } => list(&client, place, out).await?,
             What::Set { place, email, role } => {
-                let scope = place::scope(&ctx, place).await?;
-                let user = place::person(&ctx, email).await?;
-                let held = member::set_role(&ctx, scope, user, *role).await?;
+                let mut input = held(&client, place, email).await?;
+                input["role"] = role.as_str().into();
+                let query = "mutation($input: SetRoleInput!) { setRole(input: $input) { role } }";
+                let held = client.ask(query, json!({ "input": input })).await?;
                 if out.is_json() {
-                    out.json(&json!({"place": place, "email": email, "role": held.role}))?;
+                    out.json(&json!({"place": place, "email": email, "role": held["role"]}))?;
                 } else {
-                    out.line(format_args!("{email} is {} in {place}", held.role.as_str()))?;
+                    let role = held["role"].as_str().unwrap_or_default();
+                    out.line(format_args!("{email} is {role} in {place}"))?;
                 }
             }
             What::Remove { place, email } => {
-                let scope = place::scope(&ctx, place).await?;
-                let user = place::person(&ctx, email).await?;
-                member::remove(&ctx, scope, user).await?;
+                let input = held(&client, place, email).await?;
+                let query =
+                    "mutation($input: RemoveMemberInput!) { removeMember(input: $input) { done } }";
+                client.ask(query, json!({ "input": input })).await?;
                 if out.is_json() {
                     out.json(&json!({"place": place, "email": email, "role": null}))?;
                 } else {
@@ -88,31 +89,32 @@ pub fn run(args: &MemberArgs, global: &Global, out: &mut Out) -> Result<Exit, Fa
     })
 }
 
-async fn list(ctx: &Ctx, place: &str, out: &mut Out) -> Result<(), Failure> {
-    let scope = place::scope(ctx, place).await?;
-    let mut page = PageRequest::first(500);
-    loop {
-        let members = member::list(ctx, scope, page.clone()).await?;
-        for member in &members.items {
-            let (user, role) = (&member.user, member.membership.role);
-            if out.is_json() {
-                out.json(&json!({
-                    "place": place, "user": user.id, "email": user.email, "name": user.name, "role": role,
-                }))?;
-            } else {
-                out.line(format_args!(
-                    "{:<10} {}  {}",
-                    role.as_str(),
-                    user.email.as_str(),
-                    user.name
-                ))?;
-            }
-        }
-        match members.next {
-            Some(next) => page.after = Some(next),
-            None => return Ok(()),
+/// The ids of a place and a person.
+async fn held(client: &Client, place: &str, email: &str) -> Result<Value, Failure> {
+    let place = Place::new(place).id(client).await?;
+    let user = place::person(client, email, "").await?;
+    Ok(json!({ "place": place, "user": user["id"] }))
+}
+
+async fn list(client: &Client, place: &str, out: &mut Out) -> Result<(), Failure> {
+    let node = "role user { id email name }";
+    for member in Place::new(place).list(client, "members", node).await? {
+        let (user, role) = (&member["user"], &member["role"]);
+        if out.is_json() {
+            out.json(&json!({
+                "place": place, "user": user["id"], "email": user["email"], "name": user["name"], "role": role,
+            }))?;
+        } else {
+            let text = |field: &str| plain(user[field].as_str().unwrap_or_default());
+            out.line(format_args!(
+                "{:<10} {}  {}",
+                role.as_str().unwrap_or_default(),
+                text("email"),
+                text("name")
+            ))?;
         }
     }
+    Ok(())
 }
 
 /// Invite people into an organization or group
@@ -159,48 +161,51 @@ enum Invite {
 pub fn invite(args: &InviteArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
     let config = args.store.config(global)?;
     block_on(async {
-        let instance = open(config).await?;
-        let ctx = instance.operator();
+        let client = operator(config, Need::Read).await?;
         match &args.what {
             Invite::Create { place, role, email } => {
-                let scope = place::scope(&ctx, place).await?;
-                let email = email.as_deref().map(Email::new).transpose()?;
-                let (secret, made) = invitation::create(&ctx, scope, *role, email).await?;
-                let link = app::invitation_link(&instance.config.public_url(), &secret);
+                let input = json!({
+                    "place": Place::new(place).id(&client).await?,
+                    "role": role.as_str(),
+                    "email": email,
+                });
+                let query = "mutation($input: InviteInput!) {
+                    invite(input: $input) { invitation { id role expires } link } }";
+                let made = client.ask(query, json!({ "input": input })).await?;
+                let invitation = &made["invitation"];
                 if out.is_json() {
                     out.json(&json!({
-                        "id": made.id, "role": made.role, "link": link, "expires": made.expires.to_string(),
+                        "id": invitation["id"], "role": invitation["role"], "link": made["link"],
+                        "expires": invitation["expires"],
                     }))?;
                 } else {
                     out.line(format_args!(
-                        "Send this link; it works once, until {}:\n  {link}",
-                        made.expires
+                        "Send this link; it works once, until {}:\n  {}",
+                        invitation["expires"].as_str().unwrap_or_default(),
+                        made["link"].as_str().unwrap_or_default()
                     ))?;
                 }
             }
             Invite::List { place } => {
-                let scope = place::scope(&ctx, place).await?;
-                let open = invitation::list(&ctx, scope, PageRequest::first(1_000)).await?;
-                for invitation in &open.items {
-                    let email = invitation.email.as_ref().map(Email::as_str);
+                let node = "id role email expires";
+                for invitation in Place::new(place).list(&client, "invitations", node).await? {
                     if out.is_json() {
-                        out.json(&json!({
-                            "id": invitation.id, "role": invitation.role, "email": email,
-                            "expires": invitation.expires.to_string(),
-                        }))?;
+                        out.json(&invitation)?;
                     } else {
+                        let text = |field: &str| invitation[field].as_str().unwrap_or_default();
+                        let email = invitation["email"].as_str().unwrap_or("anyone");
                         out.line(format_args!(
-                            "{}  {:<10} {}  until {}",
-                            invitation.id,
-                            invitation.role.as_str(),
-                            email.unwrap_or("anyone"),
-                            invitation.expires
+                            "{}  {:<10} {email}  until {}",
+                            text("id"),
+                            text("role"),
+                            text("expires")
                         ))?;
                     }
                 }
             }
             Invite::Revoke { id } => {
-                invitation::revoke(&ctx, *id).await?;
+                let query = "mutation($id: ID!) { revokeInvitation(id: $id) { done } }";
+                client.ask(query, json!({ "id": id })).await?;
                 if out.is_json() {
                     out.json(&json!({"revoked": id}))?;
                 } else {

@@ -12,6 +12,7 @@ mod doctor;
 mod export;
 mod filter;
 mod formats_command;
+mod graphql;
 mod group;
 mod import;
 mod list;

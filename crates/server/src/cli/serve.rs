@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::local::{StoreArgs, block_on, server_of};
 use super::{Exit, Failure, Global, Out, demo};
 use crate::config::Config;
-use crate::wiring::{Builder, Instance};
-use crate::{app, http, logging};
+use crate::wiring::{Builder, Instance, sqlite_path};
+use crate::{app, http, logging, operator};
 
 /// Run the server
 #[derive(Args, Debug)]
@@ -79,10 +79,18 @@ async fn serve(config: Config, with_demo: bool, out: &mut Out) -> Result<Exit, F
     let instance = Builder::new(config).open().await?;
     let url = instance.config.public_url();
     let running = instance.start().await?;
+    let operator = sqlite_path(&instance.config.store_url())
+        .map(|store| {
+            let listen = instance.config.server.listen;
+            operator::write(store, listen, instance.ports.ids.as_ref())
+        })
+        .transpose()?;
+    // Whoever finds the address finds the key too.
     instance.announce(&url)?;
+    let router = app::router(&instance, operator.as_ref().map(|(key, _)| key));
     let asked = http::asked_to_stop();
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(http::serve(listener, app::router(&instance), stop.clone()));
+    let serving = tokio::spawn(http::serve(listener, router, stop.clone()));
     let told = tell(&instance, with_demo, &url, out).await;
     if told.is_ok() {
         tracing::info!(url, store = instance.ports.store.backend(), "ready");

@@ -2,9 +2,13 @@
 
 use clap::{Args, Subcommand};
 use gna_storage::backend::sqlite::backup;
-use std::path::PathBuf;
+use serde_json::{Value, json};
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use super::local::{StoreArgs, block_on, open};
+use super::client::{Need, operator};
+use super::local::{StoreArgs, block_on};
 use super::{Exit, Failure, Global, Out};
 use crate::wiring::{sqlite_path, unopened};
 
@@ -16,7 +20,7 @@ use crate::wiring::{sqlite_path, unopened};
   gna store restore gna-2026-01-31.db     put a copy in place of a store that is not there
 
 Raw reports are files in the blob folder beside the store; copy that folder with your usual tool.
-Stop the server first: one process owns a store.")]
+Check and backup go through the server that has the store, where one runs, and do not disturb it.")]
 pub struct StoreCommand {
     #[command(subcommand)]
     what: What,
@@ -51,13 +55,13 @@ pub fn run(args: &StoreCommand, global: &Global, out: &mut Out) -> Result<Exit, 
         What::Check(store) => check(store, global, out),
         What::Backup { to, store } => {
             let config = store.config(global)?;
-            block_on(async {
-                let instance = open(config).await?;
-                let Some(file) = &instance.file else {
-                    return Err(no_file());
-                };
-                Ok(file.backup(to.clone()).await.map_err(unopened)?)
+            refuse_existing(to)?;
+            let made = block_on(async {
+                let client = operator(config, Need::Read).await?;
+                client.post("/api/v2/store/backups", json!({})).await
             })?;
+            let made = PathBuf::from(made["path"].as_str().unwrap_or_default());
+            take(&made, to)?;
             told(out, "backup", to)
         }
         What::Restore { from, store } => {
@@ -71,10 +75,59 @@ pub fn run(args: &StoreCommand, global: &Global, out: &mut Out) -> Result<Exit, 
     }
 }
 
-fn told(out: &mut Out, what: &str, path: &std::path::Path) -> Result<Exit, Failure> {
+fn refuse_existing(to: &Path) -> Result<(), Failure> {
+    if to.exists() {
+        return Err(Failure::unreadable(
+            "file.exists",
+            format!("{} exists; move it away first", to.display()),
+        ));
+    }
+    Ok(())
+}
+
+/// Moves the copy from where it was made, over nothing.
+fn take(made: &Path, to: &Path) -> Result<(), Failure> {
+    let moved = match std::fs::hard_link(made, to) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // Another file system, or one without links.
+        Err(_) => copy(made, to),
+    };
+    moved.map_err(|error| {
+        Failure::unreadable(
+            "file.unwritable",
+            format!(
+                "{} can't be written ({error}); the copy is at {}",
+                to.display(),
+                made.display()
+            ),
+        )
+    })?;
+    if let Err(error) = std::fs::remove_file(made) {
+        eprintln!("gna: {} stays beside it: {error}", made.display());
+    }
+    Ok(())
+}
+
+fn copy(made: &Path, to: &Path) -> io::Result<()> {
+    let mut from = std::fs::File::open(made)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(to)?;
+    let copied = io::copy(&mut from, &mut file).and_then(|_| file.sync_all());
+    if copied.is_err() {
+        // Half a copy is worse than none.
+        let _ = std::fs::remove_file(to);
+    }
+    copied
+}
+
+fn told(out: &mut Out, what: &str, path: &Path) -> Result<Exit, Failure> {
     let bytes = std::fs::metadata(path).map(|file| file.len()).unwrap_or(0);
     if out.is_json() {
-        out.json(&serde_json::json!({what: path, "bytes": bytes}))?;
+        out.json(&json!({what: path, "bytes": bytes}))?;
     } else {
         out.line(format_args!("wrote {} ({bytes} bytes)", path.display()))?;
     }
@@ -90,12 +143,18 @@ fn no_file() -> Failure {
 
 fn check(store: &StoreArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
     let config = store.config(global)?;
-    let damages = block_on(async {
-        let instance = open(config).await?;
-        Ok(instance.ports.store.check().await?)
+    let checked = block_on(async {
+        let client = operator(config, Need::Read).await?;
+        client.post("/api/v2/store/check", json!({})).await
     })?;
+    let damages: Vec<&str> = checked["damages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if out.is_json() {
-        out.json(&serde_json::json!({"damaged": !damages.is_empty(), "damages": damages}))?;
+        out.json(&checked)?;
     } else if damages.is_empty() {
         out.line("no damage found")?;
     } else {

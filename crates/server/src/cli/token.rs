@@ -1,16 +1,17 @@
 //! `gna token`: API tokens, as the operator at the machine.
 
 use clap::{ArgGroup, Args, Subcommand};
-use gna_domain::Ctx;
 use gna_domain::id::TokenId;
-use gna_domain::model::ApiToken;
 use gna_domain::policy::Role;
+use gna_domain::port::Clock;
 use gna_domain::rules::credential::preset;
-use gna_domain::service::token::{self, NewToken};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::local::{StoreArgs, block_on, open};
+use super::client::{Client, Need, operator};
+use super::local::{StoreArgs, block_on};
+use super::output::plain;
 use super::{Exit, Failure, Global, Out, place};
+use crate::outside::SystemClock;
 
 /// Manage API tokens
 #[derive(Args, Debug)]
@@ -71,16 +72,16 @@ enum What {
 }
 
 /// # Errors
-/// Exit code 2 for what is not there or not allowed, 3 where the store can't be opened.
+/// Exit code 2 for what is not there or not allowed, 3 where nobody answers or the store can't be
+/// opened.
 pub fn run(args: &TokenArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
     let config = args.store.config(global)?;
     block_on(async {
-        let instance = open(config).await?;
-        let ctx = instance.operator();
+        let client = operator(config, Need::Read).await?;
         match &args.what {
             What::List { whose } => {
-                for token in list(&ctx, whose).await? {
-                    show(&token, None, out)?;
+                for token in list(&client, whose).await? {
+                    show(token, None, out)?;
                 }
             }
             What::Create {
@@ -90,16 +91,17 @@ pub fn run(args: &TokenArgs, global: &Global, out: &mut Out) -> Result<Exit, Fai
                 days,
                 scopes,
             } => {
-                let input = NewToken {
-                    name: name.clone(),
-                    scopes: expand(scopes),
-                    expires: ctx.now().plus_days(i64::from(*days)),
-                };
-                let (secret, token) = create(&ctx, whose, *role, input).await?;
-                show(&token, Some(secret.expose()), out)?;
+                let input = json!({
+                    "name": name,
+                    "scopes": expand(scopes),
+                    "expires": SystemClock.now().plus_days(i64::from(*days)).to_string(),
+                });
+                let mut made = create(&client, whose, *role, input).await?;
+                show(made["token"].take(), made["secret"].as_str(), out)?;
             }
             What::Revoke { id } => {
-                token::revoke(&ctx, *id).await?;
+                let query = "mutation($id: ID!) { revokeToken(id: $id) { done } }";
+                client.ask(query, json!({ "id": id })).await?;
                 if out.is_json() {
                     out.json(&json!({"revoked": id}))?;
                 } else {
@@ -111,6 +113,9 @@ pub fn run(args: &TokenArgs, global: &Global, out: &mut Out) -> Result<Exit, Fai
     })
 }
 
+/// What is shown of a token.
+const FIELDS: &str = "id name start role scopes created expires used";
+
 /// Actions by name, with the presets (`upload`, `read`, `all`) spelled out; all where none is said.
 pub(super) fn expand(scopes: &[String]) -> Vec<String> {
     let all = ["all".to_owned()];
@@ -121,34 +126,44 @@ pub(super) fn expand(scopes: &[String]) -> Vec<String> {
         .collect()
 }
 
-async fn list(ctx: &Ctx, whose: &Whose) -> Result<Vec<ApiToken>, Failure> {
-    match (&whose.user, &whose.group) {
-        (Some(email), _) => {
-            let owner = place::person(ctx, email).await?;
-            Ok(token::list_of_user(ctx, owner).await?)
-        }
-        (None, Some(slugs)) => {
-            let group = place::group(ctx, slugs).await?;
-            Ok(token::list_of_group(ctx, group.id).await?)
-        }
-        (None, None) => Err(nobody()),
+async fn list(client: &Client, whose: &Whose) -> Result<Vec<Value>, Failure> {
+    let fields = format!("tokens {{ {FIELDS} }}");
+    let mut holder = match (&whose.user, &whose.group) {
+        (Some(email), _) => place::person(client, email, &fields).await?,
+        (None, Some(slugs)) => place::group(client, slugs, &fields).await?,
+        (None, None) => return Err(nobody()),
+    };
+    match holder["tokens"].take() {
+        Value::Array(tokens) => Ok(tokens),
+        _ => Ok(Vec::new()),
     }
 }
 
 async fn create(
-    ctx: &Ctx,
+    client: &Client,
     whose: &Whose,
     role: Role,
-    input: NewToken,
-) -> Result<(gna_domain::secret::Secret, ApiToken), Failure> {
+    mut input: Value,
+) -> Result<Value, Failure> {
+    let answer = format!("{{ token {{ {FIELDS} }} secret }}");
     match (&whose.user, &whose.group) {
         (Some(email), _) => {
-            let owner = place::person(ctx, email).await?;
-            Ok(token::create_for(ctx, owner, input).await?)
+            let owner = place::person(client, email, "").await?;
+            let query = format!(
+                "mutation($user: ID!, $input: CreateTokenInput!) {{
+                   createTokenFor(user: $user, input: $input) {answer} }}"
+            );
+            let variables = json!({ "user": owner["id"], "input": input });
+            client.ask(&query, variables).await
         }
         (None, Some(slugs)) => {
-            let group = place::group(ctx, slugs).await?;
-            Ok(token::create_for_group(ctx, group.id, role, input).await?)
+            input["group"] = place::group(client, slugs, "").await?["id"].take();
+            input["role"] = role.as_str().into();
+            let query = format!(
+                "mutation($input: CreateGroupTokenInput!) {{
+                   createGroupToken(input: $input) {answer} }}"
+            );
+            client.ask(&query, json!({ "input": input })).await
         }
         (None, None) => Err(nobody()),
     }
@@ -161,29 +176,24 @@ fn nobody() -> Failure {
     )
 }
 
-fn show(token: &ApiToken, secret: Option<&str>, out: &mut Out) -> Result<(), Failure> {
+fn show(mut token: Value, secret: Option<&str>, out: &mut Out) -> Result<(), Failure> {
     if out.is_json() {
-        let mut view = json!({
-            "id": token.id,
-            "name": token.name,
-            "start": token.start,
-            "role": token.role,
-            "scopes": token.scopes,
-            "created": token.created.to_string(),
-            "expires": token.expires.to_string(),
-            "used": token.used.map(|at| at.to_string()),
-        });
-        if let (Some(secret), Some(fields)) = (secret, view.as_object_mut()) {
-            fields.insert("token".to_owned(), secret.into());
+        if let Some(secret) = secret {
+            token["token"] = secret.into();
         }
-        return out.json(&view);
+        return out.json(&token);
     }
-    let used = token
-        .used
-        .map_or_else(|| "never used".to_owned(), |at| format!("used {at}"));
+    let text = |field: &str| plain(token[field].as_str().unwrap_or_default());
+    let used = match token["used"].as_str() {
+        Some(at) => format!("used {at}"),
+        None => "never used".to_owned(),
+    };
     out.line(format_args!(
         "{}  {}…  {}  expires {}  {used}",
-        token.id, token.start, token.name, token.expires
+        text("id"),
+        text("start"),
+        text("name"),
+        text("expires")
     ))?;
     if let Some(secret) = secret {
         out.line(format_args!("The token, shown this once:\n  {secret}"))?;

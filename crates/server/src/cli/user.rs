@@ -1,14 +1,12 @@
 //! `gna user`: accounts, as the operator at the machine.
 
 use clap::{Args, Subcommand};
-use gna_domain::model::User;
-use gna_domain::page::PageRequest;
-use gna_domain::service::user;
 use serde_json::{Value, json};
 
-use super::local::{StoreArgs, block_on, open};
+use super::client::{Client, Need, operator};
+use super::local::{StoreArgs, block_on};
+use super::output::plain;
 use super::{Exit, Failure, Global, Out, place};
-use crate::app;
 
 /// Manage people's accounts
 #[derive(Args, Debug)]
@@ -18,7 +16,8 @@ use crate::app;
   gna user reset-link ann@example.com                when she forgot it
   gna user disable ann@example.com                   locks her out at once
 
-Done on the store itself, and written into the audit log as local-operator.")]
+Goes through the server that has the store, where one runs; written into the audit log as
+local-operator either way.")]
 pub struct UserArgs {
     #[command(subcommand)]
     what: What,
@@ -56,76 +55,81 @@ enum What {
 }
 
 /// # Errors
-/// Exit code 2 for what is not there or not allowed, 3 where the store can't be opened.
+/// Exit code 2 for what is not there or not allowed, 3 where nobody answers or the store can't be
+/// opened.
 pub fn run(args: &UserArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
     let config = args.store.config(global)?;
     block_on(async {
-        let instance = open(config).await?;
-        let ctx = instance.operator();
-        let url = instance.config.public_url();
+        let client = operator(config, Need::Read).await?;
+        let person = async |email: &str| place::person(&client, email, "").await;
         match &args.what {
             What::List => {
-                let mut page = PageRequest::first(500);
-                loop {
-                    let users = user::list(&ctx, page.clone()).await?;
-                    for user in &users.items {
-                        show(user, None, out)?;
-                    }
-                    match users.next {
-                        Some(next) => page.after = Some(next),
-                        None => break,
-                    }
+                let query = format!(
+                    "query($first: Int, $after: String) {{ users(first: $first, after: $after) {{
+                       edges {{ node {{ {FIELDS} }} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+                );
+                for user in client.nodes(&query, "", json!({})).await? {
+                    show(user, None, out)?;
                 }
             }
             What::Create { email, name } => {
                 let before_at = email.split('@').next().unwrap_or(email);
                 let name = name.as_deref().unwrap_or(before_at);
-                let (user, secret) = user::create(&ctx, email, name).await?;
-                show(&user, Some(app::password_link(&url, &secret)), out)?;
+                let query = format!(
+                    "mutation($input: CreateUserInput!) {{ createUser(input: $input) {{ user {{ {FIELDS} }} link }} }}"
+                );
+                let input = json!({ "input": { "email": email, "name": name } });
+                let mut made = client.ask(&query, input).await?;
+                show(made["user"].take(), made["link"].as_str(), out)?;
             }
             What::ResetLink { email } => {
-                let id = place::person(&ctx, email).await?;
-                let secret = user::reset_link(&ctx, id).await?;
-                let user = user::get(&ctx, id).await?;
-                show(&user, Some(app::password_link(&url, &secret)), out)?;
+                let user = person(email).await?;
+                let query = format!(
+                    "mutation($user: ID!) {{ createPasswordLink(user: $user) {{ user {{ {FIELDS} }} link }} }}"
+                );
+                let mut made = client.ask(&query, json!({ "user": user["id"] })).await?;
+                show(made["user"].take(), made["link"].as_str(), out)?;
             }
             What::Disable { email } => {
-                let id = place::person(&ctx, email).await?;
-                show(&user::disable(&ctx, id).await?, None, out)?;
+                let user = person(email).await?;
+                show(change(&client, "disableUser", &user).await?, None, out)?;
             }
             What::Enable { email } => {
-                let id = place::person(&ctx, email).await?;
-                show(&user::enable(&ctx, id).await?, None, out)?;
+                let user = person(email).await?;
+                show(change(&client, "enableUser", &user).await?, None, out)?;
             }
         }
         Ok(Exit::Done)
     })
 }
 
-fn view(user: &User, link: Option<&str>) -> Value {
-    let mut view = json!({
-        "id": user.id,
-        "email": user.email,
-        "name": user.name,
-        "created": user.created.to_string(),
-        "disabled": user.disabled.map(|at| at.to_string()),
-    });
-    if let (Some(link), Some(fields)) = (link, view.as_object_mut()) {
-        fields.insert("link".to_owned(), link.into());
-    }
-    view
+/// What is shown of an account.
+const FIELDS: &str = "id email name created disabled";
+
+async fn change(client: &Client, verb: &str, user: &Value) -> Result<Value, Failure> {
+    let query = format!("mutation($user: ID!) {{ {verb}(user: $user) {{ user {{ {FIELDS} }} }} }}");
+    let mut changed = client.ask(&query, json!({ "user": user["id"] })).await?;
+    Ok(changed["user"].take())
 }
 
-fn show(user: &User, link: Option<String>, out: &mut Out) -> Result<(), Failure> {
+fn show(mut user: Value, link: Option<&str>, out: &mut Out) -> Result<(), Failure> {
     if out.is_json() {
-        return out.json(&view(user, link.as_deref()));
+        if let Some(link) = link {
+            user["link"] = link.into();
+        }
+        return out.json(&user);
     }
-    let disabled = if user.is_disabled() { "  disabled" } else { "" };
+    let text = |field: &str| plain(user[field].as_str().unwrap_or_default());
+    let disabled = if user["disabled"].is_null() {
+        ""
+    } else {
+        "  disabled"
+    };
     out.line(format_args!(
         "{}  {}  {}{disabled}",
-        user.id,
-        user.email.as_str(),
-        user.name
+        text("id"),
+        text("email"),
+        text("name")
     ))?;
     if let Some(link) = link {
         out.line(format_args!(

@@ -2,6 +2,7 @@
 
 mod config;
 mod kill;
+mod operator;
 mod parse;
 mod run;
 mod serve;

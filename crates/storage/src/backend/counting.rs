@@ -112,4 +112,8 @@ impl Backend for Counting {
     async fn check(&self) -> Result<Vec<Damage>, Error> {
         self.inner.check().await
     }
+
+    async fn backup(&self, name: &str) -> Result<Option<crate::kernel::Copied>, Error> {
+        self.inner.backup(name).await
+    }
 }

@@ -6,8 +6,8 @@ use gna_domain::error::{Error, Result};
 use gna_domain::page::{Page, PageRequest};
 use gna_domain::port::Clock;
 use gna_domain::port::store::{
-    ChangeSet, Effect, Event, Expect, FeedItem, FeedPosition, Key, List, Raw, Signals, Store,
-    StoreLimits, UniqueKey, Write,
+    Backup, ChangeSet, Effect, Event, Expect, FeedItem, FeedPosition, Key, List, Raw, Signals,
+    Store, StoreLimits, UniqueKey, Write,
 };
 use gna_domain::time::Timestamp;
 use serde_json::Value;
@@ -485,5 +485,13 @@ impl Store for KernelStore {
             .into_iter()
             .map(|damage| format!("{}: {}", damage.place, damage.problem))
             .collect())
+    }
+
+    async fn backup(&self, name: &str) -> Result<Option<Backup>> {
+        let made = self.backend.backup(name).await.map_err(outward)?;
+        Ok(made.map(|copied| Backup {
+            path: copied.path,
+            bytes: copied.bytes,
+        }))
     }
 }

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use gna_domain::error::{Error, Result};
 use gna_domain::page::{Page, PageRequest};
 use gna_domain::port::store::{
-    ChangeSet, FeedItem, FeedPosition, Key, List, Raw, Signals, Store, StoreLimits, UniqueKey,
+    Backup, ChangeSet, FeedItem, FeedPosition, Key, List, Raw, Signals, Store, StoreLimits,
+    UniqueKey,
 };
 use gna_domain::service::report::UploadReport;
 use gna_domain::time::Timestamp;
@@ -71,6 +72,9 @@ impl Store for Failing {
     }
     async fn check(&self) -> Result<Vec<String>> {
         self.inner.check().await
+    }
+    async fn backup(&self, name: &str) -> Result<Option<Backup>> {
+        self.inner.backup(name).await
     }
 }
 

@@ -5,12 +5,12 @@ use super::SqliteOptions;
 use super::check::pages;
 use super::connection::open_reader;
 use super::error::io;
-use super::lock::StoreLock;
+use super::lock::{StoreLock, private};
 use super::schema::{APPLICATION_ID, version};
 use super::tables::STEPS;
-use crate::kernel::Error;
+use crate::kernel::{Copied, Error};
 use rusqlite::Connection;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 impl SqliteDb {
@@ -27,6 +27,31 @@ impl SqliteDb {
             .await
             .map_err(|_| Error::Unavailable("the copy failed unexpectedly".into()))?
     }
+
+    /// As [`Self::backup`], into the folder `backups` beside the store, which only its owner reads.
+    ///
+    /// # Errors
+    /// As [`Self::backup`], and when the folder can't be made.
+    pub(super) async fn backup_beside(&self, name: &str) -> Result<Copied, Error> {
+        let folder = std::path::absolute(self.path())
+            .map_err(|error| io("find", self.path(), &error))?
+            .with_file_name("backups");
+        make_private(&folder).map_err(|error| io("make", &folder, &error))?;
+        let path = folder.join(name);
+        self.backup(path.clone()).await?;
+        let bytes = std::fs::metadata(&path)
+            .map_err(|error| io("read", &path, &error))?
+            .len();
+        Ok(Copied { path, bytes })
+    }
+}
+
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
@@ -34,6 +59,10 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     let partial = partial(to);
     remove_if_there(&partial)?;
     let conn = open_reader(from, &SqliteOptions::default())?;
+    // SQLite fills an empty file that is there, and so keeps whom it belongs to.
+    private(OpenOptions::new().write(true).create_new(true))
+        .open(&partial)
+        .map_err(|error| io("make", &partial, &error))?;
     let name = partial.to_string_lossy().into_owned();
     conn.execute("VACUUM INTO ?1", [name])?;
     finish(&partial, to)

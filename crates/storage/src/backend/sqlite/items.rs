@@ -8,8 +8,8 @@ use super::{check, commit, feed, range, row};
 use crate::backend::Now;
 use crate::backend::rules::{LIMITS, check_batch};
 use crate::kernel::{
-    Backend, BackendLimits, Batch, Damage, Error, FeedCursor, FeedEntry, Item, ItemKey, ItemPage,
-    Op, RangeQuery,
+    Backend, BackendLimits, Batch, Copied, Damage, Error, FeedCursor, FeedEntry, Item, ItemKey,
+    ItemPage, Op, RangeQuery,
 };
 use async_trait::async_trait;
 use gna_domain::page::Cursor;
@@ -182,6 +182,10 @@ impl Backend for SqliteBackend {
     async fn check(&self) -> Result<Vec<Damage>, Error> {
         let names = Arc::clone(&self.names);
         self.db.read(move |conn| check::check(conn, &names)).await
+    }
+
+    async fn backup(&self, name: &str) -> Result<Option<Copied>, Error> {
+        self.db.backup_beside(name).await.map(Some)
     }
 }
 
