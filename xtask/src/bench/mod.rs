@@ -31,6 +31,9 @@ pub struct Args {
     /// Folder for the stores; gone at the end
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// Folder of the large store: filled when it does not exist, kept, and used as it is the next time
+    #[arg(long)]
+    keep: Option<PathBuf>,
 }
 
 /// # Errors
@@ -53,9 +56,12 @@ pub fn run(args: &Args) -> Result<bool> {
         import(&gna, folder.path().join("import"), args.findings)?;
     }
     if ["grown", "page", "facets", "idle"].into_iter().any(wanted) {
-        let data = folder.path().join("large");
+        let data = args.keep.clone().unwrap_or(folder.path().join("large"));
+        let filled = data.exists();
         let mut server = Server::start(&gna, &data)?;
-        fill(&server, args.store)?;
+        if !filled {
+            fill(&server, args.store)?;
+        }
         if wanted("grown") {
             grown(&gna, &server, folder.path().join("empty"))?;
         }

@@ -319,14 +319,26 @@ impl<'a, 'b> Applying<'a, 'b> {
         finding: &ParsedFinding,
         keys: &Keys,
     ) -> Result<()> {
+        let now = self.import.ctx.now();
+        // Most of a report that was imported before: nothing new about it, so nothing is copied.
+        if let Some(current) = known.get(&id)
+            && absorbs.is_empty()
+            && seen(current, view, finding, keys, now).is_empty()
+        {
+            self.identities.hold(id, keys);
+            match finding.reported {
+                Reported::Suppressed { .. } => chunk.counts.suppressed += 1,
+                _ => chunk.counts.unchanged += 1,
+            }
+            return Ok(());
+        }
         let Some(current) = chunk.take(known, id) else {
             return Err(Error::internal(
                 "store.corrupt",
                 "a key points at a vulnerability that is not there; run `gna store check`",
             ));
         };
-        let now = self.import.ctx.now();
-        let mut value = current.now.clone();
+        let mut value = current.now;
         let mut events = current.events;
         for other in absorbs {
             if let Some(absorbed) = chunk

@@ -17,8 +17,10 @@ const LOOK_UP: usize = 1_000;
 /// The key records of one asset, as far as a report touches them.
 pub struct Identities {
     asset: AssetId,
-    /// Version and holders by key; a key that is not here has no record.
-    rows: HashMap<[u8; 16], (u64, Vec<Holder>)>,
+    /// Holders by key; a key that is not here has no record.
+    known: Known,
+    /// Versions of those records.
+    versions: HashMap<[u8; 16], u64>,
     /// Keys changed since the last commit, with the holders to be written.
     changed: BTreeMap<[u8; 16], Vec<Holder>>,
 }
@@ -31,16 +33,18 @@ impl Identities {
     pub async fn load(
         store: &dyn Store,
         asset: AssetId,
-        items: impl Iterator<Item = &Keys>,
+        items: &[Keys],
         fresh: bool,
     ) -> Result<Self> {
         let mut loaded = Self {
             asset,
-            rows: HashMap::new(),
+            known: Known::new(),
+            versions: HashMap::new(),
             changed: BTreeMap::new(),
         };
         if !fresh {
             let hashes: BTreeSet<[u8; 16]> = items
+                .iter()
                 .flat_map(|item| item.keys.iter().map(|key| key.hash))
                 .collect();
             loaded.reload(store, hashes).await?;
@@ -66,12 +70,10 @@ impl Identities {
                 .collect();
             for (hash, raw) in some.iter().zip(store.get(&keys).await?) {
                 match raw {
-                    Some(raw) => {
-                        let row: Stored<Identity> = raw.typed()?;
-                        self.rows.insert(*hash, (row.version, row.value.holders));
-                    }
+                    Some(raw) => self.remember(*hash, raw.typed()?),
                     None => {
-                        self.rows.remove(hash);
+                        self.known.remove(hash);
+                        self.versions.remove(hash);
                     }
                 }
             }
@@ -79,21 +81,20 @@ impl Identities {
         Ok(())
     }
 
-    /// For matching.
-    #[must_use]
-    pub fn known(&self) -> Known {
-        self.rows
-            .iter()
-            .map(|(hash, (_, holders))| (*hash, holders.clone()))
-            .collect()
+    fn remember(&mut self, hash: [u8; 16], row: Stored<Identity>) {
+        self.versions.insert(hash, row.version);
+        self.known.insert(hash, row.value.holders);
     }
 
-    fn holders(&self, hash: &[u8; 16]) -> Vec<Holder> {
-        self.changed
-            .get(hash)
-            .or_else(|| self.rows.get(hash).map(|(_, holders)| holders))
-            .cloned()
-            .unwrap_or_default()
+    /// For matching.
+    #[must_use]
+    pub fn known(&self) -> &Known {
+        &self.known
+    }
+
+    fn holders(&self, hash: &[u8; 16]) -> &[Holder] {
+        let holders = self.changed.get(hash).or_else(|| self.known.get(hash));
+        holders.map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Notes that a vulnerability has these keys, and where it is now.
@@ -104,12 +105,16 @@ impl Identities {
             snippet: keys.snippet.map(hex::encode),
         };
         for key in &keys.keys {
-            let mut holders = self.holders(&key.hash);
+            // A report that says nothing new changes no record, and copies none.
+            let holders = self.holders(&key.hash);
+            if holders.contains(&now) {
+                continue;
+            }
+            let mut holders = holders.to_vec();
             match holders
                 .iter_mut()
                 .find(|holder| holder.vulnerability == vulnerability)
             {
-                Some(holder) if *holder == now => continue,
                 Some(holder) => *holder = now.clone(),
                 None => holders.push(now.clone()),
             }
@@ -121,7 +126,7 @@ impl Identities {
     /// ([`Identities::ensure`]).
     pub fn hand_over(&mut self, from: VulnerabilityId, to: VulnerabilityId, hashes: &[[u8; 16]]) {
         for hash in hashes {
-            let mut holders = self.holders(hash);
+            let mut holders = self.holders(hash).to_vec();
             let already = holders.iter().any(|holder| holder.vulnerability == to);
             for holder in holders
                 .iter_mut()
@@ -146,7 +151,7 @@ impl Identities {
     pub async fn ensure(&mut self, store: &dyn Store, hashes: &[[u8; 16]]) -> Result<()> {
         let missing: Vec<[u8; 16]> = hashes
             .iter()
-            .filter(|hash| !self.rows.contains_key(*hash))
+            .filter(|hash| !self.known.contains_key(*hash))
             .copied()
             .collect();
         for some in missing.chunks(LOOK_UP) {
@@ -156,8 +161,7 @@ impl Identities {
                 .collect();
             for (hash, raw) in some.iter().zip(store.get(&keys).await?) {
                 if let Some(raw) = raw {
-                    let row: Stored<Identity> = raw.typed()?;
-                    self.rows.insert(*hash, (row.version, row.value.holders));
+                    self.remember(*hash, raw.typed()?);
                 }
             }
         }
@@ -175,8 +179,8 @@ impl Identities {
                 hash: hex::encode(hash),
                 holders: holders.clone(),
             };
-            match self.rows.get(hash) {
-                Some((version, _)) => changes.update(
+            match self.versions.get(hash) {
+                Some(version) => changes.update(
                     &Stored {
                         value: row.clone(),
                         version: *version,
@@ -193,8 +197,8 @@ impl Identities {
     /// What was written is committed.
     pub fn committed(&mut self) {
         for (hash, holders) in std::mem::take(&mut self.changed) {
-            let version = self.rows.get(&hash).map_or(1, |(version, _)| version + 1);
-            self.rows.insert(hash, (version, holders));
+            *self.versions.entry(hash).or_insert(0) += 1;
+            self.known.insert(hash, holders);
         }
     }
 }

@@ -7,26 +7,19 @@ use super::reading::Survey;
 use crate::ctx::Ctx;
 use crate::error::Result;
 use crate::id::{AssetId, VulnerabilityId};
-use crate::import::{Plan, PlannedItem, PlannedStream, Step};
+use crate::import::{Plan, PlannedItem, Step};
 use crate::model::{Counter, Vulnerability};
 use crate::port::{fresh, repo};
 use crate::rules::identity::Keys;
 use crate::rules::matching::{Known, Verdict, match_all};
 
 /// Decides what each item is, and gives new vulnerabilities their ids.
-pub fn plan(
-    ctx: &Ctx,
-    streams: Vec<PlannedStream>,
-    items: &[(usize, Keys)],
-    known: &Known,
-    apart: &Apart,
-) -> Plan {
-    let keys: Vec<Keys> = items.iter().map(|(_, keys)| keys.clone()).collect();
-    let verdicts = match_all(&keys, known, &|a, b| apart.contains(a, b));
+pub fn plan(ctx: &Ctx, survey: &Survey, known: &Known, apart: &Apart) -> Plan {
+    let verdicts = match_all(&survey.keys, known, &|a, b| apart.contains(a, b));
     let items = verdicts
         .into_iter()
-        .zip(items)
-        .map(|(verdict, (stream, _))| {
+        .zip(&survey.stream_of)
+        .map(|(verdict, stream)| {
             let step = match verdict {
                 Verdict::New => Step::Create(fresh(ctx.ports.ids.as_ref())),
                 Verdict::Known { id, absorbs } => Step::See(id, absorbs),
@@ -40,7 +33,10 @@ pub fn plan(
             }
         })
         .collect();
-    Plan { streams, items }
+    Plan {
+        streams: survey.streams.clone(),
+        items,
+    }
 }
 
 /// Pairs of vulnerabilities that a person has declared to be different.
@@ -57,9 +53,9 @@ impl Apart {
     ///
     /// # Errors
     /// The store's.
-    pub async fn load(ctx: &Ctx, items: &[(usize, Keys)], known: &Known) -> Result<Self> {
+    pub async fn load(ctx: &Ctx, items: &[Keys], known: &Known) -> Result<Self> {
         let mut contested: HashSet<VulnerabilityId> = HashSet::new();
-        for (_, item) in items.iter().filter(|(_, item)| item.by_any_key) {
+        for item in items.iter().filter(|item| item.by_any_key) {
             let holders: HashSet<VulnerabilityId> = item
                 .keys
                 .iter()
@@ -112,13 +108,7 @@ pub async fn known(
     survey: &Survey,
 ) -> Result<Identities> {
     let fresh = is_fresh(ctx, group, asset).await?;
-    Identities::load(
-        ctx.store(),
-        asset,
-        survey.items.iter().map(|(_, keys)| keys),
-        fresh,
-    )
-    .await
+    Identities::load(ctx.store(), asset, &survey.keys, fresh).await
 }
 
 /// The items whose vulnerability a stream shows; what is not among them is gone.

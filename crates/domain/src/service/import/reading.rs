@@ -40,8 +40,10 @@ pub async fn open(
 pub struct Survey {
     pub meta: ReportMeta,
     pub streams: Vec<PlannedStream>,
-    /// Keys and stream of each finding, in order.
-    pub items: Vec<(usize, Keys)>,
+    /// Keys of each finding, in order.
+    pub keys: Vec<Keys>,
+    /// Position in `streams` of each.
+    pub stream_of: Vec<usize>,
     pub warnings: Vec<Warning>,
     /// How often an item was left out, by code.
     pub skipped: BTreeMap<String, u64>,
@@ -50,7 +52,8 @@ pub struct Survey {
 struct SurveySink {
     streams: Streams,
     options: Options,
-    items: Vec<(usize, Keys)>,
+    keys: Vec<Keys>,
+    stream_of: Vec<usize>,
     warnings: Vec<Warning>,
     skipped: BTreeMap<String, u64>,
 }
@@ -59,8 +62,8 @@ impl Sink for SurveySink {
     fn finding(&mut self, finding: ParsedFinding) -> Result<(), Refusal> {
         let stream = self.streams.of(&finding);
         let tool = self.streams.name(stream);
-        self.items
-            .push((stream, keys(&finding, &tool, self.options)));
+        self.keys.push(keys(&finding, &tool, self.options));
+        self.stream_of.push(stream);
         Ok(())
     }
 
@@ -133,7 +136,8 @@ pub async fn survey(
         Ok(Survey {
             meta,
             streams,
-            items: sink.items,
+            keys: sink.keys,
+            stream_of: sink.stream_of,
             warnings: sink.warnings,
             skipped: sink.skipped,
         })
@@ -154,7 +158,8 @@ fn read_as(
     let mut sink = SurveySink {
         streams,
         options,
-        items: Vec::new(),
+        keys: Vec::new(),
+        stream_of: Vec::new(),
         warnings: Vec::new(),
         skipped: BTreeMap::new(),
     };

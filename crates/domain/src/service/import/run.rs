@@ -151,18 +151,12 @@ async fn run(mut import: Import<'_>, raw: Bytes) -> Result<Outcome> {
         })?
     } else {
         let known = identities.known();
-        let apart = planning::Apart::load(ctx, &surveyed.items, &known).await?;
-        let plan = planning::plan(
-            ctx,
-            surveyed.streams.clone(),
-            &surveyed.items,
-            &known,
-            &apart,
-        );
+        let apart = planning::Apart::load(ctx, &surveyed.keys, known).await?;
+        let plan = planning::plan(ctx, &surveyed, known, &apart);
         begin(&mut import, open_report.as_ref(), &surveyed, &plan).await?;
         plan
     };
-    let keys: Vec<identity::Keys> = surveyed.items.into_iter().map(|(_, keys)| keys).collect();
+    let keys = surveyed.keys;
     Applying::new(&mut import, &plan, &keys, &mut identities)
         .run(open_report)
         .await?;

@@ -182,11 +182,12 @@ impl Readers {
             Some(conn) => conn,
             None => open_reader(&self.path, &self.options)?,
         };
-        let answer = {
-            // One snapshot for all statements, and the file is locked once instead of for each.
-            let _snapshot = conn.unchecked_transaction()?;
-            work(&conn)
-        };
+        // One snapshot for all statements, and the file is locked once instead of for each. Kept
+        // as prepared statements: a page makes ten reads, and each would parse them anew. Where
+        // `work` panics the connection goes, and its snapshot with it.
+        conn.prepare_cached("BEGIN")?.execute([])?;
+        let answer = work(&conn);
+        conn.prepare_cached("ROLLBACK")?.execute([])?;
         self.idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

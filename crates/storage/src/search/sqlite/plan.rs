@@ -13,6 +13,10 @@ use crate::search::text;
 
 /// Documents that are looked at in any case.
 const LOOKS: usize = 24;
+/// Documents in a block of a bitmap.
+const BLOCK: u32 = 64;
+/// Looking at a document costs about as much as reading this many blocks.
+const LOOK: usize = 16;
 /// And at most so many more when making the bitmap is costly.
 const MOST_LOOKS: usize = 1_000;
 
@@ -108,9 +112,14 @@ impl Plan {
         self.bits.iter().all(|node| content.has(node)) && content.within(&self.numbers)
     }
 
-    /// How many documents to look at before making a bitmap, whose cost grows with the values.
-    pub fn looks(&self) -> usize {
-        LOOKS + (self.bits.iter().map(Node::values).sum::<usize>() / 4).min(MOST_LOOKS)
+    /// How many documents to look at before making a bitmap, in a group of `size` documents. Its
+    /// cost grows with the values and with the blocks that each may have; where most documents
+    /// are selected, a page is full long before that.
+    pub fn looks(&self, size: u32) -> usize {
+        let values: usize = self.bits.iter().map(Node::values).sum();
+        let blocks = usize::try_from(size / BLOCK).unwrap_or(usize::MAX);
+        let by_blocks = if values == 0 { 0 } else { blocks / LOOK };
+        LOOKS + (values / 4 + by_blocks).min(MOST_LOOKS)
     }
 }
 

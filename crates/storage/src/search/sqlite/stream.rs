@@ -144,7 +144,7 @@ impl<'c> Stream<'c> {
                 numbers: Vec::new(),
             });
         }
-        let left = plan.looks();
+        let left = plan.looks(self.eval.size()?);
         Ok(Filter::Look { plan, left })
     }
 
