@@ -42,6 +42,9 @@ const fn plain(name: &'static str) -> Collection {
 /// Holds the owners of unique values; written by the store itself.
 pub const UNIQUE: &str = "unique";
 
+/// Collections whose commits wake other processes at once, also where no feed entry tells of them.
+pub const ANNOUNCED: &[&str] = &["job"];
+
 pub const COLLECTIONS: &[Collection] = &[
     // Who.
     Collection {

@@ -224,8 +224,16 @@ pub trait Backend: Send + Sync + 'static {
     /// Removes expired items, at most `limit`; answers how many went.
     async fn purge_expired(&self, limit: usize) -> Result<u64, Error>;
 
-    /// Changes after every commit by this process; readers of the feed sleep on it.
+    /// Changes after every commit by this process, and by others where the store is shared;
+    /// readers of the feed sleep on it.
     fn commits(&self) -> watch::Receiver<u64>;
+
+    /// Changes after every commit, by any process, that wrote to this collection; for those in
+    /// [`ANNOUNCED`](crate::collection::ANNOUNCED). `None` where one process owns the store: its
+    /// own commits it knows.
+    fn commits_to(&self, _collection: &str) -> Option<watch::Receiver<u64>> {
+        None
+    }
 
     /// Looks for damage: unreadable pages, index entries without item, items without their entries.
     async fn check(&self) -> Result<Vec<Damage>, Error>;

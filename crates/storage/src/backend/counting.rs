@@ -105,6 +105,10 @@ impl Backend for Counting {
         self.inner.purge_expired(limit).await
     }
 
+    fn commits_to(&self, collection: &str) -> Option<watch::Receiver<u64>> {
+        self.inner.commits_to(collection)
+    }
+
     fn commits(&self) -> watch::Receiver<u64> {
         self.inner.commits()
     }

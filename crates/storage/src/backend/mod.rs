@@ -1,7 +1,7 @@
 //! Who does what [`crate::kernel`] asks: one file or folder per store, opened by URL.
 //!
 //! Start with [`memory`], the model that shows what every operation means; then [`sqlite`], the
-//! default; [`registry`] turns a URL into one of them. [`lagging`] and [`counting`] wrap another
+//! default, and `postgres`, which several processes share; [`registry`] turns a URL into one of them. [`lagging`] and [`counting`] wrap another
 //! backend for tests. `cursor`, `intern` and `rules` are what backends share.
 
 pub mod counting;
@@ -9,6 +9,8 @@ mod cursor;
 mod intern;
 pub mod lagging;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod registry;
 mod rules;
 #[cfg(feature = "sqlite")]

@@ -2,6 +2,8 @@
 
 use super::Now;
 use super::memory::MemoryBackend;
+#[cfg(feature = "postgres")]
+use super::postgres::{Address, PostgresBackend, PostgresDb};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{SqliteBackend, SqliteDb, SqliteOptions};
 use crate::kernel::{Backend, Error};
@@ -32,6 +34,12 @@ pub const SCHEMES: &[Scheme] = &[
         feature: Some("sqlite"),
         compiled: cfg!(feature = "sqlite"),
     },
+    Scheme {
+        name: "postgres",
+        example: "postgres://gna:PASSWORD@localhost/gna",
+        feature: Some("postgres"),
+        compiled: cfg!(feature = "postgres"),
+    },
 ];
 
 /// An open store.
@@ -40,9 +48,25 @@ pub struct Opened {
     /// The file behind it, where it is one: search can live in it, and it can be copied.
     #[cfg(feature = "sqlite")]
     pub sqlite: Option<SqliteDb>,
+    /// The server behind it, where it is one: search can live in it, and other processes share it.
+    #[cfg(feature = "postgres")]
+    pub postgres: Option<PostgresDb>,
 }
 
-/// Opens the store at `url`: `memory:`, or `sqlite:PATH` (the file is made when there is none).
+impl Opened {
+    fn new(backend: Arc<dyn Backend>) -> Self {
+        Self {
+            backend,
+            #[cfg(feature = "sqlite")]
+            sqlite: None,
+            #[cfg(feature = "postgres")]
+            postgres: None,
+        }
+    }
+}
+
+/// Opens the store at `url`: `memory:`, `sqlite:PATH` (the file is made when there is none), or
+/// `postgres://USER:PASSWORD@HOST/DATABASE?schema=NAME` (the schema is made when there is none).
 ///
 /// # Errors
 /// [`Error::Unavailable`] when the URL names no store, one that this build leaves out (naming the
@@ -52,17 +76,15 @@ pub async fn open(url: &str, now: Now) -> Result<Opened, Error> {
     match scheme.name {
         #[cfg(feature = "sqlite")]
         "sqlite" => open_sqlite(rest, now).await,
+        #[cfg(feature = "postgres")]
+        "postgres" => open_postgres(url, now).await,
         _ => {
             if !rest.is_empty() {
                 return Err(Error::Unavailable(format!(
                     "{url:?}: memory: takes no path; its content ends with the process"
                 )));
             }
-            Ok(Opened {
-                backend: Arc::new(MemoryBackend::new(now)),
-                #[cfg(feature = "sqlite")]
-                sqlite: None,
-            })
+            Ok(Opened::new(Arc::new(MemoryBackend::new(now))))
         }
     }
 }
@@ -82,8 +104,18 @@ async fn open_sqlite(path: &str, now: Now) -> Result<Opened, Error> {
         .map_err(|_| Error::Unavailable("opening the store failed unexpectedly".into()))??;
     let backend = SqliteBackend::open(db.clone(), now).await?;
     Ok(Opened {
-        backend: Arc::new(backend),
         sqlite: Some(db),
+        ..Opened::new(Arc::new(backend))
+    })
+}
+
+#[cfg(feature = "postgres")]
+async fn open_postgres(url: &str, now: Now) -> Result<Opened, Error> {
+    let db = PostgresDb::open(&Address::parse(url)?).await?;
+    let backend = PostgresBackend::open(db.clone(), now).await?;
+    Ok(Opened {
+        postgres: Some(db),
+        ..Opened::new(Arc::new(backend))
     })
 }
 
@@ -91,7 +123,13 @@ async fn open_sqlite(path: &str, now: Now) -> Result<Opened, Error> {
 fn parse(url: &str) -> Result<(&'static Scheme, &str), Error> {
     let (name, rest) = url.split_once(':').unwrap_or((url, ""));
     // The rest of a URL may hold a password: it never gets into a message.
-    let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.name == name) else {
+    // libpq knows both spellings.
+    let short = if name == "postgresql" {
+        "postgres"
+    } else {
+        name
+    };
+    let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.name == short) else {
         let known: Vec<&str> = SCHEMES.iter().map(|scheme| scheme.example).collect();
         return Err(Error::Unavailable(format!(
             "no store has URLs that begin with {name:?}; there are {}",
@@ -139,6 +177,20 @@ mod tests {
             .unwrap()
             .to_string();
         assert!(refusal.contains("feature `sqlite`"), "{refusal}");
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[tokio::test]
+    async fn a_server_that_is_left_out_names_its_feature_and_not_the_password() {
+        let refusal = open("postgres://gna:hunter2@localhost/gna", now())
+            .await
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            refusal.contains("feature `postgres`") && !refusal.contains("hunter2"),
+            "{refusal}"
+        );
     }
 
     #[cfg(feature = "sqlite")]

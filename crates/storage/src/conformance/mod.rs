@@ -10,6 +10,8 @@ pub mod feed;
 pub mod items;
 pub mod make;
 pub mod pages;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod races;
 pub mod ranges;
 

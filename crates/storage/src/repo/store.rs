@@ -475,7 +475,10 @@ impl Store for KernelStore {
     fn signals(&self) -> Signals {
         Signals {
             feed: self.backend.commits(),
-            jobs: self.jobs.subscribe(),
+            jobs: self
+                .backend
+                .commits_to("job")
+                .unwrap_or_else(|| self.jobs.subscribe()),
         }
     }
 

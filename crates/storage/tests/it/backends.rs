@@ -2,8 +2,12 @@
 
 use gna_storage::backend::lagging::{Lag, Lagging};
 use gna_storage::backend::memory::MemoryBackend;
+#[cfg(feature = "postgres")]
+use gna_storage::backend::postgres::PostgresBackend;
 #[cfg(feature = "sqlite")]
 use gna_storage::backend::sqlite::{SqliteBackend, SqliteDb, SqliteOptions};
+#[cfg(feature = "postgres")]
+use gna_storage::conformance::postgres::Place;
 use gna_storage::conformance::{Subject, TestClock};
 use gna_storage::kernel::Backend;
 #[cfg(feature = "sqlite")]
@@ -40,6 +44,27 @@ pub async fn lagging_sqlite() -> Option<Subject> {
 pub async fn open(path: &Path, clock: &TestClock) -> SqliteBackend {
     let db = SqliteDb::open(path, &SqliteOptions::default()).expect("opens");
     SqliteBackend::open(db, clock.reader())
+        .await
+        .expect("opens")
+}
+
+/// In a schema of its own, where there is a server.
+#[cfg(feature = "postgres")]
+pub async fn postgres() -> Option<Subject> {
+    let place = Place::fresh()?;
+    let clock = TestClock::default();
+    let backend = open_postgres(&place, &clock).await;
+    Some(Subject::new(Arc::new(backend), clock, place))
+}
+
+#[cfg(feature = "postgres")]
+pub async fn lagging_postgres() -> Option<Subject> {
+    postgres().await.map(lagging)
+}
+
+#[cfg(feature = "postgres")]
+pub async fn open_postgres(place: &Place, clock: &TestClock) -> PostgresBackend {
+    PostgresBackend::open(place.open().await, clock.reader())
         .await
         .expect("opens")
 }

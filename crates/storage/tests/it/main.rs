@@ -1,14 +1,18 @@
-//! Every embedded backend against the contract, against the model, and against being killed.
+//! Every backend against the contract, against the model, and against being killed.
 
 mod backends;
 #[cfg(all(unix, feature = "sqlite"))]
 mod kill;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod model;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod search;
 
 use backends::{lagging_memory, memory};
+#[cfg(feature = "postgres")]
+use backends::{lagging_postgres, postgres as postgres_subject};
 #[cfg(feature = "sqlite")]
 use backends::{lagging_sqlite, sqlite};
 
@@ -18,3 +22,7 @@ gna_storage::conformance!(on_lagging_memory, lagging_memory);
 gna_storage::conformance!(on_sqlite, sqlite);
 #[cfg(feature = "sqlite")]
 gna_storage::conformance!(on_lagging_sqlite, lagging_sqlite);
+#[cfg(feature = "postgres")]
+gna_storage::conformance!(on_postgres, postgres_subject);
+#[cfg(feature = "postgres")]
+gna_storage::conformance!(on_lagging_postgres, lagging_postgres);

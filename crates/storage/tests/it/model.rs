@@ -1,9 +1,14 @@
 //! Random sequences of operations: each backend answers as the model does, call by call.
 
+#[cfg(feature = "sqlite")]
 use super::backends::open;
+#[cfg(feature = "postgres")]
+use super::backends::open_postgres;
 use gna_domain::page::Cursor;
 use gna_storage::backend::memory::MemoryBackend;
 use gna_storage::conformance::TestClock;
+#[cfg(feature = "postgres")]
+use gna_storage::conformance::postgres::Place;
 use gna_storage::kernel::{
     Backend, Batch, Direction, Error, Expect, FeedEntry, FeedRecord, IndexEntry, Item, ItemKey,
     ItemPage, Op, RangeQuery,
@@ -269,45 +274,61 @@ fn take_page(page: Result<ItemPage, Error>, answers: &mut Vec<Answer>) -> Option
     }
 }
 
-async fn sqlite_like_model(steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("gna.db");
+/// Runs the steps on a fresh model and on what `open` opens, again and again, at one place.
+async fn like_the_model<B: Backend>(
+    steps: Vec<Step>,
+    open: impl AsyncFn(&TestClock) -> B,
+) -> Result<(), TestCaseError> {
     let clock = TestClock::default();
     let mut model = Side {
         backend: MemoryBackend::new(clock.reader()),
         read_to: None,
     };
-    let mut sqlite = Side {
-        backend: open(&path, &clock).await,
+    let mut other = Side {
+        backend: open(&clock).await,
         read_to: None,
     };
     for (n, step) in steps.iter().enumerate() {
         match step {
             Step::Wait(millis) => clock.advance(*millis),
             Step::Reopen => {
-                let read_to = sqlite.read_to.take();
-                drop(sqlite);
-                sqlite = Side {
-                    backend: open(&path, &clock).await,
+                let read_to = other.read_to.take();
+                drop(other);
+                other = Side {
+                    backend: open(&clock).await,
                     read_to,
                 };
             }
             _ => {
-                let (expected, found) = (model.run(step).await, sqlite.run(step).await);
+                let (expected, found) = (model.run(step).await, other.run(step).await);
                 prop_assert_eq!(found, expected, "step {}: {:?}", n, step);
             }
         }
     }
-    prop_assert_eq!(sqlite.backend.check().await.expect("checks"), vec![]);
+    prop_assert_eq!(other.backend.check().await.expect("checks"), vec![]);
     prop_assert_eq!(model.backend.check().await.expect("checks"), vec![]);
     Ok(())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #[cfg(feature = "sqlite")]
     #[test]
     fn sqlite_answers_as_the_model_does(steps in prop::collection::vec(step(), 1..60)) {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        runtime.block_on(sqlite_like_model(steps))?;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("gna.db");
+        runtime.block_on(like_the_model(steps, async |clock| open(&path, clock).await))?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn postgres_answers_as_the_model_does(steps in prop::collection::vec(step(), 1..60)) {
+        let Some(place) = Place::fresh() else { return Ok(()) };
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(like_the_model(steps, async |clock| open_postgres(&place, clock).await))?;
     }
 }

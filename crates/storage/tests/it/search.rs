@@ -7,6 +7,10 @@ use gna_domain::port::search::{
 };
 use gna_domain::time::Timestamp;
 use gna_storage::backend::sqlite::{SqliteDb, SqliteOptions};
+#[cfg(feature = "postgres")]
+use gna_storage::conformance::postgres::Place;
+#[cfg(feature = "postgres")]
+use gna_storage::search::PostgresSearch;
 use gna_storage::search::conformance::{Subject, run};
 use gna_storage::search::{LaggingSearch, MemorySearch, SqliteSearch};
 use proptest::collection::vec;
@@ -42,6 +46,41 @@ async fn memory_conforms_when_it_is_late() {
 async fn sqlite_conforms_when_it_is_late() {
     let folder = TempDir::new().expect("a folder");
     run(&Subject::lagging(Arc::new(sqlite(&folder).await), 3)).await;
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(place: &Place) -> PostgresSearch {
+    PostgresSearch::open(place.open().await)
+        .await
+        .expect("opens the index")
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn postgres_conforms() {
+    let Some(place) = Place::fresh() else { return };
+    run(&Subject::new(Arc::new(postgres(&place).await))).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn postgres_conforms_when_it_is_late() {
+    let Some(place) = Place::fresh() else { return };
+    run(&Subject::lagging(Arc::new(postgres(&place).await), 3)).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn an_index_in_postgres_is_still_there_after_opening_it_again() {
+    let Some(place) = Place::fresh() else { return };
+    postgres(&place)
+        .await
+        .apply(one_document())
+        .await
+        .expect("applies");
+    assert_eq!(found(&postgres(&place).await).await, (1, Some("7".into())));
+    postgres(&place).await.clear().await.expect("clears");
+    assert_eq!(found(&postgres(&place).await).await, (0, None));
 }
 
 fn one_document() -> SearchUpdate {
@@ -335,8 +374,7 @@ async fn compare(request: &SearchRequest, [model, other]: [&dyn Search; 2]) {
 }
 
 /// `PROPTEST_CASES` sets how many; 24 take a few seconds.
-#[test]
-fn sqlite_answers_like_the_model() {
+fn answers_like_the_model(runtime: &tokio::runtime::Runtime, other: &dyn Search) {
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok())
@@ -348,20 +386,15 @@ fn sqlite_answers_like_the_model() {
         ..Config::default()
     };
     let steps = vec((change(), vec(request(), 6)), 1..5);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let folder = TempDir::new().expect("a folder");
-    let (model, sqlite) = (MemorySearch::new(), runtime.block_on(sqlite(&folder)));
+    let model = MemorySearch::new();
     let outcome = TestRunner::new(config).run(&steps, |steps| {
         runtime.block_on(async {
             model.clear().await.expect("clears");
-            sqlite.clear().await.expect("clears");
+            other.clear().await.expect("clears");
             for (change, requests) in &steps {
-                change_both(change, [&model, &sqlite]).await;
+                change_both(change, [&model, other]).await;
                 for request in requests {
-                    compare(request, [&model, &sqlite]).await;
+                    compare(request, [&model, other]).await;
                 }
             }
         });
@@ -370,4 +403,27 @@ fn sqlite_answers_like_the_model() {
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
+}
+
+fn one_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+#[test]
+fn sqlite_answers_like_the_model() {
+    let (runtime, folder) = (one_thread(), TempDir::new().expect("a folder"));
+    let index = runtime.block_on(sqlite(&folder));
+    answers_like_the_model(&runtime, &index);
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn postgres_answers_like_the_model() {
+    let Some(place) = Place::fresh() else { return };
+    let runtime = one_thread();
+    let index = runtime.block_on(postgres(&place));
+    answers_like_the_model(&runtime, &index);
 }

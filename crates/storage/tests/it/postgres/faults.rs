@@ -1,0 +1,328 @@
+//! Connections that are cut and a server that is killed: what was acknowledged stays, everything
+//! else is an error that says "try again", and the same store goes on afterwards.
+
+use gna_storage::backend::postgres::{Address, PostgresBackend, PostgresDb};
+use gna_storage::conformance::TestClock;
+use gna_storage::conformance::make::{append, create, item, key};
+use gna_storage::conformance::postgres::Place;
+use gna_storage::kernel::{Backend, Batch, Error};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What writers got done, told by them while things break.
+#[derive(Default)]
+struct Load {
+    stop: AtomicBool,
+    acknowledged: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// Writes numbered pairs with an event until it is stopped; answers the numbers that were
+/// acknowledged.
+async fn write(
+    store: Arc<PostgresBackend>,
+    clock: TestClock,
+    who: u64,
+    load: Arc<Load>,
+) -> Vec<u64> {
+    let mut done = Vec::new();
+    for n in 0.. {
+        if load.stop.load(Ordering::SeqCst) {
+            break;
+        }
+        let partition = format!("w{who}");
+        let ops = vec![
+            create(&item(&partition, &format!("{n}-a"))),
+            create(&item(&partition, &format!("{n}-b"))),
+            append(
+                "note.created",
+                &key(&partition, &n.to_string()),
+                1,
+                clock.now(),
+            ),
+        ];
+        match store.commit(Batch { ops }).await {
+            Ok(_) => {
+                done.push(n);
+                load.acknowledged.fetch_add(1, Ordering::SeqCst);
+            }
+            Err(Error::Unavailable(_)) => {
+                load.failed.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(other) => panic!("an error that can be tried again was expected, not {other:?}"),
+        }
+    }
+    done
+}
+
+/// Until so many more were acknowledged.
+async fn progress(load: &Load, more: u64) {
+    let goal = load.acknowledged.load(Ordering::SeqCst) + more;
+    let waiting = async {
+        while load.acknowledged.load(Ordering::SeqCst) < goal {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting)
+        .await
+        .expect("writers go on");
+}
+
+/// Runs three writers, `harm` among them, and looks what is there at the end.
+async fn survives(store: Arc<PostgresBackend>, clock: &TestClock, harm: impl AsyncFn(&Load)) {
+    let load = Arc::new(Load::default());
+    let writers: Vec<_> = (0..3)
+        .map(|who| {
+            tokio::spawn(write(
+                Arc::clone(&store),
+                clock.clone(),
+                who,
+                Arc::clone(&load),
+            ))
+        })
+        .collect();
+    progress(&load, 30).await;
+    harm(&load).await;
+    progress(&load, 30).await;
+    load.stop.store(true, Ordering::SeqCst);
+    let mut told = std::collections::BTreeSet::new();
+    let mut after = None;
+    loop {
+        let entries = store.feed(after.as_ref(), 500).await.expect("answers");
+        let Some(last) = entries.last() else { break };
+        after = Some(last.cursor.clone());
+        told.extend(
+            entries
+                .into_iter()
+                .map(|entry| (entry.record.key.partition, entry.record.key.sort)),
+        );
+    }
+    for (who, writer) in writers.into_iter().enumerate() {
+        let partition = format!("w{who}");
+        for n in writer.await.expect("no panic") {
+            let pair = [
+                key(&partition, &format!("{n}-a")),
+                key(&partition, &format!("{n}-b")),
+            ];
+            let found = store.get_many(&pair).await.expect("answers");
+            assert_eq!(
+                found.iter().flatten().count(),
+                2,
+                "acknowledged: {partition} {n}"
+            );
+        }
+    }
+    // What was not acknowledged is there wholly or not at all, and told of if and only if it is.
+    let mut halves = std::collections::BTreeMap::<(String, String), usize>::new();
+    let mut page = None;
+    loop {
+        let some = store
+            .scan("note", page.as_ref(), 1_000)
+            .await
+            .expect("answers");
+        for item in some.items {
+            let (n, _) = item.key.sort.split_once('-').expect("n-a or n-b");
+            *halves
+                .entry((item.key.partition.clone(), n.to_owned()))
+                .or_default() += 1;
+        }
+        page = some.next;
+        if page.is_none() {
+            break;
+        }
+    }
+    assert!(halves.values().all(|halves| *halves == 2), "a torn batch");
+    let late = store.feed(after.as_ref(), 1_000).await.expect("answers");
+    told.extend(
+        late.into_iter()
+            .map(|entry| (entry.record.key.partition, entry.record.key.sort)),
+    );
+    assert_eq!(
+        told,
+        halves.into_keys().collect(),
+        "the feed tells of all that is there"
+    );
+    assert_eq!(store.check().await.expect("answers"), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_cut_under_load_lose_nothing() {
+    let Some(place) = Place::fresh() else { return };
+    let clock = TestClock::default();
+    let store = PostgresBackend::open(place.open().await, clock.reader());
+    let store = Arc::new(store.await.unwrap());
+    let watcher = place.open().await;
+    let cut = async |load: &Load| {
+        for _ in 0..5 {
+            // The one who cuts may find that a connection of its own is among the dead.
+            while watcher.cut_others().await.is_err() {}
+            progress(load, 10).await;
+        }
+        assert!(load.failed.load(Ordering::SeqCst) > 0, "somebody was hit");
+    };
+    survives(store, &clock, cut).await;
+}
+
+/// A server of the test's own, which it may kill.
+struct Server {
+    bin: PathBuf,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Server {
+    /// None, said loudly, where no PostgreSQL is installed.
+    fn new(also: &[&str]) -> Option<Self> {
+        let installed = std::fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|version| version.path().join("bin"))
+            .find(|bin| bin.join("initdb").is_file());
+        let Some(bin) = installed else {
+            eprintln!("SKIPPED: no PostgreSQL server is installed in /usr/lib/postgresql");
+            return None;
+        };
+        // A port that was free a moment ago.
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a free port")
+            .port();
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = Self { bin, folder, port };
+        if is_root() {
+            let given = Command::new("chown")
+                .arg("postgres")
+                .arg(server.folder.path())
+                .status();
+            assert!(given.expect("chown runs").success());
+        }
+        server.run(
+            "initdb",
+            &[
+                "-A",
+                "trust",
+                "-U",
+                "postgres",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "-N",
+            ],
+        );
+        server.start(also);
+        Some(server)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn run(&self, program: &str, args: &[&str]) {
+        let program = self.bin.join(program);
+        let mut command = match is_root() {
+            true => {
+                let mut command = Command::new("runuser");
+                command.args(["-u", "postgres", "--"]).arg(program);
+                command
+            }
+            false => Command::new(program),
+        };
+        let log = std::fs::File::create(self.folder.path().join("said")).expect("a file");
+        let done = command
+            .current_dir(Path::new("/"))
+            .arg("-D")
+            .arg(self.data())
+            .args(args)
+            .stdout(log.try_clone().expect("a handle"))
+            .stderr(log)
+            .status()
+            .expect("runs");
+        let said = std::fs::read_to_string(self.folder.path().join("said")).unwrap_or_default();
+        assert!(done.success(), "{args:?}: {said}");
+    }
+
+    fn start(&self, also: &[&str]) {
+        let mut options = format!(
+            "-p {} -k {} -c listen_addresses=127.0.0.1",
+            self.port,
+            self.folder.path().display()
+        );
+        for one in also {
+            options.push_str(&format!(" -c {one}"));
+        }
+        self.run("pg_ctl", &["-w", "-o", &options, "start"]);
+    }
+
+    /// As a crash does: no goodbye to anybody, recovery at the next start.
+    fn kill(&self) {
+        self.run("pg_ctl", &["-w", "-m", "immediate", "stop"]);
+    }
+
+    fn url(&self) -> String {
+        format!(
+            "postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable&connections=4",
+            self.port
+        )
+    }
+
+    async fn open(&self) -> Result<PostgresDb, Error> {
+        PostgresDb::open(&Address::parse(&self.url())?).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.data().join("postmaster.pid").exists() {
+            self.kill();
+        }
+    }
+}
+
+fn is_root() -> bool {
+    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").expect("procfs")) == 0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_killed_and_started_again_under_load_loses_nothing() {
+    let Some(server) = Server::new(&[]) else {
+        return;
+    };
+    let clock = TestClock::default();
+    let db = server.open().await.unwrap();
+    let store = Arc::new(PostgresBackend::open(db, clock.reader()).await.unwrap());
+    let feed = store.commits();
+    survives(store, &clock, async |load: &Load| {
+        for _ in 0..2 {
+            server.kill();
+            let failed = load.failed.load(Ordering::SeqCst);
+            while load.failed.load(Ordering::SeqCst) == failed {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            feed_quiet(&mut feed.clone()).await;
+            server.start(&[]);
+            progress(load, 10).await;
+        }
+    })
+    .await;
+}
+
+/// Nothing is announced while there is no server.
+async fn feed_quiet(feed: &mut tokio::sync::watch::Receiver<u64>) {
+    feed.mark_unchanged();
+    let woken = tokio::time::timeout(Duration::from_millis(100), feed.changed()).await;
+    assert!(woken.is_err(), "a commit without a server");
+}
+
+#[tokio::test]
+async fn a_server_that_would_lose_commits_is_refused_by_name() {
+    let Some(server) = Server::new(&["fsync=off"]) else {
+        return;
+    };
+    let refusal = server.open().await.err().unwrap().to_string();
+    assert!(refusal.contains("fsync = off"), "{refusal}");
+}
