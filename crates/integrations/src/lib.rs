@@ -1,3 +1,6 @@
-//! The place of the integration framework: connected apps, their credentials, recipes, webhooks.
+//! The integration framework: connected apps as data, and what talks to them.
 //!
-//! Empty on purpose: nothing of it exists yet, and no other crate pretends otherwise.
+//! `modules/` reads the catalogue of apps and a user's own files. The types and all decisions are in
+//! `gna_domain::connect`; this crate adds what needs files and cryptography.
+
+pub mod modules;

@@ -2,8 +2,8 @@
 //!
 //! `{input.title}` is a value; `{input.labels?}` may be absent; `{input.since|seconds}` goes through a
 //! filter; `{{` and `}}` are braces. A text that is nothing but one placeholder keeps the kind of its
-//! value; in JSON, queries and headers a member whose only placeholder is absent is left out. There
-//! are no conditions and no loops: what needs them is code. Read next: `filter.rs`.
+//! value; in JSON, queries and headers a member whose only placeholder is absent is left out, and
+//! `{input.x?!}` takes the object of a list that it stands in along. There are no conditions and no loops: what needs them is code. Read next: `filter.rs`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,8 @@ pub struct Slot {
     /// Scope, then names.
     pub path: Vec<String>,
     pub optional: bool,
+    /// Written `?!`: where it is absent, the list's object that it is a member of goes with it.
+    pub takes_object: bool,
     pub filters: Vec<Filter>,
 }
 
@@ -52,6 +54,9 @@ impl Slot {
     fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = text.split('|');
         let path = pieces.next().unwrap_or_default().trim();
+        let (path, takes_object) = path
+            .strip_suffix('!')
+            .map_or((path, false), |path| (path, true));
         let (path, optional) = path
             .strip_suffix('?')
             .map_or((path, false), |path| (path, true));
@@ -80,6 +85,7 @@ impl Slot {
         Ok(Self {
             path,
             optional: optional || has_default,
+            takes_object,
             filters,
         })
     }
@@ -329,8 +335,7 @@ pub enum Tree {
 
 impl Tree {
     /// The JSON. Members and elements whose only placeholder is absent are left out, and so are
-    /// objects that become empty by it. An object in a list is left out whole when a member of its own
-    /// is absent, so that lists of changes can be optional change by change.
+    /// objects that become empty by it.
     ///
     /// # Errors
     /// A placeholder can't be filled.
@@ -359,13 +364,14 @@ impl Tree {
         })
     }
 
-    /// Whether it is an object with a member of its own that is absent.
+    /// Whether it is an object with an absent member that takes the object along.
     fn lacks_a_member(&self, values: &Values) -> Result<bool, Unfilled> {
         let Self::Map(map) = self else {
             return Ok(false);
         };
         for one in map.values() {
             if let Self::Text(template) = one
+                && template.slots().any(|slot| slot.takes_object)
                 && template.value(values)?.is_none()
             {
                 return Ok(true);
@@ -598,16 +604,16 @@ mod tests {
     fn trees_are_filled_and_pruned() {
         let tree: Tree = serde_json::from_value(json!({
             "title": "{input.title}", "labels": "{input.labels?}", "gone": "{input.none?}",
-            "fields": {"gone": "{input.none?}"}, "kept": {}, "list": ["{input.none?}", "{input.n}", true, {"op": "add", "value": "{input.none?}"}]
+            "fields": {"gone": "{input.none?}"}, "kept": {}, "list": ["{input.none?}", "{input.n}", true, {"op": "add", "value": "{input.none?!}"}, {"op": "add", "value": "{input.none?}"}]
         }))
         .expect("a tree");
         assert_eq!(
             tree.value(&values()).expect("filled"),
             Some(
-                json!({"title": "Say \"hi\"", "labels": ["a", "b"], "kept": {}, "list": [7, true]})
+                json!({"title": "Say \"hi\"", "labels": ["a", "b"], "kept": {}, "list": [7, true, {"op": "add"}]})
             )
         );
-        assert_eq!(tree.slots().len(), 7);
+        assert_eq!(tree.slots().len(), 8);
     }
 
     #[test]

@@ -89,7 +89,9 @@ impl Module {
             ));
         }
         let mut pairs = filled(&self.request.query, values).map_err(unfilled)?;
-        pairs.extend(filled(&call.query, values).map_err(unfilled)?);
+        let own = filled(&call.query, values).map_err(unfilled)?;
+        pairs.retain(|(name, _)| !own.iter().any(|(other, _)| other == name));
+        pairs.extend(own);
         let mut headers = filled(&self.request.headers, values).map_err(unfilled)?;
         replace(
             &mut headers,

@@ -25,7 +25,7 @@ pub struct Module {
     #[serde(default)]
     pub replaces: bool,
     /// Everything that this file does not say is as in the built-in module of that name; a table that
-    /// it says stands in for the whole table there.
+    /// it says stands in for the whole table there, but operations, pagings and addresses are added by name.
     #[serde(default)]
     pub extends: Option<ModuleName>,
     pub display: Display,

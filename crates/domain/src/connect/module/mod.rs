@@ -10,6 +10,7 @@ mod definition;
 mod errors;
 mod field;
 mod hook;
+mod identity;
 mod name;
 mod operation;
 mod paging;
@@ -33,6 +34,7 @@ pub use hook::{
     BasicCheck, Check, Encoding, Handshake, HashAlgorithm, Hmac, JwtCheck, Parts, SecretForm,
     TimeUnit, TokenCheck, Webhook,
 };
+pub use identity::Account;
 pub use name::ModuleName;
 pub use operation::{InputKind, Kind as InputOf, Operation, Output};
 pub use paging::{HARD_PAGE_LIMIT, PageState, Paging};
