@@ -116,7 +116,9 @@ fn over<'t>(
     }
     for (key, value) in own {
         match (whole.get_mut(&key), value) {
-            (Some(Value::Table(below)), Value::Table(own)) if NAMED.contains(&key.as_str()) => below.extend(own),
+            (Some(Value::Table(below)), Value::Table(own)) if NAMED.contains(&key.as_str()) => {
+                below.extend(own)
+            }
             (_, value) => {
                 whole.insert(key, value);
             }
