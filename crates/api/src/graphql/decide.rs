@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use gna_domain::Ctx;
 use gna_domain::rules::decide::Decision;
-use gna_domain::service::{merge, vulnerability};
+use gna_domain::service::{merge, triage};
 use std::sync::Arc;
 
 use super::enums::ClosedReason;
@@ -64,7 +64,7 @@ async fn act(
     expected: Option<u64>,
 ) -> Result<VulnerabilityPayload> {
     let id = parse(id, "input.id")?;
-    let after = vulnerability::act(ctx.data::<Ctx>()?, id, &decision, reason, expected).await?;
+    let after = triage::decide(ctx.data::<Ctx>()?, id, decision, reason, expected).await?;
     Ok(VulnerabilityPayload {
         vulnerability: Vulnerability(Arc::new(after)),
     })

@@ -168,6 +168,66 @@ pub enum ClosedReason {
     Duplicate,
 }
 
+/// What is being done about a vulnerability.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreatmentStatus {
+    /// Nothing was decided.
+    Untreated,
+    /// Its assignee works on it.
+    InProgress,
+    /// The risk is borne until a date.
+    Accepted,
+    /// The risk is borne for good, as two people decided.
+    AcceptedPermanently,
+}
+
+impl TreatmentStatus {
+    /// As the search index writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Untreated => "UNTREATED",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Accepted => "ACCEPTED",
+            Self::AcceptedPermanently => "ACCEPTED_PERMANENTLY",
+        }
+    }
+}
+
+/// How far a request to hold something for a false positive has come.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "model::FalsePositiveStatus")]
+pub enum FalsePositiveStatus {
+    /// Another person must decide.
+    Requested,
+    /// Another person agreed.
+    Confirmed,
+    /// It is real.
+    Rejected,
+}
+
+/// How far a retest has come.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "model::VerificationStatus")]
+pub enum VerificationStatus {
+    /// Someone asked for it.
+    Requested,
+    /// Something blocks it.
+    OnHold,
+    /// It was answered.
+    Verified,
+}
+
+/// What a retest found.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "model::VerificationOutcome")]
+pub enum VerificationOutcome {
+    /// It is still there.
+    Open,
+    /// It is gone.
+    Closed,
+}
+
 /// What kind of place a vulnerability is in.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocationKind {

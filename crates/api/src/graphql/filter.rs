@@ -2,10 +2,14 @@
 
 use async_graphql::{Enum, ID, InputObject, SimpleObject};
 use gna_domain::error::Result;
+use gna_domain::model;
 use gna_domain::port::search;
 use gna_domain::service::filter::VulnerabilityFilter as Filter;
 
-use super::enums::{ClosedReason, LocationKind, SeverityLevel, VulnerabilityState};
+use super::enums::{
+    ClosedReason, FalsePositiveStatus, LocationKind, SeverityLevel, TreatmentStatus,
+    VerificationStatus, VulnerabilityState,
+};
 use super::scalar::{DateTime, parse_all};
 
 /// All parts must hold; several values of one part mean "any of them". Without any, the list holds
@@ -50,6 +54,21 @@ pub struct VulnerabilityFilter {
     pub any_ref: Option<bool>,
     /// Absent or false: not those that every tool has set aside. True: only those.
     pub suppressed: Option<bool>,
+    /// What is being done about them.
+    pub treatments: Option<Vec<TreatmentStatus>>,
+    /// Ids of users who are responsible.
+    pub assignees: Option<Vec<ID>>,
+    /// True: those that nobody is responsible for; with `assignees`, also theirs.
+    pub unassigned: Option<bool>,
+    /// Only those whose request to hold them for false positives has come that far. Absent: all that
+    /// are neither requested nor confirmed ones.
+    pub false_positives: Option<Vec<FalsePositiveStatus>>,
+    /// True: false positives or not, where `falsePositives` is absent.
+    pub any_false_positive: Option<bool>,
+    /// How far their retest has come.
+    pub verifications: Option<Vec<VerificationStatus>>,
+    /// True: only those whose permanent acceptance waits for its second person.
+    pub acceptance_requested: Option<bool>,
     /// Created then or later.
     pub created_after: Option<DateTime>,
     /// Created then or earlier.
@@ -86,11 +105,7 @@ impl VulnerabilityFilter {
                 .closed_reasons
                 .unwrap_or_default()
                 .into_iter()
-                .map(|reason| {
-                    gna_domain::model::ClosedReason::from(reason)
-                        .as_str()
-                        .to_owned()
-                })
+                .map(|reason| model::ClosedReason::from(reason).as_str().to_owned())
                 .collect(),
             levels: self
                 .levels
@@ -118,6 +133,28 @@ impl VulnerabilityFilter {
             on_default_ref: self.on_default_ref,
             any_ref: self.any_ref.unwrap_or(false),
             suppressed: self.suppressed,
+            treatments: self
+                .treatments
+                .unwrap_or_default()
+                .into_iter()
+                .map(|status| status.as_str().to_owned())
+                .collect(),
+            assignees: parse_all(self.assignees, "filter.assignees")?,
+            unassigned: self.unassigned.unwrap_or(false),
+            false_positives: self
+                .false_positives
+                .unwrap_or_default()
+                .into_iter()
+                .map(|status| model::FalsePositiveStatus::from(status).as_str().to_owned())
+                .collect(),
+            any_false_positive: self.any_false_positive.unwrap_or(false),
+            verifications: self
+                .verifications
+                .unwrap_or_default()
+                .into_iter()
+                .map(|status| model::VerificationStatus::from(status).as_str().to_owned())
+                .collect(),
+            acceptance_requested: self.acceptance_requested.unwrap_or(false),
             created_after: time(self.created_after),
             created_before: time(self.created_before),
             seen_after: time(self.seen_after),
@@ -177,6 +214,16 @@ pub enum VulnerabilityFacetField {
     OnDefaultRef,
     /// By 1 (every tool has set it aside) and 0.
     Suppressed,
+    /// By what is being done about it.
+    Treatment,
+    /// By id of the responsible user; `NONE` for nobody.
+    Assignee,
+    /// By how far the request to hold it for a false positive has come.
+    FalsePositive,
+    /// By how far its retest has come.
+    Verification,
+    /// By 1 (a permanent acceptance waits for its second person).
+    AcceptanceRequested,
     /// By name of the package.
     Package,
     /// By tool.
@@ -201,6 +248,11 @@ impl VulnerabilityFacetField {
             Self::LocationKind => "location_kind",
             Self::OnDefaultRef => "on_default_ref",
             Self::Suppressed => "suppressed",
+            Self::Treatment => "treatment",
+            Self::Assignee => "assignee",
+            Self::FalsePositive => "false_positive",
+            Self::Verification => "verification",
+            Self::AcceptanceRequested => "acceptance_requested",
             Self::Package => "package",
             Self::Tool => "tool",
             Self::Cwe => "cwe",

@@ -18,7 +18,7 @@ use super::filter::{
 use super::loaders::{self, Shared, TallyOf};
 use super::member::{Invitation, Member};
 use super::organization::Organization;
-use super::policy::{Policy, PolicyInput, PolicyOverride};
+use super::policy::{Policy, PolicyField, PolicyInput, PolicyOverride};
 use super::report::Report;
 use super::scalar::{DateTime, id, parse};
 use super::token::ApiToken;
@@ -118,6 +118,11 @@ impl Group {
     /// What applies in it.
     async fn policy(&self, ctx: &Context<'_>) -> Result<Policy> {
         Ok(group::policy(ctx.data::<Ctx>()?, &self.0).await?.into())
+    }
+    /// What applies in it, field by field, with the level that sets it.
+    async fn policy_fields(&self, ctx: &Context<'_>) -> Result<Vec<PolicyField>> {
+        let fields = group::policy_fields(ctx.data::<Ctx>()?, &self.0).await?;
+        Ok(fields.into_iter().map(Into::into).collect())
     }
     /// What it sets itself.
     async fn own_policy(&self, ctx: &Context<'_>) -> Result<PolicyOverride> {

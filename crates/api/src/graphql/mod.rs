@@ -10,6 +10,7 @@ pub mod audit;
 pub mod comment;
 pub mod connection;
 pub mod decide;
+pub mod desk;
 pub mod document;
 pub mod enums;
 pub mod errors;
@@ -27,6 +28,7 @@ pub mod report;
 pub mod scalar;
 pub mod subscription;
 pub mod token;
+pub mod triage;
 pub mod user;
 pub mod viewer;
 pub mod vulnerability;
@@ -65,6 +67,7 @@ pub struct Mutation(
     asset::AssetMutation,
     report::ReportMutation,
     decide::DecideMutation,
+    desk::DeskMutation,
     comment::CommentMutation,
     member::MemberMutation,
     token::TokenMutation,

@@ -1,77 +1,112 @@
-//! Policies: what applies, and what each level sets.
+//! Policies: what applies and where it comes from, and what each level sets.
 
-use async_graphql::{InputObject, MaybeUndefined, SimpleObject};
+use async_graphql::{Enum, InputObject, Json, MaybeUndefined, SimpleObject};
 use gna_domain::model;
-use gna_domain::service::organization::PolicyChange;
+use gna_domain::model::PolicyChange;
 
-/// What applies in a group, after its organization's defaults and its own overrides.
-#[derive(SimpleObject)]
-pub struct Policy {
-    /// New vulnerabilities wait in `SUBMITTED` until someone confirms them.
-    pub review_new: bool,
-    /// Code findings of different tools at one place are one vulnerability.
-    pub merge_code_across_tools: bool,
-    /// A complete report closes what its tool no longer finds on that ref.
-    pub close_missing: bool,
-    /// Days that raw reports are kept; 0 keeps them for good.
-    pub keep_reports_days: u32,
-}
+macro_rules! policy {
+    ($($(#[$doc:meta])* $field:ident: $type:ty;)*) => {
+        /// What applies in a group, after its organization's defaults and its own overrides.
+        #[derive(SimpleObject)]
+        pub struct Policy { $($(#[$doc])* pub $field: $type,)* }
 
-impl From<model::Policy> for Policy {
-    fn from(policy: model::Policy) -> Self {
-        Self {
-            review_new: policy.review_new,
-            merge_code_across_tools: policy.merge_code_across_tools,
-            close_missing: policy.close_missing,
-            keep_reports_days: policy.keep_reports_days,
+        impl From<model::Policy> for Policy {
+            fn from(policy: model::Policy) -> Self {
+                Self { $($field: policy.$field,)* }
+            }
         }
-    }
-}
 
-/// What one level sets; null inherits from the level above.
-#[derive(SimpleObject)]
-pub struct PolicyOverride {
-    /// New vulnerabilities wait in `SUBMITTED` until someone confirms them.
-    pub review_new: Option<bool>,
-    /// Code findings of different tools at one place are one vulnerability.
-    pub merge_code_across_tools: Option<bool>,
-    /// A complete report closes what its tool no longer finds on that ref.
-    pub close_missing: Option<bool>,
-    /// Days that raw reports are kept; 0 keeps them for good.
-    pub keep_reports_days: Option<u32>,
-}
+        /// What one level sets; null inherits from the level above.
+        #[derive(SimpleObject)]
+        pub struct PolicyOverride { $($(#[$doc])* pub $field: Option<$type>,)* }
 
-impl From<&model::PolicyOverride> for PolicyOverride {
-    fn from(policy: &model::PolicyOverride) -> Self {
-        Self {
-            review_new: policy.review_new,
-            merge_code_across_tools: policy.merge_code_across_tools,
-            close_missing: policy.close_missing,
-            keep_reports_days: policy.keep_reports_days,
+        impl From<&model::PolicyOverride> for PolicyOverride {
+            fn from(policy: &model::PolicyOverride) -> Self {
+                Self { $($field: policy.$field,)* }
+            }
         }
-    }
+
+        /// A change of a policy: what is left out stays, null inherits again, a value is set.
+        #[derive(InputObject, Default)]
+        pub struct PolicyInput { $($(#[$doc])* pub $field: MaybeUndefined<$type>,)* }
+
+        impl From<PolicyInput> for PolicyChange {
+            fn from(input: PolicyInput) -> Self {
+                Self { $($field: change(input.$field),)* }
+            }
+        }
+    };
 }
 
-/// A change of a policy: what is left out stays, null inherits again, a value is set.
-#[derive(InputObject, Default)]
-pub struct PolicyInput {
+policy! {
     /// New vulnerabilities wait in `SUBMITTED` until someone confirms them.
-    pub review_new: MaybeUndefined<bool>,
-    /// Code findings of different tools at one place are one vulnerability.
-    pub merge_code_across_tools: MaybeUndefined<bool>,
+    review_new: bool;
+    /// Code findings of different tools at one place (same file, line and CWE) are one
+    /// vulnerability instead of related ones.
+    merge_code_across_tools: bool;
     /// A complete report closes what its tool no longer finds on that ref.
-    pub close_missing: MaybeUndefined<bool>,
+    close_missing: bool;
     /// Days that raw reports are kept; 0 keeps them for good.
-    pub keep_reports_days: MaybeUndefined<u32>,
+    keep_reports_days: u32;
+    /// Days that an acceptance may last at most; 0 sets no limit.
+    max_acceptance_days: u32;
+    /// How often one vulnerability may be accepted for a time; 0 sets no limit.
+    max_acceptances: u32;
+    /// Lowest score, 0.0 to 10.0, that may be accepted.
+    acceptance_min_severity: f64;
+    /// Highest score, 0.0 to 10.0, that may be accepted.
+    acceptance_max_severity: f64;
+    /// Days after which a request for permanent acceptance that nobody decided on lapses; 0 never.
+    acceptance_request_days: u32;
+    /// Score, 0.0 to 10.0, from which on a vulnerability breaks the gate.
+    gate_threshold: f64;
+    /// Days for which a new vulnerability does not break the gate.
+    gate_grace_days: u32;
+    /// Days after which a vulnerability is technical debt and no longer breaks the gate; 0 never.
+    gate_debt_days: u32;
+    /// Days to repair a critical one, from when it reaches the default ref; 0 sets no due date.
+    sla_days_critical: u32;
+    /// Days to repair a high one; 0 sets no due date.
+    sla_days_high: u32;
+    /// Days to repair a medium one; 0 sets no due date.
+    sla_days_medium: u32;
+    /// Days to repair a low one; 0 sets no due date.
+    sla_days_low: u32;
+    /// Days to look after an informational one; 0 sets no due date.
+    sla_days_info: u32;
+    /// How many days before its due date a vulnerability is announced as soon due; 0 never.
+    sla_soon_days: u32;
 }
 
-impl From<PolicyInput> for PolicyChange {
-    fn from(input: PolicyInput) -> Self {
+/// Where a value of a policy comes from.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "model::PolicyLevel")]
+pub enum PolicyLevel {
+    /// Nobody set it.
+    Default,
+    /// The organization.
+    Organization,
+    /// The group.
+    Group,
+}
+
+/// A field of a policy, with where its value comes from.
+#[derive(SimpleObject)]
+pub struct PolicyField {
+    /// The field, as in `Policy` but in snake case.
+    pub name: String,
+    /// What applies.
+    pub value: Json<serde_json::Value>,
+    /// The level that sets it.
+    pub from: PolicyLevel,
+}
+
+impl From<model::PolicyField> for PolicyField {
+    fn from(field: model::PolicyField) -> Self {
         Self {
-            review_new: change(input.review_new),
-            merge_code_across_tools: change(input.merge_code_across_tools),
-            close_missing: change(input.close_missing),
-            keep_reports_days: change(input.keep_reports_days),
+            name: field.name.to_owned(),
+            value: Json(field.value),
+            from: field.from.into(),
         }
     }
 }

@@ -53,6 +53,20 @@ pub struct FilterParams {
     any_ref: Option<bool>,
     /// Left out: not those that every tool has set aside. `true`: only those.
     suppressed: Option<bool>,
+    /// `UNTREATED`, `IN_PROGRESS`, `ACCEPTED`, `ACCEPTED_PERMANENTLY`.
+    treatment: Option<Vec<String>>,
+    /// Ids of users who are responsible.
+    assignee: Option<Vec<String>>,
+    /// `true`: those that nobody is responsible for.
+    unassigned: Option<bool>,
+    /// `REQUESTED`, `CONFIRMED`, `REJECTED`. Left out: neither requested nor confirmed ones.
+    false_positive: Option<Vec<String>>,
+    /// `true`: false positives or not.
+    any_false_positive: Option<bool>,
+    /// `REQUESTED`, `ON_HOLD`, `VERIFIED`.
+    verification: Option<Vec<String>>,
+    /// `true`: only those whose permanent acceptance waits for its second person.
+    acceptance_requested: Option<bool>,
     created_after: Option<String>,
     created_before: Option<String>,
     seen_after: Option<String>,
@@ -119,6 +133,32 @@ pub fn filter(params: &mut Params) -> Result<VulnerabilityFilter> {
         on_default_ref: params.flag("on_default_ref")?,
         any_ref: params.flag("any_ref")?.unwrap_or_default(),
         suppressed: params.flag("suppressed")?,
+        treatments: one_of(
+            params,
+            "treatment",
+            &[
+                "UNTREATED",
+                "IN_PROGRESS",
+                "ACCEPTED",
+                "ACCEPTED_PERMANENTLY",
+            ],
+        )?,
+        assignees: params.read_all("assignee", "a user's id (usr_…)", |text| {
+            text.parse().ok()
+        })?,
+        unassigned: params.flag("unassigned")?.unwrap_or_default(),
+        false_positives: one_of(
+            params,
+            "false_positive",
+            &["REQUESTED", "CONFIRMED", "REJECTED"],
+        )?,
+        any_false_positive: params.flag("any_false_positive")?.unwrap_or_default(),
+        verifications: one_of(
+            params,
+            "verification",
+            &["REQUESTED", "ON_HOLD", "VERIFIED"],
+        )?,
+        acceptance_requested: params.flag("acceptance_requested")?.unwrap_or_default(),
         created_after: params.time("created_after")?,
         created_before: params.time("created_before")?,
         seen_after: params.time("seen_after")?,

@@ -5,6 +5,7 @@ mod codes;
 mod graphql_actor;
 mod graphql_limits;
 mod graphql_read;
+mod graphql_triage;
 mod graphql_write;
 mod guard;
 mod openapi;

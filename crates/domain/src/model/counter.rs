@@ -10,7 +10,7 @@ use crate::port::store::{Entity, Key};
 use super::severity::Level;
 use super::vulnerability::{State, Vulnerability};
 
-/// Counts of vulnerabilities seen on the default ref and not suppressed.
+/// Counts of vulnerabilities seen on the default ref, not suppressed and not held for false positives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     #[serde(default)]
@@ -25,6 +25,7 @@ impl Tally {
     fn bucket(&mut self, vulnerability: &Vulnerability) -> Option<&mut i64> {
         if !vulnerability.on_default_ref
             || vulnerability.is_suppressed()
+            || vulnerability.triage.is_false_positive()
             || vulnerability.merged_into.is_some()
         {
             return None;

@@ -3,12 +3,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{FindingId, RefId, ReportId, VulnerabilityId};
+use crate::id::{FindingId, RefId, ReportId, UserId, VulnerabilityId};
 use crate::import::Category;
 use crate::port::store::{Entity, Key};
 use crate::time::Timestamp;
 
 use super::location::Location;
+use super::triage::{
+    FalsePositive, FalsePositiveStatus, Note, OwnSeverity, Treatment, Triage, Verification,
+    VerificationStatus,
+};
 use super::vulnerability::{IdentityKey, Severity, Sighting, Source, State, Vulnerability};
 
 /// One thing that happened to a vulnerability.
@@ -72,6 +76,45 @@ pub enum VulnerabilityEvent {
     FindingChanged {
         finding: FindingId,
     },
+    /// What is being done about it; a request for acceptance that waited is answered by it.
+    TreatmentChanged {
+        treatment: Treatment,
+    },
+    /// Its acceptance came to its end.
+    AcceptanceExpired,
+    /// Someone asks for it to be accepted permanently.
+    AcceptanceRequested {
+        request: Note,
+    },
+    /// Another person refused; the treatment stays what it was.
+    AcceptanceRejected,
+    /// The request was taken back by who made it.
+    AcceptanceWithdrawn,
+    /// Nobody decided on the request in time.
+    AcceptanceLapsed,
+    /// None: the request was taken back.
+    FalsePositiveChanged {
+        false_positive: Option<FalsePositive>,
+    },
+    VerificationChanged {
+        verification: Verification,
+    },
+    /// None: nobody is responsible any more.
+    Assigned {
+        assignee: Option<UserId>,
+    },
+    /// None: the sources' severity counts again.
+    SeverityRated {
+        severity: Option<OwnSeverity>,
+    },
+    /// None: the link was removed.
+    TicketLinked {
+        ticket: Option<String>,
+    },
+    /// What was decided about two that became one, or that are two again.
+    TriageMerged {
+        triage: Box<Triage>,
+    },
 }
 
 impl VulnerabilityEvent {
@@ -102,6 +145,30 @@ impl VulnerabilityEvent {
             Self::MergedInto { .. } => "merged_into",
             Self::Unmerged { .. } => "unmerged",
             Self::FindingChanged { .. } => "finding_changed",
+            Self::TreatmentChanged { .. } => "treatment_changed",
+            Self::AcceptanceExpired => "acceptance_expired",
+            Self::AcceptanceRequested { .. } => "acceptance_requested",
+            Self::AcceptanceRejected => "acceptance_rejected",
+            Self::AcceptanceWithdrawn => "acceptance_withdrawn",
+            Self::AcceptanceLapsed => "acceptance_lapsed",
+            Self::FalsePositiveChanged { false_positive } => {
+                match false_positive.as_ref().map(|request| request.status) {
+                    Some(FalsePositiveStatus::Requested) => "false_positive_requested",
+                    Some(FalsePositiveStatus::Confirmed) => "false_positive_confirmed",
+                    Some(FalsePositiveStatus::Rejected) => "false_positive_rejected",
+                    None => "false_positive_withdrawn",
+                }
+            }
+            Self::VerificationChanged { verification } => match verification.status {
+                VerificationStatus::Requested => "verification_requested",
+                VerificationStatus::OnHold => "verification_held",
+                VerificationStatus::Verified => "verified",
+            },
+            Self::Assigned { assignee: Some(_) } => "assigned",
+            Self::Assigned { assignee: None } => "unassigned",
+            Self::SeverityRated { .. } => "severity_rated",
+            Self::TicketLinked { .. } => "ticket_linked",
+            Self::TriageMerged { .. } => "triage_merged",
         }
     }
 }

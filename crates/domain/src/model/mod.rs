@@ -17,6 +17,7 @@ mod report;
 mod session;
 mod severity;
 mod token;
+mod triage;
 mod user;
 mod vulnerability;
 
@@ -37,13 +38,17 @@ pub use location::{
 };
 pub use membership::{Membership, OwnerRoll, Scope};
 pub use organization::{Group, Organization, Slug, display_name};
-pub use policy::{Change, Policy, PolicyOverride};
+pub use policy::{Change, Policy, PolicyChange, PolicyField, PolicyLevel, PolicyOverride};
 pub use report::{Counts, Progress, Report, ReportStatus, Stream};
 pub use session::{Attempts, Origin, SESSION_IDLE_MS, SESSION_MS, SESSION_TOUCH_MS, Session};
 pub use severity::{Cvss, CvssVersion, Level, preferred};
 pub use token::{ApiToken, TOKEN_MAX_DAYS, TOKEN_PREFIX, TOKEN_TOUCH_MS, TOKENS_MAX, TokenHolder};
+pub use triage::{
+    FalsePositive, FalsePositiveStatus, Note, OwnSeverity, Treatment, Triage, Verification,
+    VerificationOutcome, VerificationStatus,
+};
 pub use user::{Email, PasswordHash, User};
 pub use vulnerability::{
-    ClosedReason, Holder, Identity, IdentityKey, Presence, PresenceRecord, Severity, Sighting,
-    Source, State, Suppression, Vulnerability,
+    ClosedReason, Holder, Identity, IdentityKey, OWN_SEVERITY, Presence, PresenceRecord, Severity,
+    Sighting, Source, State, Suppression, Vulnerability,
 };

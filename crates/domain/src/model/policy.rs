@@ -1,59 +1,125 @@
 //! Policy: an organization's defaults and a group's overrides, field by field.
+//!
+//! The fields are declared once, below, with their defaults; the value that applies, what a level
+//! sets, and a change of it are made from that list. What contradicts itself is refused by
+//! [`crate::rules::policy`].
 
 use serde::{Deserialize, Serialize};
 
-/// What applies after overrides.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PolicyLevel {
+    /// Nobody set it: Gna's own default.
+    Default,
+    Organization,
+    Group,
+}
+
+/// A field that applies, with where its value comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PolicyField {
+    /// As in the policy's JSON: `gate_threshold`.
+    pub name: &'static str,
+    pub value: serde_json::Value,
+    pub from: PolicyLevel,
+}
+
+macro_rules! policy {
+    ($($(#[$doc:meta])* $field:ident: $type:ty = $default:expr;)*) => {
+        /// What applies after overrides.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        pub struct Policy { $($(#[$doc])* pub $field: $type,)* }
+
+        impl Default for Policy {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        /// What one level sets; `None` inherits from the level above.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        pub struct PolicyOverride {
+            $($(#[$doc])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $field: Option<$type>,)*
+        }
+
+        /// A change of what one level sets, field by field: left alone, reset to inherit, or set.
+        #[derive(Clone, Copy, Debug, Default, PartialEq)]
+        pub struct PolicyChange { $($(#[$doc])* pub $field: Change<$type>,)* }
+
+        impl PolicyChange {
+            #[must_use]
+            pub fn apply(self, current: &PolicyOverride) -> PolicyOverride {
+                PolicyOverride { $($field: self.$field.apply(current.$field),)* }
+            }
+        }
+
+        impl Policy {
+            /// Lays one level over the one above it.
+            #[must_use]
+            pub fn with(&self, over: &PolicyOverride) -> Self {
+                Self { $($field: over.$field.unwrap_or(self.$field),)* }
+            }
+
+            /// Each field that applies in a group, in the order of their declaration.
+            #[must_use]
+            pub fn explained(organization: &PolicyOverride, group: &PolicyOverride) -> Vec<PolicyField> {
+                let effective = Self::effective(organization, group);
+                vec![$(PolicyField {
+                    name: stringify!($field),
+                    value: serde_json::json!(effective.$field),
+                    from: match (group.$field, organization.$field) {
+                        (Some(_), _) => PolicyLevel::Group,
+                        (None, Some(_)) => PolicyLevel::Organization,
+                        (None, None) => PolicyLevel::Default,
+                    },
+                }),*]
+            }
+        }
+    };
+}
+
+policy! {
     /// New vulnerabilities wait in `SUBMITTED` until someone confirms them.
-    pub review_new: bool,
+    review_new: bool = false;
     /// Code findings of different tools at one place (same file, line and CWE) are one
     /// vulnerability instead of related ones.
-    pub merge_code_across_tools: bool,
+    merge_code_across_tools: bool = false;
     /// A complete report closes what its tool no longer finds on that ref.
-    pub close_missing: bool,
+    close_missing: bool = true;
     /// Days that raw reports are kept; 0 keeps them for good.
-    pub keep_reports_days: u32,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            review_new: false,
-            merge_code_across_tools: false,
-            close_missing: true,
-            keep_reports_days: 0,
-        }
-    }
-}
-
-/// What one level sets; `None` inherits from the level above.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyOverride {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub review_new: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub merge_code_across_tools: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub close_missing: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep_reports_days: Option<u32>,
+    keep_reports_days: u32 = 0;
+    /// Days that an acceptance may last at most; 0 sets no limit.
+    max_acceptance_days: u32 = 0;
+    /// How often one vulnerability may be accepted for a time; 0 sets no limit.
+    max_acceptances: u32 = 0;
+    /// Lowest score, 0.0 to 10.0, that may be accepted.
+    acceptance_min_severity: f64 = 0.0;
+    /// Highest score, 0.0 to 10.0, that may be accepted.
+    acceptance_max_severity: f64 = 10.0;
+    /// Days after which a request for permanent acceptance that nobody decided on lapses; 0 never.
+    acceptance_request_days: u32 = 30;
+    /// Score, 0.0 to 10.0, from which on a vulnerability breaks the gate.
+    gate_threshold: f64 = 0.0;
+    /// Days for which a new vulnerability does not break the gate.
+    gate_grace_days: u32 = 0;
+    /// Days after which a vulnerability is technical debt and no longer breaks the gate; 0 never.
+    gate_debt_days: u32 = 0;
+    /// Days to repair a critical one, from when it reaches the default ref; 0 sets no due date.
+    sla_days_critical: u32 = 0;
+    /// Days to repair a high one; 0 sets no due date.
+    sla_days_high: u32 = 0;
+    /// Days to repair a medium one; 0 sets no due date.
+    sla_days_medium: u32 = 0;
+    /// Days to repair a low one; 0 sets no due date.
+    sla_days_low: u32 = 0;
+    /// Days to look after an informational one; 0 sets no due date.
+    sla_days_info: u32 = 0;
+    /// How many days before its due date a vulnerability is announced as soon due; 0 never.
+    sla_soon_days: u32 = 7;
 }
 
 impl Policy {
-    /// Lays one level over the one above it.
-    #[must_use]
-    pub fn with(&self, over: &PolicyOverride) -> Self {
-        Self {
-            review_new: over.review_new.unwrap_or(self.review_new),
-            merge_code_across_tools: over
-                .merge_code_across_tools
-                .unwrap_or(self.merge_code_across_tools),
-            close_missing: over.close_missing.unwrap_or(self.close_missing),
-            keep_reports_days: over.keep_reports_days.unwrap_or(self.keep_reports_days),
-        }
-    }
-
     /// What applies in a group.
     #[must_use]
     pub fn effective(organization: &PolicyOverride, group: &PolicyOverride) -> Self {
@@ -98,6 +164,21 @@ mod tests {
         };
         let policy = Policy::effective(&organization, &group);
         assert!(policy.review_new && policy.close_missing && !policy.merge_code_across_tools);
+        let explained = Policy::explained(&organization, &group);
+        let from = |name: &str| {
+            explained
+                .iter()
+                .find(|field| field.name == name)
+                .map(|field| field.from)
+        };
+        assert_eq!(from("review_new"), Some(PolicyLevel::Organization));
+        assert_eq!(from("close_missing"), Some(PolicyLevel::Group));
+        assert_eq!(from("sla_soon_days"), Some(PolicyLevel::Default));
+        let written = serde_json::to_value(&policy).expect("writes");
+        assert_eq!(
+            written.as_object().map(serde_json::Map::len),
+            Some(explained.len())
+        );
     }
 
     #[test]
@@ -105,5 +186,21 @@ mod tests {
         assert_eq!(Change::Unset.apply(Some(1)), Some(1));
         assert_eq!(Change::Clear.apply(Some(1)), None);
         assert_eq!(Change::Set(2).apply(Some(1)), Some(2));
+        let current = PolicyOverride {
+            gate_threshold: Some(7.0),
+            keep_reports_days: Some(3),
+            ..Default::default()
+        };
+        let change = PolicyChange {
+            keep_reports_days: Change::Clear,
+            gate_grace_days: Change::Set(5),
+            ..Default::default()
+        };
+        let expected = PolicyOverride {
+            gate_threshold: Some(7.0),
+            gate_grace_days: Some(5),
+            ..Default::default()
+        };
+        assert_eq!(change.apply(&current), expected);
     }
 }

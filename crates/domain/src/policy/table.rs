@@ -66,7 +66,11 @@ actions! {
     ReportDownload = "report.download" on Group: [Owner, Manager, Triager];
     VulnerabilityRead = "vulnerability.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];
     VulnerabilityTag = "vulnerability.tag" on Group: [Owner, Manager, Triager, Developer];
-    /// Close, reopen, take a merge back.
+    /// Begin to work on it, accept its risk for a time, ask for more, assign, link a ticket.
+    VulnerabilityTreat = "vulnerability.treat" on Group: [Owner, Manager, Triager, Developer];
+    /// Be the second person that a permanent acceptance takes.
+    AcceptanceApprove = "acceptance.approve" on Group: [Owner, Manager];
+    /// Close, reopen, review, rate, verify, confirm a false positive, take a merge back.
     VulnerabilityDecide = "vulnerability.decide" on Group: [Owner, Manager, Triager];
     CommentRead = "comment.read" on Group: [Owner, Manager, Triager, Developer, Reader];
     CommentWrite = "comment.write" on Group: [Owner, Manager, Triager, Developer];

@@ -61,6 +61,14 @@ pub const FIELDS: &[Field] = &[
     field("on_default_ref", FieldKind::Number, true, false),
     // 1 where every source that shows it has set it aside.
     field("suppressed", FieldKind::Number, true, false),
+    field("treatment", FieldKind::Keyword, true, false),
+    // Id of the user who is responsible.
+    field("assignee", FieldKind::Keyword, true, false),
+    // State of the request; none where nobody asked.
+    field("false_positive", FieldKind::Keyword, true, false),
+    field("verification", FieldKind::Keyword, true, false),
+    // 1 while a permanent acceptance waits for its second person.
+    field("acceptance_requested", FieldKind::Number, true, false),
     field("created", FieldKind::Number, false, true),
     field("last_seen", FieldKind::Number, false, true),
     field("state_changed", FieldKind::Number, false, false),

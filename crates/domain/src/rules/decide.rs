@@ -1,11 +1,14 @@
 //! What a person may decide about a vulnerability, and what follows: pure rules with their refusals.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::id::RefId;
 use crate::model::{ClosedReason, State, Vulnerability, VulnerabilityEvent, normal_tags};
 
 /// A person's decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// A submitted one is right.
     Confirm,

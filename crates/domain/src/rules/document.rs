@@ -6,6 +6,9 @@ use crate::model::{Finding, Location, Stream, Vulnerability};
 use crate::port::search::{Document, FindingText, Value};
 use crate::time::Timestamp;
 
+/// The value of `assignee` where nobody is responsible.
+pub const NOBODY: &str = "NONE";
+
 /// The document of a vulnerability; `None` for one that was merged into another. `scanned` says
 /// when a stream (by its name) was last read.
 #[must_use]
@@ -22,11 +25,24 @@ pub fn document(
     number("severity", tenths(value.severity.score));
     number("on_default_ref", i64::from(value.on_default_ref));
     number("suppressed", i64::from(value.is_suppressed()));
+    if value.triage.acceptance_request.is_some() {
+        number("acceptance_requested", 1);
+    }
     number("created", value.created.millis());
     number("last_seen", last_seen(value, scanned).millis());
     number("state_changed", value.state_since.millis());
     let mut keyword = |name, text: String| values.insert(name, Value::Keyword(text));
     keyword("state", value.state.as_str().to_owned());
+    let triage = &value.triage;
+    keyword("treatment", triage.treatment.as_str().to_owned());
+    let assignee = triage.assignee.map(|user| user.to_string());
+    keyword("assignee", assignee.unwrap_or_else(|| NOBODY.to_owned()));
+    if let Some(status) = triage.false_positive_status() {
+        keyword("false_positive", status.as_str().to_owned());
+    }
+    if let Some(verification) = &triage.verification {
+        keyword("verification", verification.status.as_str().to_owned());
+    }
     if let Some(reason) = value.state.closed_reason() {
         keyword("closed_reason", reason.as_str().to_owned());
     }

@@ -4,7 +4,10 @@
 //! sources show (state, severity, default ref). Services commit the events and the result together.
 
 use crate::id::RefId;
-use crate::model::{ClosedReason, Severity, Source, State, Vulnerability, VulnerabilityEvent};
+use crate::model::{
+    ClosedReason, OWN_SEVERITY, Severity, Source, State, Treatment, VerificationOutcome,
+    VerificationStatus, Vulnerability, VulnerabilityEvent,
+};
 use crate::time::Timestamp;
 
 /// The value after one event.
@@ -41,6 +44,9 @@ pub fn apply(current: &Vulnerability, event: &VulnerabilityEvent, at: Timestamp)
         E::StateChanged { state } => {
             next.state = *state;
             next.state_since = at;
+            if matches!(state, State::Closed(_)) {
+                answer_verification(&mut next);
+            }
         }
         E::Moved { location } => next.location = location.as_ref().clone(),
         E::SeverityChanged { severity } => next.severity = severity.clone(),
@@ -64,8 +70,52 @@ pub fn apply(current: &Vulnerability, event: &VulnerabilityEvent, at: Timestamp)
             next.kept_apart = union(&current.kept_apart, &[*other]);
         }
         E::FindingChanged { finding } => next.finding = *finding,
+        _ => apply_triage(&mut next, event),
     }
     next
+}
+
+/// The events of people's decisions.
+fn apply_triage(next: &mut Vulnerability, event: &VulnerabilityEvent) {
+    use VulnerabilityEvent as E;
+    let triage = &mut next.triage;
+    match event {
+        E::TreatmentChanged { treatment } => {
+            if matches!(treatment, Treatment::Accepted { .. }) {
+                triage.acceptances = triage.acceptances.saturating_add(1);
+            }
+            triage.treatment = treatment.clone();
+            triage.acceptance_request = None;
+        }
+        E::AcceptanceExpired => triage.treatment = Treatment::Untreated,
+        E::AcceptanceRequested { request } => triage.acceptance_request = Some(request.clone()),
+        E::AcceptanceRejected | E::AcceptanceWithdrawn | E::AcceptanceLapsed => {
+            triage.acceptance_request = None;
+        }
+        E::FalsePositiveChanged { false_positive } => {
+            triage.false_positive.clone_from(false_positive);
+        }
+        E::VerificationChanged { verification } => triage.verification = Some(verification.clone()),
+        E::Assigned { assignee } => triage.assignee = *assignee,
+        E::SeverityRated { severity } => triage.severity.clone_from(severity),
+        E::TicketLinked { ticket } => triage.ticket.clone_from(ticket),
+        E::TriageMerged { triage: merged } => *triage = merged.as_ref().clone(),
+        _ => {}
+    }
+}
+
+/// What is closed needs no retest any more: whatever closed it has answered the question.
+fn answer_verification(next: &mut Vulnerability) {
+    if let Some(verification) = next
+        .triage
+        .verification
+        .as_mut()
+        .filter(|verification| verification.is_pending())
+    {
+        verification.status = VerificationStatus::Verified;
+        verification.held = None;
+        verification.outcome = Some(VerificationOutcome::Closed);
+    }
 }
 
 /// The value that a history gives. The first event must be `Created`; `None` otherwise.
@@ -123,12 +173,30 @@ pub fn settle(current: &Vulnerability, default_ref: RefId) -> Vec<VulnerabilityE
         _ => None,
     };
     events.extend(state.map(|state| VulnerabilityEvent::StateChanged { state }));
-    if let Some(severity) =
-        shown_severity(&current.sources).filter(|severity| *severity != current.severity)
-    {
-        events.push(VulnerabilityEvent::SeverityChanged { severity });
-    }
+    events.extend(resettle_severity(current));
     events
+}
+
+/// The shown severity, where it must change.
+#[must_use]
+pub fn resettle_severity(current: &Vulnerability) -> Option<VulnerabilityEvent> {
+    severity_of(current)
+        .filter(|severity| *severity != current.severity)
+        .map(|severity| VulnerabilityEvent::SeverityChanged { severity })
+}
+
+/// The severity that is to be shown: a person's own before any source's.
+#[must_use]
+pub fn severity_of(value: &Vulnerability) -> Option<Severity> {
+    match &value.triage.severity {
+        Some(own) => Some(Severity {
+            level: own.level,
+            score: own.score,
+            vector: own.vector.clone(),
+            tool: OWN_SEVERITY.to_owned(),
+        }),
+        None => shown_severity(&value.sources),
+    }
 }
 
 /// The severity of the source that is trusted most. In order: sources that still show it before

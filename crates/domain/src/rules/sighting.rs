@@ -7,7 +7,7 @@ use crate::id::{AssetId, FindingId, GroupId, OrganizationId, RefId, Vulnerabilit
 use crate::import::{Category, ParsedFinding, Reported};
 use crate::model::{
     CodeLocation, IdentityKey, Location, Presence, SNIPPET_LIMIT, Severity, Sighting, Source,
-    State, Suppression, Vulnerability, VulnerabilityEvent, preferred,
+    State, Suppression, Triage, Vulnerability, VulnerabilityEvent, preferred,
 };
 use crate::rules::identity::Keys;
 use crate::rules::lifecycle::{apply_all, settle, union};
@@ -75,6 +75,7 @@ pub fn born(
         cwes: cwes(&[], finding),
         tags: finding_tags(finding),
         on_default_ref: view.r#ref == view.default_ref,
+        triage: Triage::default(),
         created: now,
         created_by: view.sighting.report,
         merged_into: None,
@@ -225,6 +226,12 @@ pub fn absorb(
         .collect();
     if tags != survivor.tags {
         events.push(VulnerabilityEvent::Tagged { tags });
+    }
+    let triage = super::desk::merged(&survivor.triage, &other.triage);
+    if triage != survivor.triage {
+        events.push(VulnerabilityEvent::TriageMerged {
+            triage: Box::new(triage),
+        });
     }
     let after = apply_all(survivor, &events, now);
     events.extend(settle(&after, default_ref));

@@ -4,10 +4,10 @@
 //! aside. To add a filter: a field here, a line in [`VulnerabilityFilter::condition`], and the
 //! field's declaration in [`crate::port::search::FIELDS`].
 
-use crate::id::{AssetId, FindingId, RefId};
+use crate::id::{AssetId, FindingId, RefId, UserId};
 use crate::model::Level;
 use crate::port::search::{Condition, Operand};
-use crate::rules::document::tenths;
+use crate::rules::document::{NOBODY, tenths};
 use crate::time::Timestamp;
 
 /// All parts must hold; several values of one part mean "any of them". Empty parts do not matter.
@@ -44,6 +44,20 @@ pub struct VulnerabilityFilter {
     pub any_ref: bool,
     /// `None`: not those that every tool has set aside. `Some(true)`: only those.
     pub suppressed: Option<bool>,
+    /// `UNTREATED`, `IN_PROGRESS`, `ACCEPTED`, `ACCEPTED_PERMANENTLY`.
+    pub treatments: Vec<String>,
+    pub assignees: Vec<UserId>,
+    /// Those that nobody is responsible for; with [`Self::assignees`], also theirs.
+    pub unassigned: bool,
+    /// `REQUESTED`, `CONFIRMED`, `REJECTED`: only those. Empty: all that are not held for false
+    /// positives, that is neither requested nor confirmed.
+    pub false_positives: Vec<String>,
+    /// False positives or not, where [`Self::false_positives`] is empty.
+    pub any_false_positive: bool,
+    /// `REQUESTED`, `ON_HOLD`, `VERIFIED`.
+    pub verifications: Vec<String>,
+    /// Only those whose permanent acceptance waits for its second person.
+    pub acceptance_requested: bool,
     pub created_after: Option<Timestamp>,
     pub created_before: Option<Timestamp>,
     pub seen_after: Option<Timestamp>,
@@ -93,6 +107,12 @@ impl VulnerabilityFilter {
         );
         keywords("cwe", self.cwes.iter().map(ToString::to_string).collect());
         keywords("location_kind", self.location_kinds.clone());
+        keywords("treatment", self.treatments.clone());
+        let nobody = self.unassigned.then(|| NOBODY.to_owned());
+        let assignees = self.assignees.iter().map(ToString::to_string);
+        keywords("assignee", assignees.chain(nobody).collect());
+        keywords("false_positive", self.false_positives.clone());
+        keywords("verification", self.verifications.clone());
         if !self.identifiers.is_empty() {
             let spellings = self
                 .identifiers
@@ -124,6 +144,13 @@ impl VulnerabilityFilter {
             flag("on_default_ref", self.on_default_ref.unwrap_or(true));
         }
         flag("suppressed", self.suppressed.unwrap_or(false));
+        if self.acceptance_requested {
+            flag("acceptance_requested", true);
+        }
+        if self.false_positives.is_empty() && !self.any_false_positive {
+            let held = ["REQUESTED", "CONFIRMED"].map(|word| Operand::Keyword(word.to_owned()));
+            all.push(not(Condition::In("false_positive", held.to_vec())));
+        }
         self.ranges(now, &mut all);
         Condition::All(all)
     }
@@ -164,6 +191,10 @@ impl VulnerabilityFilter {
     }
 }
 
+fn not(condition: Condition) -> Condition {
+    Condition::Not(Box::new(condition))
+}
+
 /// How a public name may be written in the index: CVEs in upper case, GHSA with a lower-case rest,
 /// others as given.
 fn spellings(name: &str) -> Vec<String> {
@@ -194,11 +225,21 @@ mod tests {
         let on = |field, number| Condition::In(field, vec![Operand::Number(number)]);
         assert_eq!(
             parts(&VulnerabilityFilter::default()),
-            [on("on_default_ref", 1), on("suppressed", 0)]
+            [
+                on("on_default_ref", 1),
+                on("suppressed", 0),
+                not(Condition::In(
+                    "false_positive",
+                    ["REQUESTED", "CONFIRMED"]
+                        .map(|word| Operand::Keyword(word.to_owned()))
+                        .to_vec()
+                ))
+            ]
         );
         let everything = VulnerabilityFilter {
             any_ref: true,
             suppressed: Some(true),
+            any_false_positive: true,
             ..Default::default()
         };
         assert_eq!(parts(&everything), [on("suppressed", 1)]);

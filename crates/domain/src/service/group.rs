@@ -4,12 +4,14 @@ use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId};
 use crate::model::{
-    AuditEntry, Counter, Group, Organization, Policy, PolicyOverride, Slug, Tally, display_name,
+    AuditEntry, Counter, Group, Organization, Policy, PolicyField, PolicyOverride, Slug, Tally,
+    display_name,
 };
 use crate::page::{Page, PageRequest};
 use crate::policy::{Action, Role};
 use crate::port::store::{ChangeSet, Event, List, Raw, Stored};
 use crate::port::{fresh, repo};
+use crate::rules;
 
 use super::organization::{self, PolicyChange, check_version};
 
@@ -195,7 +197,8 @@ pub async fn ids_where(
 }
 
 /// # Errors
-/// Not permitted, `name.malformed`, `description.too_long`, `store.conflict`, or the store's.
+/// Not permitted, `name.malformed`, `description.too_long`, `policy.range`, `policy.contradiction`,
+/// `store.conflict`, or the store's.
 pub async fn update(ctx: &Ctx, id: GroupId, input: UpdateGroup) -> Result<Stored<Group>> {
     let current = require(ctx, id).await?;
     let resource = Resource::Group(current.organization, id);
@@ -224,8 +227,14 @@ pub async fn update(ctx: &Ctx, id: GroupId, input: UpdateGroup) -> Result<Stored
     if next == current.value {
         return Ok(current);
     }
-    let detail = serde_json::json!({ "before": { "name": current.name, "policy": current.policy }, "after": { "name": next.name, "policy": next.policy } });
     let mut changes = ChangeSet::new();
+    if next.policy != current.policy {
+        let organization = repo::require::<Organization>(ctx.store(), next.organization).await?;
+        rules::policy::check(&Policy::effective(&organization.policy, &next.policy))?;
+        // What both levels say together was checked: neither may change meanwhile.
+        changes.require(&organization);
+    }
+    let detail = serde_json::json!({ "before": { "name": current.name, "policy": current.policy }, "after": { "name": next.name, "policy": next.policy } });
     changes.update(&current, &next, Some(Event::named("group.updated")))?;
     changes.create(
         &AuditEntry::new(
@@ -255,6 +264,19 @@ pub async fn policy(ctx: &Ctx, group: &Group) -> Result<Policy> {
     )?;
     let organization = repo::require::<Organization>(ctx.store(), group.organization).await?;
     Ok(Policy::effective(&organization.policy, &group.policy))
+}
+
+/// The same, field by field, with the level that sets each.
+///
+/// # Errors
+/// Not permitted, or the store's.
+pub async fn policy_fields(ctx: &Ctx, group: &Group) -> Result<Vec<PolicyField>> {
+    ctx.permit(
+        Action::PolicyRead,
+        Resource::Group(group.organization, group.id),
+    )?;
+    let organization = repo::require::<Organization>(ctx.store(), group.organization).await?;
+    Ok(Policy::explained(&organization.policy, &group.policy))
 }
 
 /// How many vulnerabilities each group has by state and level, in order; sums of counters, never a

@@ -6,17 +6,17 @@ use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::VulnerabilityId;
 use crate::model::{
-    Asset, HistoryEntry, Holder, Identity, State, Vulnerability, VulnerabilityEvent,
+    Asset, HistoryEntry, Holder, Identity, State, Triage, Vulnerability, VulnerabilityEvent,
 };
 use crate::policy::Action;
 use crate::port::repo;
 use crate::port::store::{ChangeSet, Stored};
-use crate::rules::lifecycle::{apply_all, settle};
+use crate::rules::lifecycle::{apply, apply_all, resettle_severity, settle};
 
 use super::vulnerability::{Step, commit_with, require};
 
 /// Separates `absorbed` from the vulnerability that took it in. The absorbed one gets back its
-/// state and the keys that it had; both remember that they are kept apart, so that no later import
+/// state, what people had decided about it, and the keys that it had; both remember that they are kept apart, so that no later import
 /// merges them again. What reports said after the merge stays with the survivor.
 ///
 /// # Errors
@@ -41,7 +41,10 @@ pub async fn unmerge(
     let asset = repo::require::<Asset>(ctx.store(), other.asset).await?;
     let mut changes = ChangeSet::new();
     give_keys_back(ctx, &survivor.value, &other.value, &mut changes).await?;
-    let mine = vec![VulnerabilityEvent::Unmerged { other: other.id }];
+    let mut mine = vec![VulnerabilityEvent::Unmerged { other: other.id }];
+    mine.extend(triage_before(ctx, &survivor, other.id).await?);
+    let after = apply_all(&survivor.value, &mine, ctx.now());
+    mine.extend(resettle_severity(&after));
     let theirs = restored(ctx, &other, &asset.value, into).await?;
     let steps = vec![
         Step {
@@ -57,6 +60,46 @@ pub async fn unmerge(
     after
         .pop()
         .ok_or_else(|| Error::internal("vulnerability.lost", "nothing was changed"))
+}
+
+/// What people had decided about the survivor before the merge, where the merge changed it and
+/// nobody has decided anything since. Later decisions were made about both and stay.
+async fn triage_before(
+    ctx: &Ctx,
+    survivor: &Stored<Vulnerability>,
+    other: VulnerabilityId,
+) -> Result<Option<VulnerabilityEvent>> {
+    let history = repo::all_children::<HistoryEntry>(ctx.store(), &survivor.id.to_string()).await?;
+    let events = history
+        .iter()
+        .flat_map(|entry| entry.events.iter().map(|event| (event, entry.at)));
+    let mut value: Option<Vulnerability> = None;
+    let mut before: Option<Triage> = None;
+    let mut merged = None;
+    let mut in_merge = false;
+    for (event, at) in events {
+        match event {
+            VulnerabilityEvent::Absorbed { other: absorbed } => {
+                in_merge = *absorbed == other;
+                if in_merge {
+                    before = value.as_ref().map(|value| value.triage.clone());
+                }
+            }
+            VulnerabilityEvent::TriageMerged { triage } if in_merge => {
+                merged = Some(triage.as_ref().clone());
+            }
+            _ => {}
+        }
+        value = match (value, event) {
+            (None, VulnerabilityEvent::Created { value }) => Some(value.as_ref().clone()),
+            (value, event) => value.map(|value| apply(&value, event, at)),
+        };
+    }
+    Ok(before
+        .filter(|_| merged.as_ref() == Some(&survivor.triage))
+        .map(|triage| VulnerabilityEvent::TriageMerged {
+            triage: Box::new(triage),
+        }))
 }
 
 /// The events that bring the absorbed one back to what it was before the merge.

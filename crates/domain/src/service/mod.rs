@@ -27,5 +27,6 @@ pub mod settle;
 pub mod sign_in;
 pub mod store;
 pub mod token;
+pub mod triage;
 pub mod user;
 pub mod vulnerability;

@@ -3,11 +3,13 @@
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId};
-use crate::model::{AuditEntry, Change, Organization, PolicyOverride, Slug, display_name};
+pub use crate::model::PolicyChange;
+use crate::model::{AuditEntry, Group, Organization, Policy, PolicyOverride, Slug, display_name};
 use crate::page::{Page, PageRequest};
 use crate::policy::Action;
 use crate::port::store::{ChangeSet, Event, Stored};
 use crate::port::{fresh, repo};
+use crate::rules;
 
 use super::member;
 
@@ -127,7 +129,8 @@ pub(super) fn cut<T>(items: Vec<T>, page: &PageRequest, name: impl Fn(&T) -> Str
 /// Changes name and policy. `expected` is the version the caller saw, if it wants to lose no race.
 ///
 /// # Errors
-/// Not permitted, `name.malformed`, `store.conflict`, or the store's.
+/// Not permitted, `name.malformed`, `policy.range`, `policy.contradiction` (also with what one of
+/// its groups sets), `store.conflict`, or the store's.
 pub async fn update(
     ctx: &Ctx,
     id: OrganizationId,
@@ -146,6 +149,9 @@ pub async fn update(
     if next == current.value {
         return Ok(current);
     }
+    if next.policy != current.policy {
+        check_policy(ctx, &next).await?;
+    }
     let detail = serde_json::json!({ "before": { "name": current.name, "policy": current.policy }, "after": { "name": next.name, "policy": next.policy } });
     let mut changes = ChangeSet::new();
     changes.update(&current, &next, Some(Event::named("organization.updated")))?;
@@ -160,6 +166,22 @@ pub async fn update(
     })
 }
 
+/// The policy must be sound where nothing overrides it, and together with what each group sets.
+pub(super) async fn check_policy(ctx: &Ctx, next: &Organization) -> Result<()> {
+    rules::policy::check(&Policy::effective(&next.policy, &PolicyOverride::default()))?;
+    let groups =
+        repo::list_all::<Group>(ctx.store(), "by_organization", &[&next.id.to_string()]).await?;
+    for group in groups {
+        rules::policy::check(&Policy::effective(&next.policy, &group.policy)).map_err(|error| {
+            Error::invalid(
+                "policy.contradiction",
+                format!("in the group {}: {}", group.slug, error.message()),
+            )
+        })?;
+    }
+    Ok(())
+}
+
 /// # Errors
 /// `store.conflict` when the caller saw another version.
 pub(super) fn check_version(current: u64, expected: Option<u64>) -> Result<()> {
@@ -169,28 +191,5 @@ pub(super) fn check_version(current: u64, expected: Option<u64>) -> Result<()> {
             format!("it is at version {current} now, not {expected}; read it again and repeat"),
         )),
         _ => Ok(()),
-    }
-}
-
-/// A change of a policy, field by field: left alone, reset to inherit, or set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PolicyChange {
-    pub review_new: Change<bool>,
-    pub merge_code_across_tools: Change<bool>,
-    pub close_missing: Change<bool>,
-    pub keep_reports_days: Change<u32>,
-}
-
-impl PolicyChange {
-    #[must_use]
-    pub fn apply(self, current: &PolicyOverride) -> PolicyOverride {
-        PolicyOverride {
-            review_new: self.review_new.apply(current.review_new),
-            merge_code_across_tools: self
-                .merge_code_across_tools
-                .apply(current.merge_code_across_tools),
-            close_missing: self.close_missing.apply(current.close_missing),
-            keep_reports_days: self.keep_reports_days.apply(current.keep_reports_days),
-        }
     }
 }

@@ -8,7 +8,7 @@ use gna_domain::port::repo;
 use gna_domain::rules::decide::Decision;
 use gna_domain::service::asset::{self, UpdateAsset};
 use gna_domain::service::report::UploadReport;
-use gna_domain::service::{merge, vulnerability};
+use gna_domain::service::{merge, triage, vulnerability};
 use gna_testkit::{Stores, trivy};
 
 use super::helpers::Scene;
@@ -44,7 +44,7 @@ async fn a_merge_can_be_taken_back_and_stays_taken_back() {
         );
         let triager = scene.world.member(&scene.group, Role::Triager);
         let close = Decision::Reopen;
-        let decided = vulnerability::act(&triager, absorbed, &close, None, None).await;
+        let decided = triage::decide(&triager, absorbed, close, None, None).await;
         assert_eq!(code(decided), "vulnerability.merged");
         let back = merge::unmerge(&triager, absorbed, Some("two things"))
             .await

@@ -1,8 +1,8 @@
 //! What imports make of reports.
 
 mod desk;
-mod helpers;
-mod identity;
+pub mod helpers;
+pub mod identity;
 mod lifecycle;
 mod properties;
 mod resume;
