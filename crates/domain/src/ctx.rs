@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, TokenId, UserId};
 use crate::policy::{Action, Area, Role, allows};
-use crate::port::{Blobs, Clock, Ids, Parsing, Passwords, Search, Store};
+use crate::port::{Blobs, Clock, Egress, Ids, Parsing, Passwords, Search, Store, Vault};
 use crate::time::Timestamp;
 
 /// What the outside supplies.
@@ -22,6 +22,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub passwords: Arc<dyn Passwords>,
+    pub egress: Arc<dyn Egress>,
+    pub vault: Arc<dyn Vault>,
 }
 
 /// Who asks.

@@ -70,6 +70,17 @@ impl Timestamp {
         })
     }
 
+    /// Reads the three forms of a date in HTTP (RFC 9110, section 5.6.7).
+    #[must_use]
+    pub fn parse_http(text: &str) -> Option<Self> {
+        let text = text.trim();
+        jiff::fmt::rfc2822::parse(text)
+            .ok()
+            .map(|zoned| Self(zoned.timestamp().as_millisecond()))
+            .or_else(|| Self::parse_with("%A, %d-%b-%y %H:%M:%S GMT", text))
+            .or_else(|| Self::parse_with("%a %b %e %H:%M:%S %Y", text))
+    }
+
     /// Reads a time by a `strftime`-like format, taken as UTC where it names no offset.
     #[must_use]
     pub fn parse_with(format: &str, text: &str) -> Option<Self> {

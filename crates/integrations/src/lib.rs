@@ -1,6 +1,8 @@
 //! The integration framework: connected apps as data, and what talks to them.
 //!
-//! `modules/` reads the catalogue of apps and a user's own files. The types and all decisions are in
-//! `gna_domain::connect`; this crate adds what needs files and cryptography.
+//! `modules/` reads the catalogue of apps and a user's own files. `framework/` is what every connected
+//! app uses: the guarded way out, tries and authorisation, the vault. The types and all decisions are
+//! in `gna_domain`; this crate adds what needs files, sockets and cryptography.
 
+pub mod framework;
 pub mod modules;

@@ -3,11 +3,19 @@
 //! [`Builder`] opens everything that the domain asks of the outside; the [`Instance`] it makes is
 //! what commands and the server work with. Nothing runs until [`Instance::start`].
 
+use gna_domain::connect::Credential;
 use gna_domain::error::{Error, Result};
 use gna_domain::port::jobs::{Handler, Jobs};
-use gna_domain::port::{Clock, Search, Store};
+use gna_domain::port::vault::{Sealing, SealingOf};
+use gna_domain::port::{Clock, Ids, Keyring, Search, Store};
+use gna_domain::rules::address::{AllowList, TargetPolicy};
+use gna_domain::secret::Secret;
 use gna_domain::service::{import::ImportHandler, index, settle::SettleHandler};
 use gna_domain::{Actor, Ctx, Grants, Ports};
+use gna_integrations::framework::egress::{EgressConfig, HttpEgress};
+use gna_integrations::framework::vault::EnvelopeVault;
+use gna_integrations::framework::vault::keyring::{FileKeyring, HeldKeyring};
+use gna_integrations::framework::vault::rotation::RotationHandler;
 use gna_parsers::{Reader, Registry};
 use gna_storage::backend::registry::{self, Opened};
 use gna_storage::backend::sqlite::{SqliteDb, SqliteOptions};
@@ -19,7 +27,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, KeyringKind};
 use crate::formats;
 use crate::outside::{Argon2Passwords, ObjectBlobs, SystemClock, SystemIds};
 use crate::worker::{Worker, follow, tidy_hourly};
@@ -70,6 +78,17 @@ impl Builder {
             Arc::clone(&clock),
             ids.clone(),
         ));
+        let vault = Arc::new(EnvelopeVault::new(
+            Arc::clone(&store),
+            keyring(&config, ids.clone())?,
+            ids.clone(),
+            Arc::clone(&clock),
+        ));
+        // Every kind of record that holds sealed texts must be named here.
+        let sealings: Vec<Arc<dyn Sealing>> = vec![Arc::new(SealingOf::<Credential>::new())];
+        let rotation = RotationHandler::new(Arc::clone(&vault), sealings);
+        let mut handlers = self.handlers;
+        handlers.push(Arc::new(rotation));
         let ports = Ports {
             store,
             search,
@@ -77,6 +96,8 @@ impl Builder {
             parsing: Arc::new(Reader::new(Arc::clone(&registry), config.limits())),
             clock,
             passwords: Arc::new(Argon2Passwords::new(ids.clone())?),
+            egress: Arc::new(HttpEgress::new(egress_config(&config)?)?),
+            vault,
             ids,
         };
         Ok(Instance {
@@ -85,7 +106,7 @@ impl Builder {
             jobs,
             registry,
             file: opened.sqlite,
-            handlers: self.handlers,
+            handlers,
         })
     }
 }
@@ -192,6 +213,45 @@ async fn open_search(url: &str, opened: &Opened) -> Result<Arc<dyn Search>> {
         }
     };
     Ok(Arc::new(SqliteSearch::open(db).await?))
+}
+
+/// The keyring that the configuration names. Its file is not touched before it is needed.
+///
+/// # Errors
+/// `keyring.invalid`.
+pub fn keyring(config: &Config, ids: Arc<dyn Ids>) -> Result<Arc<dyn Keyring>> {
+    match config.keyring.kind {
+        KeyringKind::File => Ok(Arc::new(FileKeyring::new(config.key_file(), ids))),
+        KeyringKind::Env => {
+            let older: Vec<Secret> = config
+                .keyring
+                .old_keys
+                .split(',')
+                .filter(|key| !key.trim().is_empty())
+                .map(Secret::new)
+                .collect();
+            let current = Secret::new(config.keyring.key.clone());
+            Ok(Arc::new(HeldKeyring::parse(&current, &older, ids)?))
+        }
+    }
+}
+
+fn egress_config(config: &Config) -> Result<EgressConfig> {
+    let egress = &config.egress;
+    let allowed = AllowList::parse(&egress.allow).map_err(|network| {
+        Error::invalid(
+            "egress.allow",
+            format!("{network:?} is not a network such as 10.1.0.0/16"),
+        )
+    })?;
+    Ok(EgressConfig {
+        target: TargetPolicy {
+            allowed,
+            ports: egress.ports.clone(),
+            http_anywhere: egress.http,
+        },
+        proxy: (!egress.proxy.is_empty()).then(|| egress.proxy.clone()),
+    })
 }
 
 /// The path in a `sqlite:` address.

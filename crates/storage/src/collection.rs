@@ -279,6 +279,8 @@ pub const COLLECTIONS: &[Collection] = &[
         unique: &[],
     },
     plain("lane"),
+    // What secrets are sealed with; the numbers of a tenant's keys sort.
+    plain("data_key"),
     plain(UNIQUE),
 ];
 

@@ -4,10 +4,12 @@
 //! [`World::run_jobs`] does what a worker would do, until nothing is due.
 
 mod build;
+mod egress;
 mod outside;
 mod reports;
 mod world;
 
+pub use egress::FakeEgress;
 pub use outside::{FakeClock, MemoryBlobs, PlainPasswords, SequenceIds};
 pub use reports::{Issue, sarif, trivy};
 pub use world::{Stores, World};

@@ -2,10 +2,13 @@
 
 use gna_domain::ctx::{Actor, Ctx, Grants, Ports};
 use gna_domain::error::Result;
+use gna_domain::port::vault::KeyBytes;
 use gna_domain::port::{Clock, Handler, Jobs, Outcome};
 use gna_domain::service::import::ImportHandler;
 use gna_domain::service::index;
 use gna_domain::service::settle::SettleHandler;
+use gna_integrations::framework::vault::EnvelopeVault;
+use gna_integrations::framework::vault::keyring::HeldKeyring;
 use gna_parsers::data::Runner;
 use gna_parsers::{Limits, Reader, Registry};
 use gna_storage::backend::Now;
@@ -18,6 +21,7 @@ use gna_storage::search::memory::MemorySearch;
 use gna_storage::search::sqlite::SqliteSearch;
 use std::sync::Arc;
 
+use crate::egress::FakeEgress;
 use crate::outside::{FakeClock, MemoryBlobs, PlainPasswords, SequenceIds};
 
 /// Which store a world stands on.
@@ -36,6 +40,10 @@ pub struct World {
     pub ports: Ports,
     pub clock: Arc<FakeClock>,
     pub blobs: Arc<MemoryBlobs>,
+    /// What is sent to other systems ends here.
+    pub egress: Arc<FakeEgress>,
+    /// The same as in the ports, as what it is.
+    pub vault: Arc<EnvelopeVault>,
     /// Counts what is asked of the store.
     pub calls: Arc<Counting>,
     handlers: Vec<Arc<dyn Handler>>,
@@ -77,8 +85,19 @@ impl World {
     ) -> Self {
         let calls = Arc::new(Counting::new(backend));
         let blobs = Arc::new(MemoryBlobs::default());
+        let egress = Arc::new(FakeEgress::default());
+        let ids = Arc::new(SequenceIds::default());
+        let store = Arc::new(KernelStore::new(calls.clone(), clock.clone()));
+        let keyring = HeldKeyring::from_keys(&[KeyBytes::new([7; 32])], ids.clone())
+            .expect("the keyring has a key");
+        let vault = Arc::new(EnvelopeVault::new(
+            store.clone(),
+            Arc::new(keyring),
+            ids.clone(),
+            clock.clone(),
+        ));
         let ports = Ports {
-            store: Arc::new(KernelStore::new(calls.clone(), clock.clone())),
+            store,
             search,
             blobs: blobs.clone(),
             parsing: Arc::new(Reader::new(
@@ -89,13 +108,17 @@ impl World {
                 Limits::default(),
             )),
             clock: clock.clone(),
-            ids: Arc::new(SequenceIds::default()),
+            ids,
             passwords: Arc::new(PlainPasswords),
+            egress: egress.clone(),
+            vault: vault.clone(),
         };
         Self {
             ports,
             clock,
             blobs,
+            egress,
+            vault,
             calls,
             handlers: vec![Arc::new(ImportHandler), Arc::new(SettleHandler)],
             _folder: folder,

@@ -11,6 +11,7 @@ use super::module::ModuleName;
 use crate::error::Error;
 use crate::id::{CredentialId, EntityId, OrganizationId, RefreshId, UserId};
 use crate::port::store::{ById, Entity, Key};
+use crate::port::vault::{Binding, HoldsSealed, Sealed, Tenant};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -134,6 +135,33 @@ impl ById for Credential {
 
 /// Name of the field that the sealed values are bound to.
 pub const VALUES_FIELD: &str = "values";
+
+impl Credential {
+    /// What the sealed values of a credential are bound to.
+    #[must_use]
+    pub fn binding(organization: OrganizationId, id: CredentialId) -> Binding {
+        let record = format!("{}/{id}", Self::COLLECTION);
+        Binding::new(Tenant::Organization(organization), record, VALUES_FIELD)
+    }
+}
+
+impl HoldsSealed for Credential {
+    fn sealed(&self) -> Vec<(Binding, Sealed)> {
+        let binding = Self::binding(self.organization, self.id);
+        vec![(binding, Sealed::from_text(self.sealed.clone()))]
+    }
+
+    fn resealed(&self, fresh: &[(Binding, Sealed)]) -> Self {
+        let sealed = fresh.first().map_or_else(
+            || self.sealed.clone(),
+            |(_, sealed)| sealed.as_str().to_owned(),
+        );
+        Self {
+            sealed,
+            ..self.clone()
+        }
+    }
+}
 
 /// The digest of the refresh token among a credential's values.
 #[must_use]

@@ -4,6 +4,7 @@ mod asset;
 mod audit;
 mod comment;
 mod counter;
+mod data_key;
 mod finding;
 mod history;
 mod invitation;
@@ -27,6 +28,7 @@ pub use asset::{
 pub use audit::{AuditEntry, INSTANCE};
 pub use comment::{Comment, comment_text};
 pub use counter::{Counter, Tally};
+pub use data_key::DataKey;
 pub use finding::{Finding, FindingKey};
 pub use history::{HistoryEntry, VulnerabilityEvent};
 pub use invitation::{INVITATION_MS, Invitation};

@@ -1,14 +1,18 @@
-//! What the outside must supply: store, search, blobs, mail, clock, ids.
+//! What the outside must supply: store, search, blobs, egress, vault, clock, ids.
 
+pub mod egress;
 pub mod jobs;
 mod outside;
 mod parsing;
 pub mod repo;
 pub mod search;
 pub mod store;
+pub mod vault;
 
+pub use egress::{Egress, OutRequest, OutResponse};
 pub use jobs::{Claimed, Fate, Handler, Jobs, Outcome};
 pub use outside::{Blobs, Clock, Ids, Passwords, fresh};
 pub use parsing::{OpenReport, Parsing};
 pub use search::Search;
 pub use store::{ById, ChangeSet, Entity, Event, FeedPosition, Key, Store, Stored};
+pub use vault::{Keyring, Vault};

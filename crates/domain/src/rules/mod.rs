@@ -1,6 +1,7 @@
 //! Pure decisions: from the current value and a command to the next value and its events.
 
 pub mod access;
+pub mod address;
 pub mod backoff;
 pub mod credential;
 pub mod decide;
@@ -11,7 +12,9 @@ pub mod identity;
 pub mod lifecycle;
 pub mod matching;
 pub mod policy;
+pub mod redact;
 pub mod refresh;
+pub mod retry;
 pub mod sighting;
 pub mod throttle;
 pub mod treatment;

@@ -16,6 +16,7 @@ pub mod idempotency;
 pub mod import;
 pub mod index;
 pub mod invitation;
+pub mod keys;
 pub mod link;
 pub mod member;
 pub mod merge;

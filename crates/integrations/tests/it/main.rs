@@ -1,4 +1,8 @@
-//! Tests of the integration framework through its public face.
+//! Tests of the integration framework through its public face, against real sockets and stores.
 
 mod contract;
 mod documents;
+mod egress;
+mod keyrings;
+mod requester;
+mod vault;

@@ -1,5 +1,6 @@
 //! The settings as types, and what must hold of them.
 
+use gna_domain::rules::address::AllowList;
 use gna_parsers::Limits;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -15,6 +16,8 @@ pub struct Config {
     pub blobs: BlobsConfig,
     pub import: ImportConfig,
     pub formats: FormatsConfig,
+    pub egress: EgressSection,
+    pub keyring: KeyringConfig,
     pub worker: WorkerConfig,
     pub log: LogConfig,
 }
@@ -73,6 +76,41 @@ pub struct FormatsConfig {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct EgressSection {
+    pub allow: Vec<String>,
+    pub ports: Vec<u16>,
+    pub http: bool,
+    pub proxy: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyringKind {
+    File,
+    Env,
+}
+
+/// Printed by `gna config` only, which masks the keys.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyringConfig {
+    pub kind: KeyringKind,
+    pub file: String,
+    pub key: String,
+    pub old_keys: String,
+}
+
+impl std::fmt::Debug for KeyringConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyringConfig")
+            .field("kind", &self.kind)
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WorkerConfig {
     pub slots: usize,
     pub feed_days: u32,
@@ -120,6 +158,16 @@ impl Config {
             format!("http://{}", self.server.listen)
         } else {
             self.server.public_url.trim_end_matches('/').to_owned()
+        }
+    }
+
+    /// The key file of the vault, with the default filled in.
+    #[must_use]
+    pub fn key_file(&self) -> PathBuf {
+        if self.keyring.file.is_empty() {
+            self.data.dir.join("gna.keys")
+        } else {
+            PathBuf::from(&self.keyring.file)
         }
     }
 
@@ -183,6 +231,20 @@ impl Config {
         check(
             (256..=1_048_576).contains(&import.max_text),
             "import.max_text must be between 256 and 1048576",
+        );
+        let allow = AllowList::parse(&self.egress.allow);
+        check(
+            allow.is_ok(),
+            "egress.allow must list networks such as 10.1.0.0/16 or fd12::/16",
+        );
+        let proxy = &self.egress.proxy;
+        check(
+            proxy.is_empty() || proxy.starts_with("http://") || proxy.starts_with("https://"),
+            "egress.proxy must start with http:// or https://, or be empty",
+        );
+        check(
+            self.keyring.kind != KeyringKind::Env || !self.keyring.key.is_empty(),
+            "keyring.kind is env: give the key, 32 bytes in base64, as GNA_KEYRING__KEY (or GNA_KEYRING__KEY_FILE)",
         );
         check(
             (1..=64).contains(&self.worker.slots),

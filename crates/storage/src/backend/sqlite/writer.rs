@@ -138,12 +138,15 @@ fn run_group(conn: &Connection, mut first: Box<dyn Job>, inbox: &Receiver<Box<dy
         return first.finish(Ok(()));
     }
     let mut kept = vec![first];
+    // A refusal may rest on what the group has not committed yet. Told early, its caller would read
+    // anew and not find what was in its way.
+    let mut refused = Vec::new();
     while kept.len() < GROUP_JOBS && begun.elapsed() < GROUP_AGE {
         let Ok(mut job) = inbox.try_recv() else { break };
         if run_nested(conn, job.as_mut()) {
             kept.push(job);
         } else {
-            job.finish(Ok(()));
+            refused.push(job);
         }
         // SQLite gives up the whole transaction on a full disk or an I/O error.
         if conn.is_autocommit() {
@@ -151,6 +154,7 @@ fn run_group(conn: &Connection, mut first: Box<dyn Job>, inbox: &Receiver<Box<dy
                 ffi::Error::new(ffi::SQLITE_ABORT_ROLLBACK),
                 Some("the transaction was undone by an error in another write; try again".into()),
             );
+            kept.append(&mut refused);
             return kept.into_iter().for_each(|job| job.finish(Err(&lost)));
         }
     }
@@ -158,7 +162,7 @@ fn run_group(conn: &Connection, mut first: Box<dyn Job>, inbox: &Receiver<Box<dy
     if committed.is_err() {
         roll_back(conn);
     }
-    for job in kept {
+    for job in kept.into_iter().chain(refused) {
         job.finish(committed.as_ref().copied());
     }
 }
