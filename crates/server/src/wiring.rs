@@ -17,10 +17,15 @@ use gna_integrations::framework::vault::EnvelopeVault;
 use gna_integrations::framework::vault::keyring::{FileKeyring, HeldKeyring};
 use gna_integrations::framework::vault::rotation::RotationHandler;
 use gna_parsers::{Reader, Registry};
+#[cfg(feature = "postgres")]
+use gna_storage::backend::postgres::PostgresDb;
 use gna_storage::backend::registry::{self, Opened};
 use gna_storage::backend::sqlite::{SqliteDb, SqliteOptions};
+use gna_storage::copy;
 use gna_storage::kernel;
 use gna_storage::repo::{KernelStore, StoreJobs};
+#[cfg(feature = "postgres")]
+use gna_storage::search::PostgresSearch;
 use gna_storage::search::{MemorySearch, SqliteSearch};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,6 +76,18 @@ impl Builder {
         let opened = registry::open(&url, Arc::new(move || time.now()))
             .await
             .map_err(unopened)?;
+        let paused = match copy::progress(opened.backend.as_ref())
+            .await
+            .map_err(unopened)?
+        {
+            Some((progress, _)) if progress.stage == copy::Stage::Copying => {
+                return Err(Error::unavailable(
+                    "store.copying",
+                    "a copy into this store is not complete; run `gna store copy` again, it goes on where it stopped",
+                ));
+            }
+            paused => paused.is_some(),
+        };
         let search = open_search(&config.store.search, &opened).await?;
         let store: Arc<dyn Store> = Arc::new(KernelStore::new(opened.backend, Arc::clone(&clock)));
         let jobs: Arc<dyn Jobs> = Arc::new(StoreJobs::new(
@@ -106,6 +123,9 @@ impl Builder {
             jobs,
             registry,
             file: opened.sqlite,
+            paused,
+            #[cfg(feature = "postgres")]
+            shared: opened.postgres,
             handlers,
         })
     }
@@ -119,6 +139,11 @@ pub struct Instance {
     pub registry: Arc<Registry>,
     /// The store's file, where it is one.
     pub file: Option<SqliteDb>,
+    /// Whether the store is a copy that nobody has activated: its jobs wait.
+    pub paused: bool,
+    /// The server that has the store, where other processes may share it.
+    #[cfg(feature = "postgres")]
+    pub shared: Option<PostgresDb>,
     handlers: Vec<Arc<dyn Handler>>,
 }
 
@@ -139,18 +164,32 @@ impl Instance {
         )
     }
 
+    /// Whether other processes may have the store open, too.
+    fn is_shared(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        return self.shared.is_some();
+        #[cfg(not(feature = "postgres"))]
+        false
+    }
+
     /// Starts the worker, the search indexer and the hourly tidying.
     ///
     /// # Errors
     /// The store's.
     pub async fn start(&self) -> Result<Running> {
-        // Both kinds of store that exist belong to one process: leases found now are of a dead one.
-        let freed = self.jobs.free_all().await?;
-        if freed > 0 {
-            tracing::info!(jobs = freed, "taking up jobs that were interrupted");
-        }
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        if !self.config.has_role("worker") {
+            return Ok(Running { stop, tasks });
+        }
+        // A store that belongs to one process: leases found now are of a dead one. Where others
+        // share it, theirs may well be alive; those of the dead run out by themselves.
+        if !self.is_shared() && !self.paused {
+            let freed = self.jobs.free_all().await?;
+            if freed > 0 {
+                tracing::info!(jobs = freed, "taking up jobs that were interrupted");
+            }
+        }
         let worker = self.handlers.iter().fold(
             Worker::new(
                 self.ports.clone(),
@@ -159,12 +198,30 @@ impl Instance {
             ),
             |worker, handler| worker.with(Arc::clone(handler)),
         );
-        tasks.spawn(worker.run(stop.clone()));
+        if self.paused {
+            tracing::warn!(
+                "this store is a copy: its jobs wait for `gna store activate` and a restart"
+            );
+        } else {
+            tasks.spawn(worker.run(stop.clone()));
+        }
         let indexing = Ctx::system(self.ports.clone(), "index");
         let commits = self.ports.store.signals().feed;
+        #[cfg(feature = "postgres")]
+        let shared = self.shared.clone();
         tasks.spawn(follow("index", commits, stop.clone(), move || {
             let ctx = indexing.clone();
-            async move { index::catch_up(&ctx).await.map(|_| ()) }
+            #[cfg(feature = "postgres")]
+            let shared = shared.clone();
+            async move {
+                let step = async { index::catch_up(&ctx).await.map(|_| ()) };
+                // One at a time: an older state must not be written over a newer one.
+                #[cfg(feature = "postgres")]
+                if let Some(shared) = shared {
+                    return shared.alone("index", step).await.map_err(unopened)?;
+                }
+                step.await
+            }
         }));
         tasks.spawn(tidy_hourly(
             Ctx::system(self.ports.clone(), "tidy"),
@@ -195,8 +252,13 @@ impl Running {
 }
 
 async fn open_search(url: &str, opened: &Opened) -> Result<Arc<dyn Search>> {
+    #[cfg(feature = "postgres")]
+    if let ("", Some(db)) = (url, &opened.postgres) {
+        return Ok(Arc::new(PostgresSearch::open(db.clone()).await?));
+    }
     let db = match (url, &opened.sqlite) {
         ("", Some(db)) => db.clone(),
+
         ("" | "memory:", _) => return Ok(Arc::new(MemorySearch::new())),
         (url, _) => {
             let path = url

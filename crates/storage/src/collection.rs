@@ -282,6 +282,8 @@ pub const COLLECTIONS: &[Collection] = &[
     // What secrets are sealed with; the numbers of a tenant's keys sort.
     plain("data_key"),
     plain(UNIQUE),
+    // How far a copy into this store came.
+    plain(crate::copy::COLLECTION),
 ];
 
 #[must_use]

@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod collection;
 pub mod conformance;
+pub mod copy;
 pub mod kernel;
 pub mod repo;
 pub mod search;

@@ -14,9 +14,12 @@ use gna_parsers::{Limits, Reader, Registry};
 use gna_storage::backend::Now;
 use gna_storage::backend::counting::Counting;
 use gna_storage::backend::memory::MemoryBackend;
+use gna_storage::backend::postgres::PostgresBackend;
 use gna_storage::backend::sqlite::{SqliteBackend, SqliteDb, SqliteOptions};
+use gna_storage::conformance::postgres::Place;
 use gna_storage::kernel::Backend;
 use gna_storage::repo::{KernelStore, StoreJobs};
+use gna_storage::search::PostgresSearch;
 use gna_storage::search::memory::MemorySearch;
 use gna_storage::search::sqlite::SqliteSearch;
 use std::sync::Arc;
@@ -30,10 +33,23 @@ pub enum Stores {
     Memory,
     /// A file in a folder that goes with the world.
     Sqlite,
+    /// A schema that goes with the world, in the server that `TEST_POSTGRES_URL` names.
+    Postgres,
 }
 
 impl Stores {
     pub const ALL: [Self; 2] = [Self::Memory, Self::Sqlite];
+
+    /// What stands in for memory: with `TEST_STORE=postgres` (or `sqlite`) every test that asks for
+    /// no particular file runs on that store instead.
+    fn chosen(self) -> Self {
+        match (self, std::env::var("TEST_STORE").as_deref()) {
+            (Self::Memory, Ok("postgres")) => Self::Postgres,
+            (Self::Memory, Ok("sqlite")) => Self::Sqlite,
+            (Self::Memory, Ok("memory") | Err(_)) | (Self::Sqlite | Self::Postgres, _) => self,
+            (Self::Memory, Ok(other)) => panic!("TEST_STORE={other} is no store"),
+        }
+    }
 }
 
 pub struct World {
@@ -47,7 +63,8 @@ pub struct World {
     /// Counts what is asked of the store.
     pub calls: Arc<Counting>,
     handlers: Vec<Arc<dyn Handler>>,
-    _folder: Option<tempfile::TempDir>,
+    /// A folder or a schema that goes with the world.
+    _place: Box<dyn Send + Sync>,
 }
 
 impl World {
@@ -57,11 +74,11 @@ impl World {
     }
 
     pub async fn on(stores: Stores) -> Self {
-        match stores {
+        match stores.chosen() {
             Stores::Memory => {
                 let clock = Arc::new(FakeClock::default());
                 let backend = Arc::new(MemoryBackend::new(now(&clock)));
-                Self::with(backend, Arc::new(MemorySearch::new()), clock, None)
+                Self::with(backend, Arc::new(MemorySearch::new()), clock, Box::new(()))
             }
             Stores::Sqlite => {
                 let clock = Arc::new(FakeClock::default());
@@ -72,7 +89,17 @@ impl World {
                     .await
                     .expect("the store opens");
                 let search = SqliteSearch::open(db).await.expect("the index opens");
-                Self::with(Arc::new(backend), Arc::new(search), clock, Some(folder))
+                Self::with(Arc::new(backend), Arc::new(search), clock, Box::new(folder))
+            }
+            Stores::Postgres => {
+                let clock = Arc::new(FakeClock::default());
+                let place = Place::fresh().expect("TEST_POSTGRES_URL names a server");
+                let db = place.open().await;
+                let backend = PostgresBackend::open(db.clone(), now(&clock))
+                    .await
+                    .expect("the store opens");
+                let search = PostgresSearch::open(db).await.expect("the index opens");
+                Self::with(Arc::new(backend), Arc::new(search), clock, Box::new(place))
             }
         }
     }
@@ -81,7 +108,7 @@ impl World {
         backend: Arc<dyn Backend>,
         search: Arc<dyn gna_domain::port::Search>,
         clock: Arc<FakeClock>,
-        folder: Option<tempfile::TempDir>,
+        place: Box<dyn Send + Sync>,
     ) -> Self {
         let calls = Arc::new(Counting::new(backend));
         let blobs = Arc::new(MemoryBlobs::default());
@@ -121,7 +148,7 @@ impl World {
             vault,
             calls,
             handlers: vec![Arc::new(ImportHandler), Arc::new(SettleHandler)],
-            _folder: folder,
+            _place: place,
         }
     }
 

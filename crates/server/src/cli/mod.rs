@@ -23,6 +23,7 @@ mod parse;
 mod place;
 mod serve;
 mod store_command;
+mod store_copy;
 mod token;
 mod user;
 

@@ -3,6 +3,7 @@
 use clap::Args;
 use gna_domain::service::bootstrap;
 use std::net::SocketAddr;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::local::{StoreArgs, block_on, server_of};
@@ -16,6 +17,7 @@ use crate::{app, http, logging, operator};
 #[command(after_help = "Examples:
   gna serve                              on 127.0.0.1:8420, data in ./gna-data
   gna serve --listen 0.0.0.0:80 --data /var/lib/gna
+  gna serve --store postgres://gna@db/gna --role worker   one of several processes on a store
   gna serve --demo                       sample data in a temporary folder, gone at the end
   gna serve --demo --json | head -1      url, token and sign-in link for programs
 
@@ -24,6 +26,9 @@ pub struct ServeArgs {
     /// Address and port to listen on [default: 127.0.0.1:8420, or as configured]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// What this process does: api, worker, or both [default: api,worker, or as configured]
+    #[arg(long, value_name = "ROLES")]
+    role: Option<String>,
     #[command(flatten)]
     store: StoreArgs,
     /// Fill an empty store with a demo organization; without --data it is gone at the end
@@ -35,10 +40,14 @@ pub struct ServeArgs {
 /// Exit code 2 for a wrong configuration or a store in use, 3 where the store or the port can't be
 /// had.
 pub fn run(args: &ServeArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
-    let mut overrides = args.store.overrides().with(
-        "server.listen",
-        args.listen.map(|listen| listen.to_string()),
-    );
+    let mut overrides = args
+        .store
+        .overrides()
+        .with(
+            "server.listen",
+            args.listen.map(|listen| listen.to_string()),
+        )
+        .with("server.roles", args.role.clone());
     // Kept until the end of the command: dropping it removes the folder.
     let mut folder = None;
     if args.demo && args.store.data.is_none() && args.store.store.is_none() {
@@ -73,9 +82,14 @@ async fn serve(config: Config, with_demo: bool, out: &mut Out) -> Result<Exit, F
         ));
     }
     // The port first: a second server must not touch the store before it learns that it is one.
-    let listener = http::listen(config.server.listen).await?;
+    let listener = match config.has_role("api") {
+        true => Some(http::listen(config.server.listen).await?),
+        false => None,
+    };
     let mut config = config;
-    config.server.listen = listener.local_addr()?;
+    if let Some(listener) = &listener {
+        config.server.listen = listener.local_addr()?;
+    }
     let instance = Builder::new(config).open().await?;
     let url = instance.config.public_url();
     let running = instance.start().await?;
@@ -90,8 +104,12 @@ async fn serve(config: Config, with_demo: bool, out: &mut Out) -> Result<Exit, F
     let router = app::router(&instance, operator.as_ref().map(|(key, _)| key));
     let asked = http::asked_to_stop();
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(http::serve(listener, router, stop.clone()));
-    let told = tell(&instance, with_demo, &url, out).await;
+    let answers = listener.is_some();
+    let serving = tokio::spawn(answer(listener, router, stop.clone()));
+    let told = match answers {
+        true => tell(&instance, with_demo, &url, out).await,
+        false => tell_worker(&instance, out),
+    };
     if told.is_ok() {
         tracing::info!(url, store = instance.ports.store.backend(), "ready");
         let mut serving = serving;
@@ -107,6 +125,30 @@ async fn serve(config: Config, with_demo: bool, out: &mut Out) -> Result<Exit, F
     stop.cancel();
     running.stop().await;
     told.map(|()| Exit::Done)
+}
+
+/// Answers requests, or none where that is not this process's role.
+async fn answer(
+    listener: Option<TcpListener>,
+    router: axum::Router,
+    stop: CancellationToken,
+) -> gna_domain::Result<()> {
+    match listener {
+        Some(listener) => http::serve(listener, router, stop).await,
+        None => {
+            stop.cancelled().await;
+            Ok(())
+        }
+    }
+}
+
+fn tell_worker(instance: &Instance, out: &mut Out) -> Result<(), Failure> {
+    if out.is_json() {
+        let started = instance.ports.clock.now().to_string();
+        return out.json(&serde_json::json!({ "url": null, "started": started }));
+    }
+    out.line("Gna works on the jobs of this store and answers no requests")?;
+    out.flush()
 }
 
 fn ended(serving: Result<gna_domain::Result<()>, tokio::task::JoinError>) -> Result<(), Failure> {

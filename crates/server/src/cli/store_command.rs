@@ -18,6 +18,8 @@ use crate::wiring::{sqlite_path, unopened};
   gna store check                         look for damage
   gna store backup gna-2026-01-31.db      a consistent copy in one file, items and search
   gna store restore gna-2026-01-31.db     put a copy in place of a store that is not there
+  gna store copy sqlite:gna-data/gna.db postgres://gna@db/gna   move to another store
+  gna store activate --store postgres://gna@db/gna              and let the copy work
 
 Raw reports are files in the blob folder beside the store; copy that folder with your usual tool.
 Check and backup go through the server that has the store, where one runs, and do not disturb it.")]
@@ -38,6 +40,17 @@ enum What {
         #[command(flatten)]
         store: StoreArgs,
     },
+    /// Copy a whole store into an empty one of any kind; goes on where it was interrupted
+    Copy {
+        /// Address of the store to copy; no server may have it
+        #[arg(value_name = "FROM")]
+        from: String,
+        /// Address of the new store
+        #[arg(value_name = "TO")]
+        to: String,
+    },
+    /// Let a copied store work on its jobs, from the next start of the server
+    Activate(StoreArgs),
     /// Put a copy in place; the store must not exist
     Restore {
         /// A file that `gna store backup` wrote
@@ -53,6 +66,8 @@ enum What {
 pub fn run(args: &StoreCommand, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
     match &args.what {
         What::Check(store) => check(store, global, out),
+        What::Copy { from, to } => super::store_copy::copy(from, to, out),
+        What::Activate(store) => super::store_copy::activate(&store.config(global)?, out),
         What::Backup { to, store } => {
             let config = store.config(global)?;
             refuse_existing(to)?;

@@ -29,6 +29,7 @@ pub struct ServerConfig {
     pub public_url: String,
     pub trust_proxy: bool,
     pub rate_per_minute: u32,
+    pub roles: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +172,12 @@ impl Config {
         }
     }
 
+    /// Whether this process does that part of the work: `api` or `worker`.
+    #[must_use]
+    pub fn has_role(&self, role: &str) -> bool {
+        self.server.roles.split(',').any(|one| one.trim() == role)
+    }
+
     /// Limits under which reports are read.
     #[must_use]
     pub fn limits(&self) -> Limits {
@@ -196,6 +203,21 @@ impl Config {
         check(
             public.is_empty() || public.starts_with("http://") || public.starts_with("https://"),
             "server.public_url must start with http:// or https://, or be empty",
+        );
+        check(
+            self.server
+                .roles
+                .split(',')
+                .all(|role| ["api", "worker"].contains(&role.trim())),
+            "server.roles must be api, worker, or both: api,worker",
+        );
+        check(
+            self.has_role("worker") || self.store_url().starts_with("postgres"),
+            "server.roles leaves out worker, but only a postgres: store can have its worker in another process",
+        );
+        check(
+            self.has_role("api") || self.store_url().starts_with("postgres"),
+            "server.roles leaves out api, but only a postgres: store can have its API in another process",
         );
         check(
             !self.data.dir.as_os_str().is_empty(),

@@ -20,6 +20,8 @@ const STALE: Duration = Duration::from_secs(1);
 /// play only where the server is gone without a word.
 const ANSWER: Duration = Duration::from_secs(75);
 
+/// Wait before asking again for what another process is at.
+const ALONE_AGAIN: Duration = Duration::from_millis(200);
 /// Waits before a read whose connection was lost is tried again.
 const READ_AGAIN: [Duration; 5] = [
     Duration::ZERO,
@@ -152,6 +154,41 @@ impl PostgresDb {
         let mut tx = conn.begin().await.map_err(map)?;
         unhurried(&mut tx).await.map_err(map)?;
         sqlx::query(sql).fetch_all(&mut *tx).await.map_err(map)
+    }
+
+    /// Runs `work` while no other process runs work of this name on this store; waits for them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the server does not answer.
+    pub async fn alone<T>(&self, name: &str, work: impl Future<Output = T>) -> Result<T, Error> {
+        let mut conn = self
+            .read_search(|pool| async move {
+                let mut conn = pool.acquire().await?;
+                conn.ping().await?;
+                Ok(conn)
+            })
+            .await?;
+        // Bound to the transaction: whatever becomes of this process, the lock goes with it.
+        let mut tx = conn.begin().await.map_err(map)?;
+        sqlx::raw_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            .execute(&mut *tx)
+            .await
+            .map_err(map)?;
+        loop {
+            let mine: bool =
+                sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1))")
+                    .bind(format!("gna {name} {}", self.schema()))
+                    .fetch_one(&mut *tx)
+                    .await
+                    .map_err(map)?;
+            if mine {
+                break;
+            }
+            tokio::time::sleep(ALONE_AGAIN).await;
+        }
+        let done = work.await;
+        tx.commit().await.map_err(map)?;
+        Ok(done)
     }
 
     /// Ends all connections.

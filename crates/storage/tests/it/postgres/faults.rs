@@ -326,3 +326,61 @@ async fn a_server_that_would_lose_commits_is_refused_by_name() {
     let refusal = server.open().await.err().unwrap().to_string();
     assert!(refusal.contains("fsync = off"), "{refusal}");
 }
+
+#[tokio::test]
+async fn a_dump_brings_items_and_feed_back() {
+    let Some(server) = Server::new(&[]) else {
+        return;
+    };
+    let clock = TestClock::default();
+    let db = server.open().await.unwrap();
+    let store = PostgresBackend::open(db.clone(), clock.reader())
+        .await
+        .unwrap();
+    let note = item("p", "1");
+    let ops = vec![
+        create(&note),
+        append("note.created", &note.key, 1, clock.now()),
+    ];
+    let end = store.commit(Batch { ops }).await.unwrap();
+    let tool = |program: &str, args: &[&str]| {
+        let done = Command::new(server.bin.join(program))
+            .args(["-h", "127.0.0.1", "-U", "postgres", "-p"])
+            .arg(server.port.to_string())
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{program}: {done:?}");
+    };
+    let away = tempfile::tempdir().unwrap();
+    let dump = away.path().join("gna.dump");
+    let file = dump.to_str().unwrap();
+    tool(
+        "pg_dump",
+        &[
+            "--schema=gna",
+            "--format=custom",
+            "--file",
+            file,
+            "postgres",
+        ],
+    );
+    drop(store);
+    db.drop_schema().await.unwrap();
+    db.close().await;
+    tool("pg_restore", &["--dbname=postgres", file]);
+
+    let db = server.open().await.unwrap();
+    let store = PostgresBackend::open(db, clock.reader()).await.unwrap();
+    let found = store.get_many(std::slice::from_ref(&note.key)).await;
+    assert_eq!(found.unwrap(), [Some(note)]);
+    assert_eq!(store.feed_end().await.unwrap(), end);
+    assert_eq!(store.feed(None, 10).await.unwrap().len(), 1);
+    let next = item("p", "2");
+    let ops = vec![
+        create(&next),
+        append("note.created", &next.key, 1, clock.now()),
+    ];
+    let later = store.commit(Batch { ops }).await.unwrap();
+    assert!(store.feed_reached(&end, &later) && later != end);
+}

@@ -1,0 +1,181 @@
+//! Several processes on one PostgreSQL store, and a whole store moved into it. Both need the server
+//! that `TEST_POSTGRES_URL` names.
+
+use gna_storage::conformance::postgres::Place;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::run::{gna, run};
+use crate::serve::Server;
+
+const REPORTS: usize = 6;
+const FINDINGS: usize = 400;
+
+fn report(salt: usize, findings: usize) -> String {
+    let results: Vec<Value> = (0..findings)
+        .map(|number| {
+            json!({
+                "ruleId": format!("rule-{}", number % 20),
+                "level": "error",
+                "message": { "text": "look" },
+                "locations": [{ "physicalLocation": {
+                    "artifactLocation": { "uri": format!("src/{salt}/file_{number}.rs") },
+                    "region": { "startLine": 7, "snippet": { "text": format!("call({salt}, {number})") } },
+                } }],
+            })
+        })
+        .collect();
+    json!({ "version": "2.1.0", "runs": [{ "tool": { "driver": { "name": "Linter" } }, "results": results }] })
+        .to_string()
+}
+
+fn ask(server: &Server, token: &str, method: &str, path: &str, body: &str) -> Value {
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("Authorization", bearer.as_str()),
+        ("Content-Type", "application/octet-stream"),
+    ];
+    let (status, answer) = server.send(method, path, &headers, body);
+    assert!((200..300).contains(&status), "{method} {path}: {answer}");
+    let (start, end) = (answer.find('{'), answer.rfind('}'));
+    let json = &answer[start.expect("JSON")..=end.expect("JSON")];
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {answer}"))
+}
+
+/// Until it holds; a minute is far more than it takes.
+fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..600 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("never: {what}");
+}
+
+#[test]
+fn three_processes_share_a_store() {
+    let Some(place) = Place::fresh() else { return };
+    let folder = tempfile::tempdir().expect("folder");
+    let start = |more: &[&str]| {
+        let args = ["--data", "data", "--store", &place.url];
+        Server::start(folder.path(), &[&args, more].concat())
+    };
+    let first = start(&["--role", "api,worker", "--demo"]);
+    let second = start(&["--role", "api"]);
+    let worker = start(&["--role", "worker"]);
+    assert_eq!(worker.first["url"], Value::Null);
+    let token = first.first["token"].as_str().expect("a token").to_owned();
+
+    // Uploads go to both; every one of three imports of an asset waits for its turn.
+    let mut ids = Vec::new();
+    for n in 0..REPORTS {
+        let to = if n % 2 == 0 { &first } else { &second };
+        let path = format!(
+            "/api/v2/reports?organization=demo&group=shop&asset=shared-{}&file_name=r.sarif",
+            n % 2
+        );
+        let told = ask(to, &token, "POST", &path, &report(n, FINDINGS));
+        let id = told["id"].as_str().expect("an id").to_owned();
+        // What one process acknowledged the other has.
+        let other = if n % 2 == 0 { &second } else { &first };
+        let seen = ask(other, &token, "GET", &format!("/api/v2/reports/{id}"), "");
+        assert_eq!(seen["id"], json!(id));
+        ids.push(id);
+    }
+    for (n, id) in ids.iter().enumerate() {
+        let done = eventually("the import ends", || {
+            let report = ask(&second, &token, "GET", &format!("/api/v2/reports/{id}"), "");
+            assert!(
+                report["status"] != "REFUSED" && report["status"] != "FAILED",
+                "{report}"
+            );
+            (report["status"] == "COMPLETE").then_some(report)
+        });
+        // A job that two had run at once would have found some of its own findings there.
+        let counts = &done["counts"];
+        assert_eq!(counts["total"], FINDINGS, "{n}: {counts}");
+        assert_eq!(counts["created"], FINDINGS, "{n}: {counts}");
+    }
+    assert_eq!(worker.stop(), Some(0));
+    assert_eq!(second.stop(), Some(0));
+    assert_eq!(first.stop(), Some(0));
+    let check = ["store", "check", "--data", "data", "--store", &place.url];
+    run(folder.path(), &check).ended(0);
+}
+
+fn filled(folder: &Path) {
+    let server = Server::start(folder, &["--demo", "--data", "data"]);
+    assert_eq!(server.stop(), Some(0));
+    std::fs::write(folder.join("r.sarif"), report(1, 3_000)).expect("written");
+    let import = [
+        "import",
+        "--data",
+        "data",
+        "--group",
+        "demo/shop",
+        "--asset",
+        "a",
+        "r.sarif",
+    ];
+    run(folder, &import).ended(0);
+}
+
+fn listed(folder: &Path, store: &[&str]) -> usize {
+    let args = ["list", "--json", "--limit", "1000000"];
+    run(folder, &[&args, store].concat()).ended(0).json().len()
+}
+
+/// Copies with SIGKILLs in between; then the copy answers as the original does.
+fn moves(folder: &Path, to: &str) {
+    let from = "sqlite:data/gna.db";
+    let mut kills = 0;
+    let said = loop {
+        let mut copying = gna(folder)
+            .args(["store", "copy", from, to, "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        // Later each time, so that it is hit at every stage and comes to its end at last.
+        std::thread::sleep(Duration::from_millis(150 + kills * 150));
+        if copying.try_wait().expect("a status").is_none() && kills < 8 {
+            copying.kill().expect("killed");
+            copying.wait().expect("ended");
+            kills += 1;
+            continue;
+        }
+        break copying.wait_with_output().expect("ends");
+    };
+    let stderr = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.status.success(), "after {kills} kills: {stderr}");
+    assert!(kills > 0, "it was never hit");
+    let told: Value = serde_json::from_slice(&said.stdout).expect("JSON");
+    assert!(told["items"].as_u64().expect("a number") > 6_000, "{told}");
+
+    let again = run(folder, &["store", "copy", from, to]).ended(2);
+    assert!(again.stderr.contains("complete copy"), "{}", again.stderr);
+    run(folder, &["store", "activate", "--store", to]).ended(0);
+    let again = run(folder, &["store", "copy", from, to]).ended(2);
+    assert!(again.stderr.contains("not empty"), "{}", again.stderr);
+    let original = listed(folder, &["--data", "data"]);
+    assert_eq!(listed(folder, &["--data", "data", "--store", to]), original);
+    run(folder, &["store", "check", "--data", "data", "--store", to]).ended(0);
+}
+
+#[test]
+fn a_store_is_copied_into_another_file_under_kills() {
+    let folder = tempfile::tempdir().expect("folder");
+    filled(folder.path());
+    moves(folder.path(), "sqlite:copy/gna.db");
+}
+
+#[test]
+fn a_store_is_copied_into_postgres_under_kills() {
+    let Some(place) = Place::fresh() else { return };
+    let folder = tempfile::tempdir().expect("folder");
+    filled(folder.path());
+    moves(folder.path(), &place.url);
+}
