@@ -3,14 +3,16 @@
 use clap::Args;
 use serde::Serialize;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::local::{StoreArgs, block_on, server_of};
 use super::{Exit, Failure, Global, Out};
-use crate::config::Config;
+use crate::config::{Config, KeyringKind};
 use crate::formats;
-use crate::outside::ObjectBlobs;
-use crate::wiring::{Builder, sqlite_path};
-use gna_domain::port::Blobs;
+use crate::outside::{ObjectBlobs, SystemIds};
+use crate::wiring::{self, Builder, sqlite_path};
+use gna_domain::port::vault::KeyBytes;
+use gna_domain::port::{Blobs, Ids};
 
 /// Look at this installation and say what is wrong with it
 #[derive(Args, Debug)]
@@ -60,6 +62,7 @@ pub fn run(args: &DoctorArgs, global: &Global, out: &mut Out) -> Result<Exit, Fa
         note("address", address(&config));
         note("store", block_on(store(&config)));
         note("blobs", block_on(blobs(&config)));
+        note("keyring", block_on(keyring(&config)));
     }
     if out.is_json() {
         out.json(&serde_json::json!({"ok": worst == Exit::Done, "checks": found}))?;
@@ -168,6 +171,31 @@ fn writable_parent(path: &Path) -> Result<(), Failure> {
             ),
         )
     })
+}
+
+/// Wraps a key and unwraps it again, as sealing a first secret would.
+async fn keyring(config: &Config) -> Result<String, Failure> {
+    let file = config.key_file();
+    if config.keyring.kind == KeyringKind::File && !file.is_file() {
+        writable_parent(&file)?;
+        return Ok(format!("{} will be made when it is needed", file.display()));
+    }
+    let ids = Arc::new(SystemIds);
+    let keyring = wiring::keyring(config, ids.clone())?;
+    let key = KeyBytes::new(ids.random());
+    let wrapped = keyring.wrap("doctor", &key).await?;
+    let back = keyring.unwrap("doctor", &wrapped).await?;
+    if back.expose() != key.expose() {
+        return Err(Failure::unreadable(
+            "keyring.unreadable",
+            "what the keyring wraps does not come back as it was",
+        ));
+    }
+    Ok(format!(
+        "{} wraps and unwraps with {}",
+        keyring.kind(),
+        wrapped.key_id
+    ))
 }
 
 async fn blobs(config: &Config) -> Result<String, Failure> {
