@@ -9,6 +9,7 @@ pub mod export;
 pub mod extract;
 pub mod graphql;
 pub mod middleware;
+pub mod numbers;
 pub mod operator;
 pub mod problem;
 pub mod rest;
@@ -31,6 +32,7 @@ use tower_http::decompression::{DecompressionBody, RequestDecompressionLayer};
 pub fn app(state: AppState) -> Router {
     rest::install_metrics();
     let rest = rest::router()
+        .layer(from_fn(middleware::pages))
         .layer(from_fn_with_state(state.clone(), middleware::idempotency))
         .layer(
             ServiceBuilder::new()

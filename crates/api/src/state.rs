@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::middleware::RateLimits;
+use crate::numbers::Gauges;
 use crate::operator::Operator;
 
 /// How this server is reached and what it takes.
@@ -75,6 +76,7 @@ pub struct AppState {
     pub config: Arc<ApiConfig>,
     pub(crate) rates: Arc<RateLimits>,
     pub(crate) operator: Arc<Operator>,
+    pub(crate) gauges: Option<Arc<dyn Gauges>>,
 }
 
 impl AppState {
@@ -85,6 +87,14 @@ impl AppState {
             rates: Arc::new(RateLimits::new(config.rate_per_minute)),
             operator: Arc::new(Operator::new(config.operator_key.clone())),
             config: Arc::new(config),
+            gauges: None,
         }
+    }
+
+    /// With numbers that are looked up when `/metrics` is read.
+    #[must_use]
+    pub fn with_gauges(mut self, gauges: Arc<dyn Gauges>) -> Self {
+        self.gauges = Some(gauges);
+        self
     }
 }

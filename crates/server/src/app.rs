@@ -3,8 +3,10 @@
 use axum::Router;
 use gna_api::{ApiConfig, AppState};
 use gna_domain::secret::Secret;
+use std::sync::Arc;
 
 use crate::config::Config;
+use crate::numbers::Backlog;
 use crate::wiring::Instance;
 
 /// How the API learns what it needs of the configuration.
@@ -27,7 +29,12 @@ pub fn router(instance: &Instance, operator: Option<&Secret>) -> Router {
         operator_key: operator.map(Secret::digest),
         ..api_config(&instance.config)
     };
-    gna_api::app(AppState::new(instance.ports.clone(), config))
+    let backlog = Backlog::new(
+        Arc::clone(&instance.jobs),
+        Arc::clone(&instance.ports.clock),
+    );
+    let state = AppState::new(instance.ports.clone(), config).with_gauges(Arc::new(backlog));
+    gna_api::app(state)
 }
 
 /// The page that makes whoever opens it first the administrator.

@@ -29,11 +29,13 @@ use gna_storage::search::PostgresSearch;
 use gna_storage::search::{MemorySearch, SqliteSearch};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, KeyringKind};
 use crate::formats;
+use crate::numbers::Counted;
 use crate::outside::{Argon2Passwords, ObjectBlobs, SystemClock, SystemIds};
 use crate::worker::{Worker, follow, tidy_hourly};
 
@@ -65,6 +67,8 @@ impl Builder {
     /// `store.*`, `blob.*`, `format.invalid`, each with what to do.
     pub async fn open(self) -> Result<Instance> {
         let config = self.config;
+        // Before anything that counts.
+        gna_api::rest::install_metrics();
         let registry = Arc::new(
             formats::registry(&config).map_err(|error| Error::invalid("format.invalid", error))?,
         );
@@ -89,7 +93,8 @@ impl Builder {
             paused => paused.is_some(),
         };
         let search = open_search(&config.store.search, &opened).await?;
-        let store: Arc<dyn Store> = Arc::new(KernelStore::new(opened.backend, Arc::clone(&clock)));
+        let store = KernelStore::new(opened.backend, Arc::clone(&clock));
+        let store: Arc<dyn Store> = Arc::new(Counted::new(Arc::new(store)));
         let jobs: Arc<dyn Jobs> = Arc::new(StoreJobs::new(
             Arc::clone(&store),
             Arc::clone(&clock),
@@ -228,6 +233,7 @@ impl Instance {
             self.config.worker.feed_days,
             stop.clone(),
         ));
+        tasks.spawn(upkeep(stop.clone()));
         Ok(Running { stop, tasks })
     }
 
@@ -248,6 +254,19 @@ impl Running {
     pub async fn stop(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// How often what was measured is put into its buckets, so that memory stays small where nobody
+/// reads the numbers.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+async fn upkeep(stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(UPKEEP) => gna_api::rest::upkeep_metrics(),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 /// Texts that are kept; when there are more, all are forgotten.
 const KEPT: usize = 256;
 /// Longest text that is kept, in bytes.
-const KEPT_BYTES: usize = 16 * 1024;
+pub(super) const KEPT_BYTES: usize = 16 * 1024;
 /// Most aliases of one text.
 pub const MAX_ALIASES: usize = 50;
 /// Deepest nesting of brackets.

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use super::document::{Documents, refused};
 use super::errors::finished;
 use super::loaders::loaders;
+use super::persisted::Persisted;
 use super::viewer::CurrentSession;
 use super::{GnaSchema, schema};
 use crate::auth::{Auth, CallOrigin};
@@ -53,6 +54,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
 pub struct Api {
     schema: GnaSchema,
     documents: Arc<Documents>,
+    persisted: Arc<Persisted>,
 }
 
 impl Api {
@@ -61,18 +63,19 @@ impl Api {
         Self {
             schema: schema().data(state.clone()).finish(),
             documents: Arc::default(),
+            persisted: Arc::default(),
         }
     }
 
     /// The request with its text parsed.
-    fn prepared(&self, mut request: Request) -> std::result::Result<Request, Box<Response>> {
-        match self.documents.parsed(&request.query) {
-            Ok(document) => {
-                request.set_parsed_query(document);
-                Ok(request)
-            }
-            Err(error) => Err(Box::new(finished(Response::from_errors(vec![error])))),
-        }
+    fn prepared(&self, request: Request) -> std::result::Result<Request, Box<Response>> {
+        let parsed = |mut request: Request| {
+            let document = self.documents.parsed(&request.query)?;
+            request.set_parsed_query(document);
+            Ok(request)
+        };
+        let prepared = self.persisted.filled(request).and_then(parsed);
+        prepared.map_err(|error| Box::new(finished(Response::from_errors(vec![error]))))
     }
 
     async fn run_for(&self, caller: &Auth, origin: &Origin, request: Request) -> Response {

@@ -23,6 +23,7 @@ pub mod loaders;
 pub mod location;
 pub mod member;
 pub mod organization;
+pub mod persisted;
 pub mod policy;
 pub mod report;
 pub mod scalar;

@@ -196,6 +196,16 @@ impl UserMutation {
             user: User(changed),
         })
     }
+    /// Deletes an account for good: sign-in, sessions, tokens and roles go, with name and address.
+    /// What its person did stays under their id.
+    async fn delete_user(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Id of the account.")] user: ID,
+    ) -> Result<DonePayload> {
+        user::delete(ctx.data::<Ctx>()?, parse(&user, "user")?).await?;
+        Ok(DONE)
+    }
     /// Ends all sessions of an account; for administrators.
     async fn end_sessions(
         &self,

@@ -3,8 +3,10 @@
 
 mod envelope;
 mod idempotency;
+mod pages;
 mod rate;
 
 pub use envelope::{around as envelope, no_such_route};
 pub use idempotency::around as idempotency;
+pub use pages::around as pages;
 pub use rate::{RateLimits, around as rate};

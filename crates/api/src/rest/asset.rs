@@ -1,6 +1,5 @@
 //! Assets: what is scanned.
 
-use axum::Json;
 use gna_domain::model::{Asset, AssetKind, Criticality};
 use gna_domain::policy::Action;
 use gna_domain::port::store::Stored;
@@ -57,11 +56,11 @@ impl From<Stored<Asset>> for AssetView {
 /// The assets of a group, by name.
 #[utoipa::path(get, path = "/api/v2/assets", tag = "assets", params(PlaceParams, PageParams),
     responses((status = 200, body = ListView<AssetView>), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
-pub async fn list(auth: Auth, mut params: Params) -> Result<Json<ListView<AssetView>>, Problem> {
+pub async fn list(auth: Auth, mut params: Params) -> Result<ListView<AssetView>, Problem> {
     let place = place(&mut params)?;
     let page = params.page()?;
     params.done()?;
     let group = scope::one(auth.ctx(), &place, Action::AssetRead).await?;
     let page = asset::of_group(auth.ctx(), &group, page).await?;
-    Ok(Json(ListView::page(page, AssetView::from)))
+    Ok(ListView::page(page, AssetView::from))
 }

@@ -65,13 +65,13 @@ pub async fn list(
     auth: Auth,
     Path(vulnerability): Path<String>,
     mut params: Params,
-) -> Result<Json<ListView<CommentView>>, Problem> {
+) -> Result<ListView<CommentView>, Problem> {
     let id = id::<Vulnerability>(auth.ctx(), &vulnerability)?;
     let page = params.page()?;
     params.done()?;
     let vulnerability = vulnerability::require(auth.ctx(), id).await?;
     let page = comment::list(auth.ctx(), &vulnerability, page).await?;
-    Ok(Json(ListView::page(page, CommentView::from)))
+    Ok(ListView::page(page, CommentView::from))
 }
 
 /// Says something, or answers a comment.

@@ -1,6 +1,5 @@
 //! The report formats that can be read.
 
-use axum::Json;
 use axum::extract::State;
 use gna_domain::error::Error;
 use gna_domain::import::{Category, FormatInfo};
@@ -49,14 +48,14 @@ impl From<FormatInfo> for FormatView {
 pub async fn list(
     auth: Auth,
     State(state): State<AppState>,
-) -> Result<Json<ListView<FormatView>>, Problem> {
+) -> Result<ListView<FormatView>, Problem> {
     if auth.ctx().actor == gna_domain::Actor::Anonymous {
         return Err(
             Error::unauthenticated("auth.required", "sign in, or send an API token").into(),
         );
     }
     let formats = state.ports.parsing.formats();
-    Ok(Json(ListView::whole(
+    Ok(ListView::whole(
         formats.into_iter().map(FormatView::from).collect(),
-    )))
+    ))
 }

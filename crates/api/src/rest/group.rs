@@ -80,7 +80,7 @@ async fn organization_of(ctx: &Ctx, name: &str) -> Result<OrganizationId, Error>
 /// The groups of an organization that the caller may see, by slug.
 #[utoipa::path(get, path = "/api/v2/groups", tag = "organizations", params(OrganizationParams, PageParams),
     responses((status = 200, body = ListView<GroupView>), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
-pub async fn list(auth: Auth, mut params: Params) -> Result<Json<ListView<GroupView>>, Problem> {
+pub async fn list(auth: Auth, mut params: Params) -> Result<ListView<GroupView>, Problem> {
     let ctx = auth.ctx();
     let organization = params.one("organization")?;
     let page = params.page()?;
@@ -100,7 +100,7 @@ pub async fn list(auth: Auth, mut params: Params) -> Result<Json<ListView<GroupV
         }
     };
     let page = group::of_organization(ctx, organization, page).await?;
-    Ok(Json(ListView::page(page, GroupView::from)))
+    Ok(ListView::page(page, GroupView::from))
 }
 
 /// One group.

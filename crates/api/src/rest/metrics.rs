@@ -50,6 +50,33 @@ fn describe() {
         "gna_search_behind",
         "1 while the search index follows the store and is not there yet"
     );
+    metrics::describe_gauge!(
+        "gna_search_behind_entries",
+        "Entries of the store's feed that the search index has yet to follow, counted up to 2,000"
+    );
+}
+
+/// Puts what was measured into its buckets. To be called every few seconds; reading does it too.
+pub fn upkeep() {
+    if let Some(handle) = install() {
+        handle.run_upkeep();
+    }
+}
+
+/// Up to how many entries are counted.
+const FEED_BOUND: usize = 2_000;
+
+/// How far the search index is behind the store, in entries of the feed.
+async fn behind(state: &AppState) -> gna_domain::Result<usize> {
+    let Some(at) = super::health::search_position(state).await? else {
+        return Ok(FEED_BOUND);
+    };
+    match state.ports.store.feed(Some(&at), FEED_BOUND).await {
+        Ok(entries) => Ok(entries.len()),
+        // The index must be made anew.
+        Err(error) if error.code() == "feed.gap" => Ok(FEED_BOUND),
+        Err(error) => Err(error),
+    }
 }
 
 /// Everything that is counted. Needs `instance.read`, or the configured key as bearer token.
@@ -72,14 +99,14 @@ pub async fn show(
         auth.ctx()
             .permit(Action::InstanceRead, Resource::Instance)?;
     }
-    let behind = match (
-        super::health::search_position(&state).await?,
-        state.ports.store.feed_end().await?,
-    ) {
-        (Some(at), end) => !state.ports.store.feed_reached(&at, &end),
-        (None, _) => true,
-    };
-    metrics::gauge!("gna_search_behind").set(if behind { 1.0 } else { 0.0 });
+    let behind = u32::try_from(behind(&state).await?).unwrap_or(u32::MAX);
+    metrics::gauge!("gna_search_behind").set(f64::from(behind.min(1)));
+    metrics::gauge!("gna_search_behind_entries").set(f64::from(behind));
+    if let Some(gauges) = &state.gauges
+        && let Err(error) = gauges.look().await
+    {
+        crate::problem::log(&error);
+    }
     let text = install().map(PrometheusHandle::render).unwrap_or_default();
     Ok((
         [(

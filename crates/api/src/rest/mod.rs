@@ -17,6 +17,7 @@ mod report;
 mod store;
 mod token;
 mod upload;
+mod user;
 mod view;
 mod vulnerability;
 
@@ -28,7 +29,8 @@ use gna_domain::policy::Action;
 use crate::extract::JSON_BYTES;
 use crate::state::AppState;
 
-pub use metrics::install as install_metrics;
+pub use metrics::{install as install_metrics, upkeep as upkeep_metrics};
+pub(crate) use view::NextPage;
 pub(crate) use vulnerability::VulnerabilityView;
 
 /// What keeps strangers out of a route.
@@ -100,6 +102,8 @@ routes! {
     delete "/api/v2/tokens/{token}" => token::revoke, Known("the holder's, or whoever manages the holder's");
     get "/api/v2/groups/{group}/tokens" => token::list_of_group, Policy(Action::GroupTokenManage);
     post "/api/v2/groups/{group}/tokens" => token::create_for_group, Policy(Action::GroupTokenManage);
+
+    delete "/api/v2/users/{user}" => user::delete, Policy(Action::UserManage);
 
     post "/api/v2/store/check" => store::check, Policy(Action::InstanceManage);
     post "/api/v2/store/backups" => store::backup, Policy(Action::InstanceManage);

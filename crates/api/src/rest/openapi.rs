@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     asset, comment, format, group, health, metrics, organization, report, store, token, upload,
-    vulnerability,
+    user, vulnerability,
 };
 
 #[derive(OpenApi)]
@@ -47,6 +47,7 @@ use super::{
         token::revoke,
         token::list_of_group,
         token::create_for_group,
+        user::delete,
         store::check,
         store::backup,
     ),

@@ -51,14 +51,11 @@ pub struct NewOrganization {
 /// The organizations that the caller knows, by slug.
 #[utoipa::path(get, path = "/api/v2/organizations", tag = "organizations", params(PageParams),
     responses((status = 200, body = ListView<OrganizationView>), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
-pub async fn list(
-    auth: Auth,
-    mut params: Params,
-) -> Result<Json<ListView<OrganizationView>>, Problem> {
+pub async fn list(auth: Auth, mut params: Params) -> Result<ListView<OrganizationView>, Problem> {
     let page = params.page()?;
     params.done()?;
     let page = organization::list(auth.ctx(), page).await?;
-    Ok(Json(ListView::page(page, OrganizationView::from)))
+    Ok(ListView::page(page, OrganizationView::from))
 }
 
 /// One organization, by id or slug.

@@ -205,13 +205,13 @@ impl From<Warning> for WarningView {
 /// The reports of a group, newest first.
 #[utoipa::path(get, path = "/api/v2/reports", tag = "reports", params(super::view::PlaceParams, super::view::PageParams),
     responses((status = 200, body = ListView<ReportView>), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
-pub async fn list(auth: Auth, mut params: Params) -> Result<Json<ListView<ReportView>>, Problem> {
+pub async fn list(auth: Auth, mut params: Params) -> Result<ListView<ReportView>, Problem> {
     let place = place(&mut params)?;
     let page = params.page()?;
     params.done()?;
     let group = scope::one(auth.ctx(), &place, Action::ReportRead).await?;
     let reports = report::of_group(auth.ctx(), &group, page).await?;
-    Ok(Json(ListView::page(reports, ReportView::from)))
+    Ok(ListView::page(reports, ReportView::from))
 }
 
 /// One report.
@@ -228,12 +228,12 @@ pub async fn show(auth: Auth, Path(report): Path<String>) -> Result<Json<ReportV
 pub async fn warnings(
     auth: Auth,
     Path(report): Path<String>,
-) -> Result<Json<ListView<WarningView>>, Problem> {
+) -> Result<ListView<WarningView>, Problem> {
     let id = id::<Report>(auth.ctx(), &report)?;
     let warnings = report::warnings(auth.ctx(), id).await?;
-    Ok(Json(ListView::whole(
+    Ok(ListView::whole(
         warnings.into_iter().map(WarningView::from).collect(),
-    )))
+    ))
 }
 
 /// The bytes as they were uploaded. Needs `report.download`, and is written into the audit log.

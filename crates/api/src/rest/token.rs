@@ -100,14 +100,14 @@ fn wanted(name: String, scopes: Vec<String>, expires: &str) -> Result<NewToken, 
 /// The caller's own tokens, newest first.
 #[utoipa::path(get, path = "/api/v2/tokens", tag = "tokens",
     responses((status = 200, body = ListView<TokenView>), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
-pub async fn list(auth: Auth) -> Result<Json<ListView<TokenView>>, Problem> {
+pub async fn list(auth: Auth) -> Result<ListView<TokenView>, Problem> {
     views(token::list(auth.ctx()).await?)
 }
 
-fn views(tokens: Vec<ApiToken>) -> Result<Json<ListView<TokenView>>, Problem> {
-    Ok(Json(ListView::whole(
+fn views(tokens: Vec<ApiToken>) -> Result<ListView<TokenView>, Problem> {
+    Ok(ListView::whole(
         tokens.into_iter().map(TokenView::from).collect(),
-    )))
+    ))
 }
 
 type Made = (StatusCode, Json<MadeTokenView>);
@@ -151,7 +151,7 @@ fn absent(ctx: &Ctx) -> Error {
 pub async fn list_of_group(
     auth: Auth,
     Path(group): Path<String>,
-) -> Result<Json<ListView<TokenView>>, Problem> {
+) -> Result<ListView<TokenView>, Problem> {
     let id = id::<Group>(auth.ctx(), &group)?;
     views(token::list_of_group(auth.ctx(), id).await?)
 }

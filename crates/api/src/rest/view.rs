@@ -1,5 +1,7 @@
 //! Shapes that several resources share: lists, where things are, problems.
 
+use axum::Json;
+use axum::response::{IntoResponse, Response};
 use gna_domain::error::Result;
 use gna_domain::page::Page;
 use gna_domain::service::scope::Place;
@@ -30,6 +32,26 @@ impl<T> ListView<T> {
             items: page.items,
             next: page.next.map(|cursor| cursor.0),
         }
+    }
+}
+
+/// Where the page that follows begins; becomes the header `Link`.
+#[derive(Clone, Debug)]
+pub struct NextPage(pub String);
+
+/// A page on its way out, with where the next one begins.
+pub fn paged(next: Option<String>, body: impl IntoResponse) -> Response {
+    let mut response = body.into_response();
+    if let Some(next) = next {
+        response.extensions_mut().insert(NextPage(next));
+    }
+    response
+}
+
+impl<T: Serialize> IntoResponse for ListView<T> {
+    fn into_response(self) -> Response {
+        let next = self.next.clone();
+        paged(next, Json(self))
     }
 }
 

@@ -111,9 +111,20 @@ fn token_row(token: &ApiToken) -> TokenRow {
     }
 }
 
+/// What the forms of the page do; nothing else is done.
+pub const ACTIONS: [&str; 6] = [
+    "name",
+    "password",
+    "end-session",
+    "end-others",
+    "new-token",
+    "revoke-token",
+];
+
 pub async fn submit(Path(action): Path<String>, sent: Submitted) -> Answer {
     require_person(&sent.auth, "/account")?;
     let done = match action.as_str() {
+        unknown if !ACTIONS.contains(&unknown) => return Err(unknown_form()),
         "name" => account::rename(sent.ctx(), sent.fields.text("name"))
             .await
             .map(|_| None),

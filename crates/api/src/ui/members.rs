@@ -125,6 +125,9 @@ pub struct Doing {
     action: String,
 }
 
+/// What the forms of the page do; nothing else is done.
+pub const ACTIONS: [&str; 5] = ["invite", "role", "remove", "revoke", "reset"];
+
 pub async fn submit(
     State(state): State<AppState>,
     Path(doing): Path<Doing>,
@@ -140,6 +143,7 @@ pub async fn submit(
     let found = member::place(ctx, &place.organization, place.group.as_deref()).await?;
     let scope = Scope::from(found.resource());
     let done = match doing.action.as_str() {
+        unknown if !ACTIONS.contains(&unknown) => return Err(unknown_form()),
         "invite" => invite(&state, &sent, scope).await.map(Some),
         "role" => set_role(&sent, scope).await.map(|()| None),
         "remove" => remove(&sent, scope).await.map(|()| None),

@@ -20,37 +20,78 @@ mod users;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 
 use crate::state::AppState;
 
 /// Largest form, in bytes: the longest password many times over.
 const FORM_BYTES: usize = 64 * 1_024;
 
+/// Who may see a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// Open to all, and why.
+    Public(&'static str),
+    /// Whoever is signed in; what they see is their own.
+    Person(&'static str),
+    /// The service asks what the person may do; for a stranger there is no such page.
+    Policy,
+}
+
+/// One line of the table.
+#[derive(Clone, Copy)]
+pub struct Page {
+    pub method: &'static str,
+    pub path: &'static str,
+    /// What `{action}` in the path may be.
+    pub actions: &'static [&'static str],
+    pub guard: Guard,
+    mount: fn() -> MethodRouter<AppState>,
+}
+
+macro_rules! pages {
+    ($($method:ident $path:literal [$actions:expr] => $handler:path, $guard:expr;)*) => {
+        /// Every page and every form. `tests/it/walker.rs` tries each as nobody and as a stranger.
+        pub const PAGES: &[Page] = &[$(Page {
+            method: stringify!($method),
+            path: $path,
+            actions: &$actions,
+            guard: $guard,
+            mount: || $method($handler),
+        }),*];
+    };
+}
+
+use Guard::{Person, Policy, Public};
+
+pages! {
+    get "/" [[]] => home::show, Person("lists what they have a part in");
+    get "/sign-in" [[]] => sign_in::show, Public("the way in");
+    post "/sign-in" [[]] => sign_in::submit, Public("the way in");
+    post "/sign-out" [[]] => sign_in::sign_out, Public("ends the session it comes with");
+    get "/claim/{secret}" [[]] => claim::show, Public("whoever has the link is meant");
+    post "/claim/{secret}" [[]] => claim::submit, Public("whoever has the link is meant");
+    get "/reset/{secret}" [[]] => reset::show, Public("whoever has the link is meant");
+    post "/reset/{secret}" [[]] => reset::submit, Public("whoever has the link is meant");
+    get "/invitations/{secret}" [[]] => invitation::show, Public("whoever has the link is meant");
+    post "/invitations/{secret}" [[]] => invitation::submit, Public("whoever has the link is meant");
+    get "/account" [[]] => account::show, Person("their own account");
+    post "/account/{action}" [account::ACTIONS] => account::submit, Person("their own account");
+    get "/users" [[]] => users::show, Policy;
+    post "/users/{action}" [users::ACTIONS] => users::submit, Policy;
+    get "/organizations/{organization}/members" [[]] => members::show, Policy;
+    post "/organizations/{organization}/members/{action}" [members::ACTIONS] => members::submit, Policy;
+    get "/organizations/{organization}/groups/{group}/members" [[]] => members::show, Policy;
+    post "/organizations/{organization}/groups/{group}/members/{action}" [members::ACTIONS] => members::submit, Policy;
+}
+
 /// All pages.
 pub fn router() -> Router<AppState> {
-    let place = "/organizations/{organization}/members";
-    let group = "/organizations/{organization}/groups/{group}/members";
-    let mut router = Router::new()
-        .route("/", get(home::show))
-        .route("/sign-in", get(sign_in::show).post(sign_in::submit))
-        .route("/sign-out", post(sign_in::sign_out))
-        .route("/claim/{secret}", get(claim::show).post(claim::submit))
-        .route("/reset/{secret}", get(reset::show).post(reset::submit))
-        .route(
-            "/invitations/{secret}",
-            get(invitation::show).post(invitation::submit),
-        )
-        .route("/account", get(account::show))
-        .route("/account/{action}", post(account::submit))
-        .route("/users", get(users::show))
-        .route("/users/{action}", post(users::submit));
-    for path in [place, group] {
-        router = router
-            .route(path, get(members::show))
-            .route(&format!("{path}/{{action}}"), post(members::submit));
-    }
-    router
+    PAGES
+        .iter()
+        .fold(Router::new(), |router, page| {
+            router.route(page.path, (page.mount)())
+        })
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(middleware::from_fn(page::headers))
         .merge(page::files())

@@ -1,4 +1,4 @@
-//! Users, for administrators: make an account, reset link, disable, enable.
+//! Users, for administrators: make an account, reset link, disable, enable, delete.
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -52,6 +52,7 @@ pub async fn show(auth: PageAuth, Query(wish): Query<Wish>) -> Answer {
             "The account is disabled; its sessions have ended.",
         )),
         "enable" => Some(Notice::good("The account is enabled.")),
+        "delete" => Some(Notice::good("The account is deleted.")),
         _ => None,
     };
     let after = wish.after.filter(|after| !after.is_empty()).map(Cursor);
@@ -86,6 +87,9 @@ fn row(user: User) -> Row {
     }
 }
 
+/// What the forms of the page do; nothing else is done.
+pub const ACTIONS: [&str; 5] = ["create", "reset", "disable", "enable", "delete"];
+
 pub async fn submit(
     State(state): State<AppState>,
     Path(action): Path<String>,
@@ -93,10 +97,14 @@ pub async fn submit(
 ) -> Answer {
     require_person(&sent.auth, "/users")?;
     let done = match action.as_str() {
+        unknown if !ACTIONS.contains(&unknown) => return Err(unknown_form()),
         "create" => create(&state, &sent).await.map(Some),
         "reset" => reset(&state, &sent).await.map(Some),
         "disable" => disable(&sent).await.map(|()| None),
         "enable" => enable(&sent).await.map(|()| None),
+        "delete" => user::delete(sent.ctx(), sent.fields.parse("user")?)
+            .await
+            .map(|()| None),
         _ => return Err(unknown_form()),
     };
     match done {

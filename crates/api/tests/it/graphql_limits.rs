@@ -3,6 +3,7 @@
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tower::ServiceExt;
 
 use crate::graphql_actor::{Place, multipart};
@@ -48,6 +49,58 @@ async fn what_is_too_much_is_refused_with_a_code() {
         answer["errors"][0]["extensions"]["code"].is_string(),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn a_query_that_was_sent_once_is_named_by_its_hash_within_the_same_limits() {
+    let place = Place::new().await;
+    let tess = place.triager().await;
+    let nobody = place.anonymous();
+    let hash = |text: &str| hex::encode(Sha256::digest(text.as_bytes()));
+    let named =
+        |text: &str| json!({ "persistedQuery": { "version": 1, "sha256Hash": hash(text) } });
+    let text = "{ viewer { actor } }";
+    let send = async |actor: &crate::graphql_actor::Actor, body: Value| {
+        actor.send("application/json", body.to_string()).await.1
+    };
+    let by_hash = json!({ "extensions": named(text) });
+    let unknown = send(&tess, by_hash.clone()).await;
+    assert_eq!(unknown["errors"][0]["message"], "PersistedQueryNotFound");
+    assert_eq!(
+        unknown["errors"][0]["extensions"]["code"],
+        "PERSISTED_QUERY_NOT_FOUND"
+    );
+    let both = send(&tess, json!({ "query": text, "extensions": named(text) })).await;
+    let again = send(&tess, by_hash.clone()).await;
+    assert!(both["data"]["viewer"]["actor"].is_string(), "{both}");
+    assert_eq!(both, again);
+    // A text that someone else sent is still asked by whoever names it.
+    let refused = send(&nobody, by_hash).await;
+    assert_eq!(
+        refused["errors"][0]["extensions"]["code"], "auth.required",
+        "{refused}"
+    );
+
+    let wrong = send(
+        &tess,
+        json!({ "query": "{ formats { name } }", "extensions": named(text) }),
+    )
+    .await;
+    assert_eq!(
+        wrong["errors"][0]["extensions"]["code"],
+        "graphql.hash_mismatch"
+    );
+    let deep = "{a".repeat(90);
+    for body in [
+        json!({ "query": deep, "extensions": named(&deep) }),
+        json!({ "extensions": named(&deep) }),
+    ] {
+        let refused = send(&tess, body).await;
+        assert_eq!(
+            refused["errors"][0]["extensions"]["code"], "graphql.too_deep",
+            "{refused}"
+        );
+    }
 }
 
 #[tokio::test]

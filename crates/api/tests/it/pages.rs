@@ -14,7 +14,7 @@ const MEMBERS: &str = "/organizations/acme/members";
 const SHOP: &str = "/organizations/acme/groups/shop/members";
 
 /// Eve, who owns another organization.
-async fn eve(site: &Site) -> Browser {
+pub async fn eve(site: &Site) -> Browser {
     let other = site.world.organization("other").await;
     let system = site.world.system();
     let (eve, secret) = user::create(&system, "eve@example.com", "Eve")
@@ -394,6 +394,14 @@ async fn an_administrator_makes_accounts_and_reset_links() {
         "/users?done=enable"
     );
     sign_in(&mut bob, "bob", PASSWORD).await.to();
+
+    let deleted = ada.post("/users/delete", &[("user", &row)]).await;
+    assert_eq!(deleted.to(), "/users?done=delete");
+    assert_eq!(bob.get("/").await.to(), "/sign-in?next=/");
+    let left = ada.get("/users").await;
+    assert!(!left.text.contains("bob@example.com"), "{}", left.text);
+    let again = ada.post("/users/delete", &[("user", &row)]).await;
+    assert_eq!(again.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

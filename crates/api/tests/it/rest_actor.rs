@@ -94,7 +94,7 @@ impl Place {
 #[derive(Clone)]
 pub struct Actor {
     app: Router,
-    token: Option<Secret>,
+    pub token: Option<Secret>,
 }
 
 /// An answer, read to its end.

@@ -1,13 +1,19 @@
-//! The walker: tries everything that is mounted as nobody and as the manager of another
+//! The walker: tries everything that is mounted (routes, fields, subscriptions, pages) as nobody and as the manager of another
 //! organization, with ids of things that exist, and never gets data.
 //!
 //! What answers anyway stands in [`REST_EXCEPTIONS`] and [`GRAPHQL_EXCEPTIONS`] with its reason, or
 //! is `Public` in the table of routes with its reason.
 
-use gna_api::rest::{Guard, ROUTES};
+use async_graphql::{Request, Variables};
+use futures::StreamExt;
+use gna_api::rest::ROUTES;
+use gna_api::ui::{Guard, PAGES};
+use gna_api::{ApiConfig, AppState, graphql, rest};
+use gna_domain::service::authenticate::{Credential, authenticate};
 use gna_testkit::trivy;
 use serde_json::{Value, json};
 
+use crate::browser::Site;
 use crate::rest_actor::{Actor, Place};
 
 /// Routes that answer a stranger, with what they answer.
@@ -143,13 +149,13 @@ async fn no_route_tells_a_stranger_anything() {
             );
         }
         match route.guard {
-            Guard::Public(reason) => assert!(
+            rest::Guard::Public(reason) => assert!(
                 !reason.is_empty() && unknown.status.is_success(),
                 "{name}: {}",
                 unknown.text
             ),
-            Guard::Known(_) => assert_eq!(unknown.status, 401, "{name}: {}", unknown.text),
-            Guard::Policy(_) => {
+            rest::Guard::Known(_) => assert_eq!(unknown.status, 401, "{name}: {}", unknown.text),
+            rest::Guard::Policy(_) => {
                 assert_eq!(unknown.status, 401, "{name}: {}", unknown.text);
                 if !REST_EXCEPTIONS
                     .iter()
@@ -195,7 +201,7 @@ fn nothing_is_mounted_outside_the_tables() {
         }
     }
     found.sort();
-    // The pages are walked in `pages.rs` and `guard.rs`, GraphQL below.
+    // REST, pages and GraphQL are walked by their tables and schema; `ui/page.rs` has two static files.
     assert_eq!(
         found,
         ["graphql/http.rs", "rest/mod.rs", "ui/mod.rs", "ui/page.rs"]
@@ -274,7 +280,7 @@ fn type_text(of: &Value) -> String {
 async fn introspected() -> Value {
     let of = "kind name ofType { kind name ofType { kind name ofType { kind name } } }";
     let query = format!(
-        "{{ __schema {{ queryType {{ name }} mutationType {{ name }} types {{ kind name isOneOf enumValues {{ name }} \
+        "{{ __schema {{ queryType {{ name }} mutationType {{ name }} subscriptionType {{ name }} types {{ kind name isOneOf enumValues {{ name }} \
          inputFields {{ name type {{ {of} }} }} fields {{ name type {{ {of} }} args {{ name type {{ {of} }} }} }} }} }} }}"
     );
     // By the schema itself: the limits of requests are not at issue here.
@@ -296,6 +302,185 @@ fn with_file(operation: &Value) -> String {
     )
 }
 
+/// An operation that asks for one field, with ids of Acme's things.
+fn walk(
+    schema: &Value,
+    foreign: &Foreign,
+    operation: &str,
+    field: &Value,
+) -> (String, serde_json::Map<String, Value>) {
+    let name = field["name"].as_str().expect("a name");
+    let (mut declared, mut passed, mut variables) =
+        (Vec::new(), Vec::new(), serde_json::Map::new());
+    for argument in field["args"].as_array().expect("arguments") {
+        let key = argument["name"].as_str().expect("a name");
+        let is_id = bare(&argument["type"])["name"] == "ID";
+        let is_place = ["organization", "group", "slug"]
+            .iter()
+            .any(|word| key.to_lowercase().contains(word));
+        if argument["type"]["kind"] == "NON_NULL" || is_id || is_place {
+            declared.push(format!("${key}: {}", type_text(&argument["type"])));
+            passed.push(format!("{key}: ${key}"));
+            let hint = if key == "id" { name } else { key };
+            variables.insert(
+                key.to_owned(),
+                value(schema, foreign, hint, &argument["type"], 0),
+            );
+        }
+    }
+    let returned = bare(&field["type"]);
+    let selection = match returned["kind"].as_str() {
+        Some("OBJECT" | "INTERFACE" | "UNION")
+            if returned["name"]
+                .as_str()
+                .is_some_and(|name| name.ends_with("Connection")) =>
+        {
+            "{ edges { node { __typename } } }"
+        }
+        Some("OBJECT" | "INTERFACE" | "UNION") => "{ __typename }",
+        _ => "",
+    };
+    let list = |parts: &[String]| {
+        if parts.is_empty() {
+            String::new()
+        } else {
+            format!("({})", parts.join(", "))
+        }
+    };
+    let query = format!(
+        "{operation} walk{} {{ {name}{} {selection} }}",
+        list(&declared),
+        list(&passed)
+    );
+    (query, variables)
+}
+
+#[tokio::test]
+async fn no_subscription_tells_a_stranger_anything() {
+    let place = Place::new().await;
+    let tess = place.tess().await;
+    let foreign = Foreign::of(&place, &tess).await;
+    let schema = introspected().await;
+    let eve = place.eve().await;
+    let known = |actor: &Actor| Credential::Bearer(actor.token.clone().expect("a token"));
+    let ports = &place.world.ports;
+    let eves = authenticate(ports, &known(&eve)).await.expect("holds").ctx;
+    let tess = authenticate(ports, &known(&tess)).await.expect("holds").ctx;
+    let state = AppState::new(ports.clone(), ApiConfig::at("http://127.0.0.1:8080"));
+    let live = graphql::schema().data(state).finish();
+    let fields = found(&schema, &schema["subscriptionType"])["fields"].clone();
+    let fields = fields.as_array().expect("fields");
+    assert!(!fields.is_empty());
+    for field in fields {
+        let name = field["name"].as_str().expect("a name");
+        let (query, variables) = walk(&schema, &foreign, "subscription", field);
+        for (who, ctx) in [
+            ("nobody", place.world.anonymous()),
+            ("a stranger", eves.clone()),
+            ("a member", tess.clone()),
+        ] {
+            let request = Request::new(&query)
+                .variables(Variables::from_json(Value::Object(variables.clone())))
+                .data(graphql::loaders::loaders(ctx.clone()))
+                .data(ctx);
+            let first = live
+                .execute_stream(request)
+                .next()
+                .await
+                .expect("an answer");
+            let first = graphql::errors::finished(first);
+            let answer = serde_json::to_value(&first).expect("writes as JSON");
+            let code = answer["errors"][0]["extensions"]["code"].as_str();
+            let is_told = !answer["data"][name].is_null();
+            // The member shows that what the others are refused is really there.
+            let right = match who {
+                "nobody" => !is_told && code == Some("auth.required"),
+                "a stranger" => !is_told && code.is_some_and(|code| code.ends_with("not_found")),
+                _ => is_told && code.is_none(),
+            };
+            assert!(right, "{who}: {query}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_page_tells_a_stranger_anything() {
+    let site = Site::new().await;
+    let mut ada = site.ada().await;
+    site.shop().await;
+    let mut eve = crate::pages::eve(&site).await;
+    let mut nobody = site.browser();
+    let members = "/organizations/acme/members";
+    let user = ada.get("/users").await.row_value("ada@example.com", "user");
+    let fields = [
+        ("user", user.as_str()),
+        ("role", "OWNER"),
+        ("email", "new@example.com"),
+        ("name", "New"),
+        ("organization", "acme"),
+    ];
+    for page in PAGES {
+        assert_eq!(
+            page.path.contains("{action}"),
+            !page.actions.is_empty(),
+            "{}",
+            page.path
+        );
+        let mut actions = page.actions.to_vec();
+        if actions.is_empty() {
+            actions.push("");
+        }
+        for action in actions {
+            let path = [
+                ("action", action),
+                ("organization", "acme"),
+                ("group", "shop"),
+                ("secret", &"0".repeat(64)),
+            ]
+            .iter()
+            .fold(page.path.to_owned(), |path, (name, with)| {
+                path.replace(&format!("{{{name}}}"), with)
+            });
+            assert!(!path.contains('{'), "{path}: the walker knows no such part");
+            let unknown = match page.method {
+                "get" => nobody.get(&path).await,
+                _ => nobody.post(&path, &fields).await,
+            };
+            assert!(
+                !unknown.text.contains("ada@example.com"),
+                "{path}: {}",
+                unknown.text
+            );
+            if let Guard::Public(reason) = page.guard {
+                assert!(
+                    !reason.is_empty() && !unknown.status.is_server_error(),
+                    "{path}"
+                );
+                continue;
+            }
+            assert!(unknown.to().starts_with("/sign-in"), "{path}");
+            eve.get("/").await;
+            let stranger = match page.method {
+                "get" => eve.get(&path).await,
+                _ => eve.post(&path, &fields).await,
+            };
+            assert!(
+                !stranger.text.contains("ada@example.com"),
+                "{path}: {}",
+                stranger.text
+            );
+            assert!(!stranger.text.contains("Acme"), "{path}: {}", stranger.text);
+            if page.guard == Guard::Policy {
+                assert_eq!(stranger.status, 404, "{path}: {}", stranger.text);
+            }
+        }
+    }
+    // Nothing of it did anything to Ada or her organization.
+    let seen = ada.get(members).await;
+    assert!(seen.text.contains("ada@example.com") && !seen.text.contains("new@example.com"));
+    assert_eq!(eve.get(members).await.status, 404);
+}
+
 #[tokio::test]
 async fn no_field_tells_a_stranger_anything() {
     let place = Place::new().await;
@@ -311,48 +496,7 @@ async fn no_field_tells_a_stranger_anything() {
     ] {
         for field in found(&schema, root)["fields"].as_array().expect("fields") {
             let name = field["name"].as_str().expect("a name");
-            let (mut declared, mut passed, mut variables) =
-                (Vec::new(), Vec::new(), serde_json::Map::new());
-            for argument in field["args"].as_array().expect("arguments") {
-                let key = argument["name"].as_str().expect("a name");
-                let is_id = bare(&argument["type"])["name"] == "ID";
-                let is_place = ["organization", "group", "slug"]
-                    .iter()
-                    .any(|word| key.to_lowercase().contains(word));
-                if argument["type"]["kind"] == "NON_NULL" || is_id || is_place {
-                    declared.push(format!("${key}: {}", type_text(&argument["type"])));
-                    passed.push(format!("{key}: ${key}"));
-                    let hint = if key == "id" { name } else { key };
-                    variables.insert(
-                        key.to_owned(),
-                        value(&schema, &foreign, hint, &argument["type"], 0),
-                    );
-                }
-            }
-            let returned = bare(&field["type"]);
-            let selection = match returned["kind"].as_str() {
-                Some("OBJECT" | "INTERFACE" | "UNION")
-                    if returned["name"]
-                        .as_str()
-                        .is_some_and(|name| name.ends_with("Connection")) =>
-                {
-                    "{ edges { node { __typename } } }"
-                }
-                Some("OBJECT" | "INTERFACE" | "UNION") => "{ __typename }",
-                _ => "",
-            };
-            let list = |parts: &[String]| {
-                if parts.is_empty() {
-                    String::new()
-                } else {
-                    format!("({})", parts.join(", "))
-                }
-            };
-            let query = format!(
-                "{operation} walk{} {{ {name}{} {selection} }}",
-                list(&declared),
-                list(&passed)
-            );
+            let (query, variables) = walk(&schema, &foreign, operation, field);
             let body = json!({ "query": query, "variables": variables });
             let is_exception = GRAPHQL_EXCEPTIONS
                 .iter()

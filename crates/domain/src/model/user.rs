@@ -84,6 +84,9 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
+/// The name of everybody who is deleted.
+pub const TOMBSTONE: &str = "deleted user";
+
 /// The record is also the guard of the person's access: every change of their memberships writes
 /// it, so that two changes of one person's access never commit side by side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +106,9 @@ pub struct User {
     /// Since when the account is locked out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<Timestamp>,
+    /// Since when the person is gone. What is left is the id, for history, under [`TOMBSTONE`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Timestamp>,
     pub created: Timestamp,
     /// When a membership last came, changed or went.
     pub access_changed: Timestamp,
@@ -112,6 +118,29 @@ impl User {
     #[must_use]
     pub fn is_disabled(&self) -> bool {
         self.disabled.is_some()
+    }
+
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.deleted.is_some()
+    }
+
+    /// What is kept of someone who is deleted: nothing that names them or lets anyone in. The
+    /// address is one that can't exist (RFC 2606, section 2), so that theirs is free again.
+    ///
+    /// # Errors
+    /// Never for an id of ours.
+    pub fn buried(&self, now: Timestamp) -> Result<Self> {
+        Ok(Self {
+            email: Email::new(&format!("{}@deleted.invalid", self.id))?,
+            name: TOMBSTONE.to_owned(),
+            password: None,
+            password_version: self.password_version.wrapping_add(1),
+            disabled: Some(now),
+            deleted: Some(now),
+            access_changed: now,
+            ..self.clone()
+        })
     }
 }
 

@@ -129,6 +129,9 @@ pub trait Jobs: Send + Sync + 'static {
     /// commit, or when its lease does, which counts.
     async fn next_due(&self, kinds: &[&str]) -> Result<Option<Timestamp>>;
 
+    /// Since when the job that has been due longest waits, or the one whose lease ran out first.
+    async fn oldest_due(&self) -> Result<Option<Timestamp>>;
+
     /// Renews the lease. Must be called well before half of [`Jobs::lease_ms`] has passed.
     ///
     /// # Errors

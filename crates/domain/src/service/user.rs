@@ -1,17 +1,19 @@
-//! Users as administrators see them: create, list, disable, enable, reset link.
+//! Users as administrators see them: create, list, disable, enable, reset link, delete.
 //!
 //! What people do to their own account is in [`super::account`].
 
-use super::access::{self, retrying, rolls, write_roll};
+use super::access::{self, Edit, edit_roles, retrying, rolls, write_roll};
 use super::link;
 use super::session::new_epoch;
 use crate::ctx::{Ctx, Resource};
 use crate::error::Result;
 use crate::id::UserId;
-use crate::model::{AuditEntry, Email, PasswordHash, Purpose, Scope, User, display_name};
+use crate::model::{
+    ApiToken, AuditEntry, Email, PasswordHash, Purpose, Scope, Session, User, display_name,
+};
 use crate::page::{Page, PageRequest};
 use crate::policy::{Action, Role};
-use crate::port::{ChangeSet, Event, fresh, repo};
+use crate::port::{ChangeSet, Event, Stored, fresh, repo};
 use crate::rules::access::is_guarded;
 use crate::rules::credential::check_password;
 use crate::secret::Secret;
@@ -47,6 +49,7 @@ fn blank(ctx: &Ctx, email: Email, name: String) -> User {
         password_version: 0,
         session_epoch: 0,
         disabled: None,
+        deleted: None,
         created: ctx.now(),
         access_changed: ctx.now(),
     }
@@ -89,14 +92,26 @@ fn purpose(user: &User) -> Purpose {
 pub async fn list(ctx: &Ctx, page: PageRequest) -> Result<Page<User>> {
     permit(ctx)?;
     let page = repo::list::<User>(ctx.store(), "all", &[], false, page).await?;
-    Ok(page.map(|user| user.value))
+    let mut page = page.map(|user| user.value);
+    // The deleted lie among the others; a page may be shorter than it was asked for.
+    page.items.retain(|user| !user.is_deleted());
+    Ok(page)
+}
+
+/// The user, unless deleted.
+async fn living(ctx: &Ctx, user: UserId) -> Result<Stored<User>> {
+    let found = repo::require::<User>(ctx.store(), user).await?;
+    if found.is_deleted() {
+        return Err(repo::missing::<User>());
+    }
+    Ok(found)
 }
 
 /// # Errors
 /// As [`Ctx::permit`] of `user.manage`, `not_found`, or the store's.
 pub async fn get(ctx: &Ctx, user: UserId) -> Result<User> {
     permit(ctx)?;
-    Ok(repo::require::<User>(ctx.store(), user).await?.value)
+    Ok(living(ctx, user).await?.value)
 }
 
 /// The user with an address; for the command line, where people are named by it.
@@ -107,6 +122,7 @@ pub async fn find(ctx: &Ctx, email: &str) -> Result<User> {
     permit(ctx)?;
     let email = Email::new(email)?;
     let found = repo::find::<User>(ctx.store(), "email", &[email.as_str()]).await?;
+    let found = found.filter(|user| !user.is_deleted());
     Ok(found.ok_or_else(repo::missing::<User>)?.value)
 }
 
@@ -116,7 +132,7 @@ pub async fn find(ctx: &Ctx, email: &str) -> Result<User> {
 /// As [`Ctx::permit`] of `user.manage`, `not_found`, or the store's.
 pub async fn reset_link(ctx: &Ctx, user: UserId) -> Result<Secret> {
     permit(ctx)?;
-    let user = repo::require::<User>(ctx.store(), user).await?;
+    let user = living(ctx, user).await?;
     let mut changes = ChangeSet::new();
     let secret = link::mint(ctx, &mut changes, purpose(&user))?;
     let entry = AuditEntry::new(ctx, None, "user.reset_link_made", [user.id.to_string()]);
@@ -147,6 +163,9 @@ async fn set_disabled(ctx: &Ctx, user: UserId, disabled: bool) -> Result<User> {
     retrying(|| async {
         let access = access::require(ctx.store(), user).await?;
         let current = &access.user;
+        if current.is_deleted() {
+            return Err(repo::missing::<User>());
+        }
         if current.is_disabled() == disabled {
             return Ok(current.value.clone());
         }
@@ -175,6 +194,41 @@ async fn set_disabled(ctx: &Ctx, user: UserId, disabled: bool) -> Result<User> {
         changes.create(&AuditEntry::new(ctx, None, verb, [user.to_string()]), None)?;
         ctx.store().commit(changes).await?;
         Ok(next)
+    })
+    .await
+}
+
+/// Deletes a user for good: sign-in, sessions, tokens and roles go, and with them name and address.
+/// What they did stays under their id, with a tombstone for a name.
+///
+/// # Errors
+/// As [`Ctx::permit`] of `user.manage`, `member.last_owner` when no one else could act as owner or
+/// administrator somewhere, `not_found`, or the store's.
+pub async fn delete(ctx: &Ctx, user: UserId) -> Result<()> {
+    permit(ctx)?;
+    retrying(|| async {
+        let access = access::require(ctx.store(), user).await?;
+        let current = &access.user;
+        if current.is_deleted() {
+            return Err(repo::missing::<User>());
+        }
+        let mut changes = ChangeSet::new();
+        let places = access.memberships.iter().filter_map(|held| held.resource());
+        let edits: Vec<Edit> = places.map(|place| (place, None)).collect();
+        edit_roles(ctx, &mut changes, user, &access.memberships, &edits).await?;
+        let of = user.to_string();
+        for token in repo::list_all::<ApiToken>(ctx.store(), "by_owner", &[&of]).await? {
+            changes.delete(&token, None);
+        }
+        for session in repo::list_all::<Session>(ctx.store(), "by_user", &[&of]).await? {
+            changes.delete(&session, None);
+        }
+        // The epoch ends also those that the list does not show yet.
+        let next = new_epoch(ctx, &mut changes, current, None).await?;
+        let next = next.buried(ctx.now())?;
+        changes.update(current, &next, Some(Event::named("user.deleted")))?;
+        changes.create(&AuditEntry::new(ctx, None, "user.deleted", [of]), None)?;
+        ctx.store().commit(changes).await.map(|_| ())
     })
     .await
 }

@@ -15,6 +15,7 @@ use super::{Exit, Failure, Global, Out, place};
   gna user create ann@example.com --name 'Ann Lee'   prints a link by which Ann sets her password
   gna user reset-link ann@example.com                when she forgot it
   gna user disable ann@example.com                   locks her out at once
+  gna user delete ann@example.com                    for good; what she did stays under her id
 
 Goes through the server that has the store, where one runs; written into the audit log as
 local-operator either way.")]
@@ -44,6 +45,11 @@ enum What {
     },
     /// Lock someone out: sessions and tokens stop working at once
     Disable {
+        #[arg(value_name = "EMAIL")]
+        email: String,
+    },
+    /// Delete someone for good: sign-in, sessions, tokens and roles go, with name and address
+    Delete {
         #[arg(value_name = "EMAIL")]
         email: String,
     },
@@ -93,6 +99,16 @@ pub fn run(args: &UserArgs, global: &Global, out: &mut Out) -> Result<Exit, Fail
             What::Disable { email } => {
                 let user = person(email).await?;
                 show(change(&client, "disableUser", &user).await?, None, out)?;
+            }
+            What::Delete { email } => {
+                let user = person(email).await?;
+                let query = "mutation($user: ID!) { deleteUser(user: $user) { done } }";
+                client.ask(query, json!({ "user": user["id"] })).await?;
+                if out.is_json() {
+                    out.json(&json!({"deleted": user["id"], "email": email}))?;
+                } else {
+                    out.line(format_args!("{email} is deleted"))?;
+                }
             }
             What::Enable { email } => {
                 let user = person(email).await?;

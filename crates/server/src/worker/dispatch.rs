@@ -27,6 +27,15 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 /// How long handlers may go on after the worker was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
+fn describe() {
+    metrics::describe_counter!(
+        "gna_jobs_total",
+        "Jobs handled, by kind and outcome: done, continued (to go on later), retried, dead, lost"
+    );
+    metrics::describe_gauge!("gna_jobs_running", "Jobs in hands, by kind");
+    metrics::describe_histogram!("gna_job_seconds", "Time of one turn of a job, by kind");
+}
+
 pub struct Worker {
     ports: Ports,
     jobs: Arc<dyn Jobs>,
@@ -66,6 +75,7 @@ impl Worker {
 
     /// Works until `stop`; then lets what runs come to an end for a while and puts the rest back.
     pub async fn run(self, stop: CancellationToken) {
+        describe();
         let kinds: Vec<&str> = self.handlers.keys().copied().collect();
         let slots = Arc::new(Semaphore::new(self.slots));
         let mut written = self.ports.store.signals().jobs;

@@ -34,6 +34,8 @@ impl Run {
         let job = self.claimed.job();
         let span = tracing::info_span!("worker.job.run", job.id = %job.id, job.kind = %job.kind);
         let started = Instant::now();
+        let running = metrics::gauge!("gna_jobs_running", "kind" => self.handler.kind());
+        running.increment(1.0);
         async {
             let ended = if job.is_worn_out() {
                 Ended::With(Err(Error::invalid(
@@ -47,11 +49,20 @@ impl Run {
                 // The lease runs out by itself and the job is found again.
                 tracing::warn!(%error, "the end of a job could not be written");
             }
+            metrics::histogram!("gna_job_seconds", "kind" => self.handler.kind())
+                .record(started.elapsed().as_secs_f64());
             let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::debug!(duration_ms, "job handled");
         }
         .instrument(span)
         .await;
+        running.decrement(1.0);
+    }
+
+    /// Counts how it ended, once that is written down.
+    fn count(&self, outcome: &'static str) {
+        metrics::counter!("gna_jobs_total", "kind" => self.handler.kind(), "outcome" => outcome)
+            .increment(1);
     }
 
     fn ctx(&self) -> Ctx {
@@ -92,20 +103,23 @@ impl Run {
         match ended {
             Ended::Lost => {
                 tracing::warn!("the lease was lost; another worker has the job");
+                self.count("lost");
                 Ok(())
             }
             Ended::Stopped => {
                 let payload = claimed.job().payload.clone();
                 jobs.continue_later(claimed, self.ports.clock.now(), payload)
                     .await
+                    .inspect(|()| self.count("continued"))
             }
-            Ended::With(Ok(Outcome::Later { at, payload })) => {
-                jobs.continue_later(claimed, at, payload).await
-            }
+            Ended::With(Ok(Outcome::Later { at, payload })) => jobs
+                .continue_later(claimed, at, payload)
+                .await
+                .inspect(|()| self.count("continued")),
             Ended::With(Ok(Outcome::Done(changes))) => {
                 match jobs.complete(claimed, changes).await {
                     Err(error) if error.kind() == Kind::Conflict => self.failed(&error).await,
-                    done => done,
+                    done => done.inspect(|()| self.count("done")),
                 }
             }
             Ended::With(Err(error)) => self.failed(&error).await,
@@ -116,8 +130,12 @@ impl Run {
         let claimed = self.claimed.as_ref();
         let told = format!("{}: {}", error.code(), error.message());
         if !is_hopeless(error) && !claimed.current().is_last_attempt() {
-            if let Fate::Retry(at) = self.jobs.retry(claimed, &told).await? {
-                tracing::warn!(error = %told, %at, "a job failed and will be tried again");
+            match self.jobs.retry(claimed, &told).await? {
+                Fate::Retry(at) => {
+                    self.count("retried");
+                    tracing::warn!(error = %told, %at, "a job failed and will be tried again");
+                }
+                Fate::Dead => self.count("dead"),
             }
             return Ok(());
         }
@@ -130,13 +148,14 @@ impl Run {
             tracing::error!(%error, "whoever waits for the job could not be told");
             ChangeSet::new()
         });
-        match self.jobs.bury(claimed, &told, changes).await {
+        let buried = match self.jobs.bury(claimed, &told, changes).await {
             // Without the changes it must still end.
             Err(error) if error.kind() == Kind::Conflict => {
                 self.jobs.bury(claimed, &told, ChangeSet::new()).await
             }
             buried => buried,
-        }
+        };
+        buried.inspect(|()| self.count("dead"))
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::run::run;
-use crate::serve::Server;
+use crate::server::Server;
 
 const KILLS: u32 = 20;
 const FINDINGS: usize = 6_000;

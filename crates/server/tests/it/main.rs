@@ -3,10 +3,13 @@
 mod config;
 mod features;
 mod kill;
+mod live;
+mod numbers;
 mod operator;
 mod parse;
 mod run;
 mod serve;
+mod server;
 #[cfg(feature = "postgres")]
 mod shared;
 mod store;

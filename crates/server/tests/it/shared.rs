@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::run::{gna, run};
-use crate::serve::Server;
+use crate::server::Server;
 
 const REPORTS: usize = 6;
 const FINDINGS: usize = 400;

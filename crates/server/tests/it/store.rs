@@ -1,7 +1,7 @@
 //! Commands on the store itself: one story on one demo store.
 
 use crate::run::{run, sample};
-use crate::serve::Server;
+use crate::server::Server;
 use serde_json::{Value, json};
 
 #[test]

@@ -202,6 +202,12 @@ impl Jobs for StoreJobs {
         }
     }
 
+    async fn oldest_due(&self) -> Result<Option<Timestamp>> {
+        let (until, first) = (Some(self.clock.now()), PageRequest::first(1));
+        let page = self.listed(Queue::Ready, until, false, first).await?;
+        Ok(page.items.first().map(|job| job.due))
+    }
+
     async fn extend(&self, claimed: &Claimed) -> Result<()> {
         let current = claimed.current();
         let next = current

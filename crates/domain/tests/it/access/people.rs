@@ -240,6 +240,77 @@ async fn a_disabled_person_loses_everything_at_once_and_gets_roles_back_but_no_s
 }
 
 #[tokio::test]
+async fn a_deleted_person_leaves_nothing_but_an_id_on_every_store() {
+    for stores in Stores::ALL {
+        let start = start_on(stores).await;
+        let ada = start.ada().await;
+        let bob = start.join("bob", start.acme(), Role::Owner).await;
+        member::set_role(&ada, start.shop(), bob.user.id, Role::Triager)
+            .await
+            .expect("gives");
+        let bobs = start.ctx(&bob).await;
+        let (token, _) = token::create(&bobs, start.token(&["organization.read"], 5))
+            .await
+            .expect("makes");
+        let reset = user::reset_link(&ada, bob.user.id).await.expect("mints");
+        assert_eq!(
+            code(user::delete(&ada, ada_id(&start)).await),
+            "member.last_owner",
+            "the last administrator stays"
+        );
+        assert_eq!(code(user::delete(&bobs, ada_id(&start)).await), "not_found");
+
+        user::delete(&ada, bob.user.id).await.expect("deletes");
+        assert!(start.enter(&bob).await.is_err());
+        assert!(start.bearer(&token).await.is_err());
+        assert_eq!(code(start.sign_in("bob", PASSWORD).await), "auth.wrong");
+        let by_link = link::set_password(&start.world.anonymous(), &reset, Secret::new(PASSWORD));
+        assert_eq!(code(by_link.await), "link.not_found");
+        for again in [
+            user::delete(&ada, bob.user.id).await,
+            user::enable(&ada, bob.user.id).await.map(|_| ()),
+            user::disable(&ada, bob.user.id).await.map(|_| ()),
+            user::reset_link(&ada, bob.user.id).await.map(|_| ()),
+            user::get(&ada, bob.user.id).await.map(|_| ()),
+            user::find(&ada, "bob@example.com").await.map(|_| ()),
+        ] {
+            assert_eq!(code(again), "not_found");
+        }
+        for scope in [start.acme(), start.shop()] {
+            let members = member::list(&ada, scope, PageRequest::first(9))
+                .await
+                .expect("lists");
+            assert!(members.items.iter().all(|held| held.user.id != bob.user.id));
+        }
+        let users = user::list(&ada, PageRequest::first(9))
+            .await
+            .expect("lists");
+        assert_eq!(users.items.len(), 1);
+        // Without Bob, Ada is the last owner again.
+        assert_eq!(
+            code(member::remove(&ada, start.acme(), ada_id(&start)).await),
+            "member.last_owner"
+        );
+
+        // History finds the id, and nothing that names its person.
+        let store = start.world.ports.store.as_ref();
+        let kept = repo::require::<User>(store, bob.user.id)
+            .await
+            .expect("kept");
+        assert_eq!(kept.name, "deleted user");
+        let kept = serde_json::to_string(&kept.value).expect("writes as JSON");
+        assert!(
+            !kept.contains("bob") && !kept.contains("password\":"),
+            "{kept}"
+        );
+        let audit = start.audit(INSTANCE).await;
+        assert!(audit.contains(&"user.deleted".to_owned()), "{audit:?}");
+        // The address is free again.
+        start.join("bob", start.acme(), Role::Member).await;
+    }
+}
+
+#[tokio::test]
 async fn no_secret_is_in_the_store() {
     let start = start().await;
     let ada = start.ada().await;

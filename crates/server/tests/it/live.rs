@@ -1,0 +1,111 @@
+//! A subscription over a real websocket, as GraphQL clients open one (`graphql-transport-ws`).
+
+use crate::run::sample;
+use crate::server::Server;
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+const PROTOCOL: &str = "graphql-transport-ws";
+
+/// Sends what is given, then listens until the operation or the connection ends.
+async fn heard(url: &str, say: &[Value]) -> Vec<Value> {
+    let address = format!("{}/api", url.replacen("http", "ws", 1));
+    let mut request = address.into_client_request().expect("an address");
+    request
+        .headers_mut()
+        .insert("sec-websocket-protocol", PROTOCOL.parse().expect("a value"));
+    let (mut socket, answer) = connect_async(request).await.expect("opens");
+    assert_eq!(
+        answer
+            .headers()
+            .get("sec-websocket-protocol")
+            .map(|value| value.as_bytes()),
+        Some(PROTOCOL.as_bytes())
+    );
+    for message in say {
+        let text = Message::text(message.to_string());
+        socket.send(text).await.expect("is sent");
+    }
+    let mut heard = Vec::new();
+    let listen = async {
+        while let Some(Ok(message)) = socket.next().await {
+            match message {
+                Message::Text(text) => {
+                    let message: Value = serde_json::from_str(&text).expect("JSON");
+                    let is_last = message["type"] == "complete" || message["type"] == "error";
+                    heard.push(message);
+                    if is_last {
+                        break;
+                    }
+                }
+                Message::Close(_) => break,
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), listen)
+        .await
+        .expect("does not hang");
+    heard
+}
+
+fn subscribe(id: &str, report: &str) -> Value {
+    json!({ "id": id, "type": "subscribe", "payload": {
+        "query": "subscription($id: ID!) { reportProgress(id: $id) { status counts { created } } }",
+        "variables": { "id": report },
+    }})
+}
+
+#[tokio::test]
+async fn a_report_is_followed_to_its_end_over_a_websocket() {
+    let folder = tempfile::tempdir().expect("folder");
+    let server = Server::start(folder.path(), &["--demo"]);
+    let token = server.first["token"].as_str().expect("a token").to_owned();
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("Authorization", bearer.as_str()),
+        ("Content-Type", "application/octet-stream"),
+    ];
+    let report = std::fs::read_to_string(sample("semgrep.json")).expect("is there");
+    let path = "/api/v2/reports?organization=demo&group=shop&asset=live";
+    let (status, answer) = server.send("POST", path, &headers, &report);
+    assert_eq!(status, 202, "{answer}");
+    let body = answer.split_once("\r\n\r\n").expect("a body").1;
+    let made: Value = serde_json::from_str(body).expect("JSON");
+    let id = made["id"].as_str().expect("an id");
+
+    let init = |payload: Value| json!({ "type": "connection_init", "payload": payload });
+    let known = init(json!({ "Authorization": bearer }));
+    let told = heard(server.url(), &[known, subscribe("1", id)]).await;
+    assert_eq!(told[0]["type"], "connection_ack", "{told:?}");
+    let last = told.iter().rev().find(|message| message["type"] == "next");
+    let last = &last.unwrap_or_else(|| panic!("{told:?}"))["payload"]["data"]["reportProgress"];
+    assert_eq!(
+        (&last["status"], &last["counts"]["created"]),
+        (&json!("COMPLETE"), &json!(6))
+    );
+
+    // Nobody may open one and hear nothing; a token that does not hold may not open one.
+    let nobody = [init(json!({})), subscribe("1", id)];
+    let told = heard(server.url(), &nobody).await;
+    let text = serde_json::to_string(&told).expect("JSON");
+    assert!(
+        text.contains("auth.required") && !text.contains("COMPLETE"),
+        "{text}"
+    );
+    let wrong = [
+        init(json!({ "Authorization": "Bearer gna_00" })),
+        subscribe("1", id),
+    ];
+    let told = heard(server.url(), &wrong).await;
+    let text = serde_json::to_string(&told).expect("JSON");
+    assert!(
+        !text.contains("connection_ack") && !text.contains("COMPLETE"),
+        "{text}"
+    );
+    assert_eq!(server.stop(), Some(0));
+}

@@ -1,0 +1,97 @@
+//! `gna serve`, as a process of its own.
+
+use crate::run::gna;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Stdio};
+
+/// A running server; killed when the test ends early.
+pub struct Server {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    /// Its first line.
+    pub first: Value,
+}
+
+impl Server {
+    pub fn start(folder: &Path, args: &[&str]) -> Self {
+        let mut child = gna(folder)
+            .args(["serve", "--json", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .env("GNA_LOG__LEVEL", "warn")
+            .env("TMPDIR", folder)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("speaks");
+        let first = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        Self { child, out, first }
+    }
+
+    pub fn url(&self) -> &str {
+        self.first["url"].as_str().expect("an address")
+    }
+
+    /// One request; answers status, and head and body together.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        self.send("GET", path, &[], "")
+    }
+
+    pub fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, String) {
+        let host = self.url().trim_start_matches("http://");
+        let mut stream = TcpStream::connect(host).expect("listens");
+        let headers: String = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answers");
+        let status = answer
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .expect("a status");
+        (status, answer)
+    }
+
+    /// Ends it at once, with no chance to do anything (SIGKILL).
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+    }
+
+    /// Asks it to stop, as a service manager does, and waits.
+    pub fn stop(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .expect("sent");
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).expect("ends");
+        self.child.wait().expect("ends").code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
