@@ -8,6 +8,7 @@ pub mod config;
 pub mod formats;
 pub mod http;
 pub mod logging;
+pub mod modules;
 pub mod numbers;
 pub mod operator;
 pub mod outside;

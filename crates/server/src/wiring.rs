@@ -16,6 +16,7 @@ use gna_integrations::framework::egress::{EgressConfig, HttpEgress};
 use gna_integrations::framework::vault::EnvelopeVault;
 use gna_integrations::framework::vault::keyring::{FileKeyring, HeldKeyring};
 use gna_integrations::framework::vault::rotation::RotationHandler;
+use gna_integrations::modules::Catalogue;
 use gna_parsers::{Reader, Registry};
 #[cfg(feature = "postgres")]
 use gna_storage::backend::postgres::PostgresDb;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, KeyringKind};
 use crate::formats;
+use crate::modules;
 use crate::numbers::Counted;
 use crate::outside::{Argon2Passwords, ObjectBlobs, SystemClock, SystemIds};
 use crate::worker::{Worker, follow, tidy_hourly};
@@ -64,13 +66,16 @@ impl Builder {
     /// Opens the store (which must be free), search, blobs and the rest.
     ///
     /// # Errors
-    /// `store.*`, `blob.*`, `format.invalid`, each with what to do.
+    /// `store.*`, `blob.*`, `format.invalid`, `module.invalid`, each with what to do.
     pub async fn open(self) -> Result<Instance> {
         let config = self.config;
         // Before anything that counts.
         gna_api::rest::install_metrics();
         let registry = Arc::new(
             formats::registry(&config).map_err(|error| Error::invalid("format.invalid", error))?,
+        );
+        let modules = Arc::new(
+            modules::catalogue(&config).map_err(|error| Error::invalid("module.invalid", error))?,
         );
         let url = config.store_url();
         make_folder_of(&url)?;
@@ -127,6 +132,7 @@ impl Builder {
             ports,
             jobs,
             registry,
+            modules,
             file: opened.sqlite,
             paused,
             #[cfg(feature = "postgres")]
@@ -142,6 +148,8 @@ pub struct Instance {
     pub ports: Ports,
     pub jobs: Arc<dyn Jobs>,
     pub registry: Arc<Registry>,
+    /// The external apps that there are.
+    pub modules: Arc<Catalogue>,
     /// The store's file, where it is one.
     pub file: Option<SqliteDb>,
     /// Whether the store is a copy that nobody has activated: its jobs wait.

@@ -69,7 +69,7 @@ fn the_table_of_the_catalogue_is_current() {
             operations.join(", ")
         ));
     }
-    made.push_str("\n### Facts that nobody has confirmed yet\n\nWritten from memory of the documentation or not said by it; whoever uses them against the real app, please tell.\n\n");
+    made.push_str("\n### Facts that nobody has confirmed yet\n\nNot said by the documentation that is named in the file, or not found there. Whoever sees them with the real app, please tell.\n\n");
     for module in &all {
         for (_, fact) in unconfirmed(shipped_text(module.name.as_str()).expect("its text")) {
             made.push_str(&format!("- `{}`: {fact}\n", module.name));

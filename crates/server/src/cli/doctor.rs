@@ -9,6 +9,7 @@ use super::local::{StoreArgs, block_on, server_of};
 use super::{Exit, Failure, Global, Out};
 use crate::config::{Config, KeyringKind};
 use crate::formats;
+use crate::modules;
 use crate::outside::{ObjectBlobs, SystemIds};
 use crate::wiring::{self, Builder, sqlite_path};
 use gna_domain::port::vault::KeyBytes;
@@ -58,6 +59,7 @@ pub fn run(args: &DoctorArgs, global: &Global, out: &mut Out) -> Result<Exit, Fa
     note("configuration", config.clone().map(|_| "valid".to_owned()));
     if let Ok(config) = config {
         note("formats", formats_of(&config));
+        note("modules", modules_of(&config));
         note("jq worker", jq_worker());
         note("address", address(&config));
         note("store", block_on(store(&config)));
@@ -79,6 +81,12 @@ fn formats_of(config: &Config) -> Result<String, Failure> {
     let registry =
         formats::registry(config).map_err(|error| Failure::usage("format.invalid", error))?;
     Ok(format!("{} can be read", registry.all().len()))
+}
+
+fn modules_of(config: &Config) -> Result<String, Failure> {
+    let catalogue =
+        modules::catalogue(config).map_err(|error| Failure::usage("module.invalid", error))?;
+    Ok(format!("{} apps can be connected", catalogue.all().count()))
 }
 
 /// Formats as data need this very program once more, as a child.

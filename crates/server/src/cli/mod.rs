@@ -18,6 +18,7 @@ mod import;
 mod list;
 mod local;
 mod member;
+mod modules_command;
 mod output;
 mod parse;
 mod place;
@@ -81,6 +82,7 @@ enum Command {
     Invite(member::InviteArgs),
     Store(store_command::StoreCommand),
     Formats(formats_command::FormatsArgs),
+    Modules(modules_command::ModulesArgs),
     Config(config_command::ConfigArgs),
     Doctor(doctor::DoctorArgs),
     Schema(describe::SchemaArgs),
@@ -119,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Invite(args) => member::invite(&args, &cli.global, &mut out),
         Command::Store(args) => store_command::run(&args, &cli.global, &mut out),
         Command::Formats(args) => formats_command::run(&args, &cli.global, &mut out),
+        Command::Modules(args) => modules_command::run(&args, &cli.global, &mut out),
         Command::Config(args) => config_command::run(&args, &cli.global, &mut out),
         Command::Schema(args) => describe::schema(&args, &mut out),
         Command::Openapi(args) => describe::openapi(&args, &mut out),

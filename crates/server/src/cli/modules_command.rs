@@ -47,7 +47,8 @@ pub fn run(args: &ModulesArgs, global: &Global, out: &mut Out) -> Result<Exit, F
         return check(files, out);
     }
     let config = global.load(Overrides::default())?;
-    let catalogue = modules::catalogue(&config).map_err(|error| Failure::usage("module.invalid", error))?;
+    let catalogue =
+        modules::catalogue(&config).map_err(|error| Failure::usage("module.invalid", error))?;
     match &args.command {
         Some(ModulesCommand::Show { name }) => show(&catalogue, name, out),
         _ => list(&catalogue, out),
@@ -60,10 +61,18 @@ fn list(catalogue: &Catalogue, out: &mut Out) -> Result<Exit, Failure> {
         out.json(&json!({ "modules": modules }))?;
         return Ok(Exit::Done);
     }
-    let width = catalogue.all().map(|loaded| loaded.module.name.as_str().len()).max().unwrap_or(0);
+    let width = catalogue
+        .all()
+        .map(|loaded| loaded.module.name.as_str().len())
+        .max()
+        .unwrap_or(0);
     for loaded in catalogue.all() {
         let module = &loaded.module;
-        out.line(format_args!("{:<width$}  {}", module.name, plain(&module.display.description)))?;
+        out.line(format_args!(
+            "{:<width$}  {}",
+            module.name,
+            plain(&module.display.description)
+        ))?;
     }
     Ok(Exit::Done)
 }
@@ -84,20 +93,47 @@ fn summary(loaded: &Loaded) -> serde_json::Value {
 
 fn show(catalogue: &Catalogue, name: &str, out: &mut Out) -> Result<Exit, Failure> {
     let loaded = catalogue.by_name(name).ok_or_else(|| {
-        Failure::usage("module.not_found", format!("there is no module {:?}; `gna modules list` names them", plain(name)))
+        Failure::usage(
+            "module.not_found",
+            format!(
+                "there is no module {:?}; `gna modules list` names them",
+                plain(name)
+            ),
+        )
     })?;
     let module = &loaded.module;
     if out.is_json() {
         out.json(&json!({ "module": module, "credential": module.credential_fields(), "form": module.form(0), "file": loaded.file }))?;
         return Ok(Exit::Done);
     }
-    out.line(format_args!("{}  {}", module.name, plain(&module.display.label)))?;
+    out.line(format_args!(
+        "{}  {}",
+        module.name,
+        plain(&module.display.label)
+    ))?;
     out.line(plain(&module.display.description))?;
     out.line(format_args!("signs in by   {}", module.auth.kind().name()))?;
-    for (title, names) in [("asks for", form_names(module)), ("stores", credential_names(module))] {
-        out.line(format_args!("{title:<13} {}", if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }))?;
+    for (title, names) in [
+        ("asks for", form_names(module)),
+        ("stores", credential_names(module)),
+    ] {
+        out.line(format_args!(
+            "{title:<13} {}",
+            if names.is_empty() {
+                "nothing".to_owned()
+            } else {
+                names.join(", ")
+            }
+        ))?;
     }
-    out.line(format_args!("webhooks      {}", if module.webhook.is_some() { "checked" } else { "none" }))?;
+    out.line(format_args!(
+        "webhooks      {}",
+        if module.webhook.is_some() {
+            "checked"
+        } else {
+            "none"
+        }
+    ))?;
     out.line(format_args!("defined in    {}", plain(&loaded.file)))?;
     for (name, operation) in &module.operations {
         let inputs: Vec<String> = operation
@@ -105,19 +141,37 @@ fn show(catalogue: &Catalogue, name: &str, out: &mut Out) -> Result<Exit, Failur
             .iter()
             .map(|(name, input)| format!("{name}{}", if input.optional { "?" } else { "" }))
             .collect();
-        out.line(format_args!("  {name}({})  {}", inputs.join(", "), plain(&operation.description)))?;
+        out.line(format_args!(
+            "  {name}({})  {}",
+            inputs.join(", "),
+            plain(&operation.description)
+        ))?;
     }
     Ok(Exit::Done)
 }
 
 fn form_names(module: &Module) -> Vec<String> {
     let steps = (0..module.auth.steps()).flat_map(|step| module.auth.fields(step));
-    module.connection.iter().chain(steps).map(|field| field.name.clone()).collect()
+    module
+        .connection
+        .iter()
+        .chain(steps)
+        .map(|field| field.name.clone())
+        .collect()
 }
 
 fn credential_names(module: &Module) -> Vec<String> {
     let fields = module.credential_fields();
-    fields.into_iter().map(|field| format!("{}{}", field.name, if field.secret { " (encrypted)" } else { "" })).collect()
+    fields
+        .into_iter()
+        .map(|field| {
+            format!(
+                "{}{}",
+                field.name,
+                if field.secret { " (encrypted)" } else { "" }
+            )
+        })
+        .collect()
 }
 
 fn check(files: &[PathBuf], out: &mut Out) -> Result<Exit, Failure> {
@@ -131,7 +185,10 @@ fn check(files: &[PathBuf], out: &mut Out) -> Result<Exit, Failure> {
                 json!({"file": file, "ok": false, "message": format!("{file}: can't be read: {error}")}),
             ),
             Ok(text) => match load_over(&file, &text, shipped_text) {
-                Ok(module) => (Exit::Done, json!({"file": file, "ok": true, "name": module.name})),
+                Ok(module) => (
+                    Exit::Done,
+                    json!({"file": file, "ok": true, "name": module.name}),
+                ),
                 Err(error) => (
                     Exit::Usage,
                     json!({"file": file, "ok": false, "line": error.line, "key": error.key, "message": error.to_string()}),

@@ -18,6 +18,7 @@ pub struct Config {
     pub formats: FormatsConfig,
     pub egress: EgressSection,
     pub keyring: KeyringConfig,
+    pub modules: ModulesConfig,
     pub worker: WorkerConfig,
     pub log: LogConfig,
 }
@@ -108,6 +109,12 @@ impl std::fmt::Debug for KeyringConfig {
             .field("file", &self.file)
             .finish_non_exhaustive()
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModulesConfig {
+    pub dir: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ mod config;
 mod features;
 mod kill;
 mod live;
+mod modules;
 mod numbers;
 mod operator;
 mod parse;

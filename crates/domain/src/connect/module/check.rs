@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::auth::{Auth, ClientFrom};
+use super::auth::Auth;
 use super::call::{BodyTemplate, Call};
 use super::definition::{Module, Transport};
 use super::field::Field;
@@ -18,8 +18,8 @@ pub struct Mistake {
     pub message: String,
 }
 
-struct Mistakes<'m> {
-    module: &'m Module,
+pub(super) struct Mistakes<'m> {
+    pub(super) module: &'m Module,
     found: Vec<Mistake>,
 }
 
@@ -45,7 +45,7 @@ impl Module {
 }
 
 impl Mistakes<'_> {
-    fn add(&mut self, path: &[&str], message: impl Into<String>) {
+    pub(super) fn add(&mut self, path: &[&str], message: impl Into<String>) {
         self.found.push(Mistake {
             path: path.iter().map(|&part| part.to_owned()).collect(),
             message: message.into(),
@@ -141,80 +141,6 @@ impl Mistakes<'_> {
                 url.slots(),
                 &["connection", "entity", "credential"],
                 &[],
-            );
-        }
-    }
-
-    fn auth(&mut self) {
-        let module = self.module;
-        let name = module.auth.kind().name();
-        match &module.auth {
-            Auth::Oauth2Code(kind) => {
-                for (key, url) in [
-                    ("authorize_url", &kind.authorize_url),
-                    ("token_url", &kind.token_url),
-                ] {
-                    self.slots(
-                        &["auth", name, key],
-                        url.slots(),
-                        &["connection", "entity"],
-                        &[],
-                    );
-                }
-                if kind.client_from == ClientFrom::Connection {
-                    for field in ["client_id", "client_secret"] {
-                        if !module.connection.iter().any(|known| known.name == field) {
-                            self.add(&["connection"], format!("client_from = \"connection\" needs the connection parameter {field}"));
-                        }
-                    }
-                }
-            }
-            Auth::ApiKey(kind) if kind.send.is_empty() && !uses_credential(module) => self.add(
-                &["auth", name, "send"],
-                "send says nothing, so the key would never be sent: give headers, query or basic",
-            ),
-            Auth::Oauth2Password(kind) => {
-                for field in ["username", "password"] {
-                    if !kind.fields.iter().any(|known| known.name == field) {
-                        self.add(
-                            &["auth", name, "fields"],
-                            format!("the form needs the field {field}"),
-                        );
-                    }
-                }
-            }
-            Auth::JwtApp(kind) if kind.lifetime_seconds == 0 => {
-                self.add(
-                    &["auth", name, "lifetime_seconds"],
-                    "a JWT needs a lifetime",
-                );
-            }
-            Auth::MultiStep(kind) if kind.steps.len() < 2 => {
-                self.add(
-                    &["auth", name, "steps"],
-                    "several steps are at least two; use api_key for one",
-                );
-            }
-            _ => {}
-        }
-        if let Some(send) = module.auth.send() {
-            let slots = send
-                .headers
-                .values()
-                .chain(send.query.values())
-                .flat_map(Template::slots);
-            self.slots(
-                &["auth", name, "send"],
-                slots,
-                &["credential", "connection", "entity", "jwt"],
-                &[],
-            );
-        }
-        let secret_somewhere = module.credential_fields().iter().any(|field| field.secret);
-        if !secret_somewhere && !matches!(module.auth, Auth::None(_)) {
-            self.add(
-                &["auth", name],
-                "no field of the credential is secret; write secret = true on those that are",
             );
         }
     }
@@ -463,7 +389,7 @@ impl Mistakes<'_> {
         }
     }
 
-    fn call(&mut self, path: &[&str], call: &Call, scopes: &[&str]) {
+    pub(super) fn call(&mut self, path: &[&str], call: &Call, scopes: &[&str]) {
         if !self.module.urls.contains_key(&call.base) {
             self.add(
                 path,
@@ -502,7 +428,7 @@ impl Mistakes<'_> {
         }
     }
 
-    fn slots<'s>(
+    pub(super) fn slots<'s>(
         &mut self,
         path: &[&str],
         slots: impl Iterator<Item = &'s Slot>,
@@ -542,20 +468,7 @@ impl Mistakes<'_> {
     }
 }
 
-fn uses_credential(module: &Module) -> bool {
-    let of_credential = |slot: &Slot| slot.path.first().is_some_and(|scope| scope == "credential");
-    module
-        .urls
-        .values()
-        .flat_map(Template::slots)
-        .any(of_credential)
-        || module
-            .operations
-            .values()
-            .any(|operation| call_slots(&operation.call()).into_iter().any(of_credential))
-}
-
-fn call_slots(call: &Call) -> Vec<&Slot> {
+pub(super) fn call_slots(call: &Call) -> Vec<&Slot> {
     let mut slots: Vec<&Slot> = Vec::new();
     slots.extend(call.path.iter().flat_map(Template::slots));
     slots.extend(

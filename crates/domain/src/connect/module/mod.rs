@@ -6,6 +6,7 @@
 mod auth;
 mod call;
 mod check;
+mod check_auth;
 mod definition;
 mod errors;
 mod field;
@@ -14,6 +15,7 @@ mod identity;
 mod name;
 mod operation;
 mod paging;
+mod steps;
 mod token;
 
 pub use auth::{
