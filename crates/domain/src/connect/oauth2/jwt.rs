@@ -8,7 +8,7 @@ use std::fmt;
 use crate::connect::module::{JwtAlgorithm, JwtApp, Module, refused};
 use crate::connect::request::Request;
 use crate::connect::values::Values;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -102,9 +102,13 @@ pub fn exchange(
         || call.body.is_some();
     call.open = true;
     if !carries {
-        let bearer = crate::connect::Template::parse("Bearer {jwt.token}")
-            .map_err(|error| Error::new(crate::error::Kind::Internal, "module.defect", error))?;
-        call.headers.insert("Authorization".to_owned(), bearer);
+        // A constant that always parses.
+        let bearer = crate::connect::Template::parse("Bearer {jwt.token}");
+        call.headers.extend(
+            bearer
+                .ok()
+                .map(|bearer| ("Authorization".to_owned(), bearer)),
+        );
     }
     module.request("exchange", &call, &values).map(Some)
 }
