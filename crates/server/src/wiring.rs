@@ -10,7 +10,9 @@ use gna_domain::port::vault::{Sealing, SealingOf};
 use gna_domain::port::{Clock, Ids, Keyring, Search, Store};
 use gna_domain::rules::address::{AllowList, TargetPolicy};
 use gna_domain::secret::Secret;
-use gna_domain::service::{import::ImportHandler, index, settle::SettleHandler};
+use gna_domain::service::{
+    import::ImportHandler, index, settle::SettleHandler, sweep::SweepHandler,
+};
 use gna_domain::{Actor, Ctx, Grants, Ports};
 use gna_integrations::framework::egress::{EgressConfig, HttpEgress};
 use gna_integrations::framework::vault::EnvelopeVault;
@@ -52,7 +54,11 @@ impl Builder {
     pub fn new(config: Config) -> Self {
         Self {
             config,
-            handlers: vec![Arc::new(ImportHandler), Arc::new(SettleHandler)],
+            handlers: vec![
+                Arc::new(ImportHandler),
+                Arc::new(SettleHandler),
+                Arc::new(SweepHandler),
+            ],
         }
     }
 

@@ -224,6 +224,7 @@ pub const COLLECTIONS: &[Collection] = &[
     plain("counter"),
     plain("idempotency"),
     plain("comment"),
+    plain("sweep"),
     // What is connected. Authorization sessions are kept under who began them.
     Collection {
         name: "credential",

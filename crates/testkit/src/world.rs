@@ -7,6 +7,7 @@ use gna_domain::port::{Clock, Handler, Jobs, Outcome};
 use gna_domain::service::import::ImportHandler;
 use gna_domain::service::index;
 use gna_domain::service::settle::SettleHandler;
+use gna_domain::service::sweep::SweepHandler;
 use gna_integrations::framework::vault::EnvelopeVault;
 use gna_integrations::framework::vault::keyring::HeldKeyring;
 use gna_parsers::data::Runner;
@@ -147,7 +148,11 @@ impl World {
             egress,
             vault,
             calls,
-            handlers: vec![Arc::new(ImportHandler), Arc::new(SettleHandler)],
+            handlers: vec![
+                Arc::new(ImportHandler),
+                Arc::new(SettleHandler),
+                Arc::new(SweepHandler),
+            ],
             _place: place,
         }
     }

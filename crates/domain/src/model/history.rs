@@ -13,7 +13,9 @@ use super::triage::{
     FalsePositive, FalsePositiveStatus, Note, OwnSeverity, Treatment, Triage, Verification,
     VerificationStatus,
 };
-use super::vulnerability::{IdentityKey, Severity, Sighting, Source, State, Vulnerability};
+use super::vulnerability::{
+    IdentityKey, Severity, Sighting, SlaNotice, Source, State, Vulnerability,
+};
 
 /// One thing that happened to a vulnerability.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -111,6 +113,10 @@ pub enum VulnerabilityEvent {
     TicketLinked {
         ticket: Option<String>,
     },
+    /// Its due date came near, or passed.
+    SlaNoticed {
+        notice: SlaNotice,
+    },
     /// What was decided about two that became one, or that are two again.
     TriageMerged {
         triage: Box<Triage>,
@@ -168,6 +174,8 @@ impl VulnerabilityEvent {
             Self::Assigned { assignee: None } => "unassigned",
             Self::SeverityRated { .. } => "severity_rated",
             Self::TicketLinked { .. } => "ticket_linked",
+            Self::SlaNoticed { notice } if notice.breached => "sla_breached",
+            Self::SlaNoticed { .. } => "due_soon",
             Self::TriageMerged { .. } => "triage_merged",
         }
     }

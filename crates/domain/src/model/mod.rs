@@ -17,6 +17,7 @@ mod policy;
 mod report;
 mod session;
 mod severity;
+mod sweep;
 mod token;
 mod triage;
 mod user;
@@ -44,6 +45,7 @@ pub use policy::{Change, Policy, PolicyChange, PolicyField, PolicyLevel, PolicyO
 pub use report::{Counts, Progress, Report, ReportStatus, Stream};
 pub use session::{Attempts, Origin, SESSION_IDLE_MS, SESSION_MS, SESSION_TOUCH_MS, Session};
 pub use severity::{Cvss, CvssVersion, Level, preferred};
+pub use sweep::Sweep;
 pub use token::{ApiToken, TOKEN_MAX_DAYS, TOKEN_PREFIX, TOKEN_TOUCH_MS, TOKENS_MAX, TokenHolder};
 pub use triage::{
     FalsePositive, FalsePositiveStatus, Note, OwnSeverity, Treatment, Triage, Verification,
@@ -52,5 +54,5 @@ pub use triage::{
 pub use user::{Email, PasswordHash, User};
 pub use vulnerability::{
     ClosedReason, Holder, Identity, IdentityKey, OWN_SEVERITY, Presence, PresenceRecord, Severity,
-    Sighting, Source, State, Suppression, Vulnerability,
+    Sighting, SlaNotice, Source, State, Suppression, Vulnerability,
 };

@@ -69,6 +69,10 @@ pub const FIELDS: &[Field] = &[
     field("verification", FieldKind::Keyword, true, false),
     // 1 while a permanent acceptance waits for its second person.
     field("acceptance_requested", FieldKind::Number, true, false),
+    // When it must be repaired; none where the policy sets no term.
+    field("due", FieldKind::Number, false, true),
+    // When time alone does something to it; what the sweep waits for.
+    field("next_moment", FieldKind::Number, false, true),
     field("created", FieldKind::Number, false, true),
     field("last_seen", FieldKind::Number, false, true),
     field("state_changed", FieldKind::Number, false, false),

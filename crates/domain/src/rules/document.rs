@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Finding, Location, Stream, Vulnerability};
+use crate::model::{Finding, Location, Policy, Stream, Vulnerability};
 use crate::port::search::{Document, FindingText, Value};
+use crate::rules::sla;
 use crate::time::Timestamp;
 
 /// The value of `assignee` where nobody is responsible.
 pub const NOBODY: &str = "NONE";
 
 /// The document of a vulnerability; `None` for one that was merged into another. `scanned` says
-/// when a stream (by its name) was last read.
+/// when a stream (by its name) was last read; `version` must grow with the policy too.
 #[must_use]
 pub fn document(
     value: &Vulnerability,
     version: u64,
+    policy: &Policy,
     scanned: &dyn Fn(&str) -> Option<Timestamp>,
 ) -> Option<Document> {
     if value.merged_into.is_some() {
@@ -25,6 +27,14 @@ pub fn document(
     number("severity", tenths(value.severity.score));
     number("on_default_ref", i64::from(value.on_default_ref));
     number("suppressed", i64::from(value.is_suppressed()));
+    for (name, at) in [
+        ("due", sla::due(value, policy)),
+        ("next_moment", sla::next_moment(value, policy)),
+    ] {
+        if let Some(at) = at {
+            number(name, at.millis());
+        }
+    }
     if value.triage.acceptance_request.is_some() {
         number("acceptance_requested", 1);
     }

@@ -59,8 +59,15 @@ pub fn apply(current: &Vulnerability, event: &VulnerabilityEvent, at: Timestamp)
             next.identifiers = sorted(union(&current.identifiers, identifiers));
             next.cwes = sorted(union(&current.cwes, cwes));
         }
-        E::ReachedDefaultRef => next.on_default_ref = true,
-        E::LeftDefaultRef => next.on_default_ref = false,
+        E::ReachedDefaultRef => {
+            next.on_default_ref = true;
+            next.on_default_ref_since = Some(at);
+        }
+        E::LeftDefaultRef => {
+            next.on_default_ref = false;
+            next.on_default_ref_since = None;
+        }
+        E::SlaNoticed { notice } => next.sla = Some(*notice),
         E::Tagged { tags } => next.tags.clone_from(tags),
         E::Absorbed { other } => next.absorbed = union(&current.absorbed, &[*other]),
         E::MergedInto { into } => next.merged_into = Some(*into),

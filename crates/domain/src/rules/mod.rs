@@ -16,6 +16,7 @@ pub mod redact;
 pub mod refresh;
 pub mod retry;
 pub mod sighting;
+pub mod sla;
 pub mod throttle;
 pub mod treatment;
 pub mod verification;

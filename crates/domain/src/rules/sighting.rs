@@ -75,6 +75,8 @@ pub fn born(
         cwes: cwes(&[], finding),
         tags: finding_tags(finding),
         on_default_ref: view.r#ref == view.default_ref,
+        on_default_ref_since: None,
+        sla: None,
         triage: Triage::default(),
         created: now,
         created_by: view.sighting.report,

@@ -13,7 +13,7 @@ use crate::port::store::{ChangeSet, Event, List, Raw, Stored};
 use crate::port::{fresh, repo};
 use crate::rules;
 
-use super::organization::{self, PolicyChange, check_version};
+use super::organization::{self, PolicyChange, check_version, updated};
 
 /// Longest description, in bytes.
 const DESCRIPTION_LIMIT: usize = 5_000;
@@ -235,7 +235,11 @@ pub async fn update(ctx: &Ctx, id: GroupId, input: UpdateGroup) -> Result<Stored
         changes.require(&organization);
     }
     let detail = serde_json::json!({ "before": { "name": current.name, "policy": current.policy }, "after": { "name": next.name, "policy": next.policy } });
-    changes.update(&current, &next, Some(Event::named("group.updated")))?;
+    changes.update(
+        &current,
+        &next,
+        Some(updated("group.updated", next.policy != current.policy)),
+    )?;
     changes.create(
         &AuditEntry::new(
             ctx,

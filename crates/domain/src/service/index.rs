@@ -7,17 +7,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::ctx::Ctx;
 use crate::error::Result;
-use crate::id::{AssetId, FindingId, VulnerabilityId};
-use crate::model::{Finding, PresenceRecord, Stream, Vulnerability};
+use crate::id::{AssetId, FindingId, GroupId, VulnerabilityId};
+use crate::model::{Finding, Group, Organization, Policy, PresenceRecord, Stream, Vulnerability};
 use crate::page::PageRequest;
 use crate::port::repo;
-use crate::port::search::SearchUpdate;
+use crate::port::search::{Condition, SearchRequest, SearchUpdate, Selection, Sort};
 use crate::port::store::{Entity, FeedItem, FeedPosition, Key, List, Stored};
 use crate::rules::document::{document, finding_text};
+use crate::rules::sla::next_moment;
 use crate::time::Timestamp;
+
+use super::sweep;
 
 /// Feed entries taken at once.
 const BATCH: usize = 2_000;
+/// Bits of a document's version that tell policies apart.
+const POLICY_BITS: u32 = 20;
 /// Records read at once.
 const READ: usize = 1_000;
 
@@ -53,10 +58,17 @@ async fn follow(ctx: &Ctx, items: &[FeedItem]) -> Result<()> {
     let mut vulnerabilities = BTreeSet::new();
     let mut findings = BTreeSet::new();
     let mut continued: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut groups: BTreeSet<GroupId> = BTreeSet::new();
     for item in items {
         match item.key.collection {
             Vulnerability::COLLECTION => {
                 vulnerabilities.extend(item.key.partition.parse::<VulnerabilityId>())
+            }
+            Group::COLLECTION if says_policy(item) => {
+                groups.extend(item.key.partition.parse::<GroupId>());
+            }
+            Organization::COLLECTION if says_policy(item) => {
+                groups.extend(groups_of(ctx, &item.key.partition).await?);
             }
             Finding::COLLECTION => findings.extend(item.key.partition.parse::<FindingId>()),
             Stream::COLLECTION if item.event.name == "stream.continued" => {
@@ -67,10 +79,10 @@ async fn follow(ctx: &Ctx, items: &[FeedItem]) -> Result<()> {
     }
     let vulnerabilities: Vec<VulnerabilityId> = vulnerabilities.into_iter().collect();
     let findings: Vec<FindingId> = findings.into_iter().collect();
-    let mut update = SearchUpdate::default();
+    let mut update = Update::default();
     for ids in vulnerabilities.chunks(READ) {
         let stored = repo::get_many::<Vulnerability>(ctx.store(), ids).await?;
-        update.removed.extend(
+        update.search.removed.extend(
             ids.iter()
                 .zip(&stored)
                 .filter(|(_, stored)| stored.is_none())
@@ -80,7 +92,7 @@ async fn follow(ctx: &Ctx, items: &[FeedItem]) -> Result<()> {
     }
     for ids in findings.chunks(READ) {
         let stored = repo::get_many::<Finding>(ctx.store(), ids).await?;
-        update.findings.extend(
+        update.search.findings.extend(
             stored
                 .into_iter()
                 .flatten()
@@ -89,11 +101,16 @@ async fn follow(ctx: &Ctx, items: &[FeedItem]) -> Result<()> {
     }
     // The position moves with the last step only: whatever fails before is done again.
     let position = items.last().map(|item| item.position.0.clone());
-    if continued.is_empty() {
-        update.position = position;
-        return ctx.ports.search.apply(update).await;
+    let moments = std::mem::take(&mut update.moments);
+    if continued.is_empty() && groups.is_empty() && moments.is_empty() {
+        update.search.position = position;
+        return ctx.ports.search.apply(update.search).await;
     }
-    ctx.ports.search.apply(update).await?;
+    ctx.ports.search.apply(update.search).await?;
+    arm_all(ctx, moments).await?;
+    for group in groups {
+        redescribe(ctx, group).await?;
+    }
     for (asset, stream) in continued {
         if let Ok(asset) = asset.parse() {
             touch(ctx, asset, &stream).await?;
@@ -108,19 +125,117 @@ async fn follow(ctx: &Ctx, items: &[FeedItem]) -> Result<()> {
         .await
 }
 
+/// What a stretch of the feed comes to.
+#[derive(Default)]
+struct Update {
+    search: SearchUpdate,
+    /// The first moment in each group at which time alone does something.
+    moments: BTreeMap<GroupId, Timestamp>,
+}
+
+/// The sweep reads the index, so it is armed only after the index knows what it is armed for.
+async fn arm_all(ctx: &Ctx, moments: BTreeMap<GroupId, Timestamp>) -> Result<()> {
+    for (group, at) in moments {
+        sweep::arm(ctx, group, at).await?;
+    }
+    Ok(())
+}
+
+/// Whether the change of a group or an organization was one of its policy.
+fn says_policy(item: &FeedItem) -> bool {
+    item.event.data.get("policy").is_some()
+}
+
+async fn groups_of(ctx: &Ctx, organization: &str) -> Result<Vec<GroupId>> {
+    let groups = repo::list_all::<Group>(ctx.store(), "by_organization", &[organization]).await?;
+    Ok(groups.into_iter().map(|group| group.id).collect())
+}
+
+/// What applies in the groups of these vulnerabilities, with a number that grows with each change.
+async fn policies(
+    ctx: &Ctx,
+    stored: &[Stored<Vulnerability>],
+) -> Result<HashMap<GroupId, (Policy, u64)>> {
+    let ids: BTreeSet<GroupId> = stored.iter().map(|stored| stored.group).collect();
+    let ids: Vec<GroupId> = ids.into_iter().collect();
+    let groups = repo::get_many::<Group>(ctx.store(), &ids).await?;
+    let above: BTreeSet<_> = groups
+        .iter()
+        .flatten()
+        .map(|group| group.organization)
+        .collect();
+    let above: Vec<_> = above.into_iter().collect();
+    let above: HashMap<_, _> = repo::get_many::<Organization>(ctx.store(), &above)
+        .await?
+        .into_iter()
+        .flatten()
+        .map(|organization| (organization.id, organization))
+        .collect();
+    Ok(groups
+        .into_iter()
+        .flatten()
+        .filter_map(|group| {
+            let organization = above.get(&group.organization)?;
+            let policy = Policy::effective(&organization.policy, &group.policy);
+            let revision = (group.version + organization.version) & ((1 << POLICY_BITS) - 1);
+            Some((group.id, (policy, revision)))
+        })
+        .collect())
+}
+
+/// Documents of a whole group anew, after its policy changed.
+async fn redescribe(ctx: &Ctx, group: GroupId) -> Result<()> {
+    let mut request = SearchRequest {
+        selection: Selection {
+            groups: vec![group],
+            condition: Condition::All(Vec::new()),
+            text: None,
+        },
+        sort: Sort {
+            field: "created",
+            descending: false,
+        },
+        limit: READ,
+        after: None,
+    };
+    loop {
+        let page = ctx.ports.search.query(&request).await?;
+        let ids: Vec<VulnerabilityId> = page.hits.iter().map(|hit| hit.id).collect();
+        let stored = repo::get_many::<Vulnerability>(ctx.store(), &ids).await?;
+        let mut update = Update::default();
+        describe(ctx, stored.into_iter().flatten(), &mut update).await?;
+        ctx.ports.search.apply(update.search).await?;
+        arm_all(ctx, update.moments).await?;
+        request.after = page.hits.last().map(|hit| hit.cursor.clone());
+        if !page.has_more {
+            return Ok(());
+        }
+    }
+}
+
 /// Adds documents, and removals of what was merged, to an update.
 async fn describe(
     ctx: &Ctx,
     stored: impl Iterator<Item = Stored<Vulnerability>>,
-    update: &mut SearchUpdate,
+    update: &mut Update,
 ) -> Result<()> {
     let stored: Vec<Stored<Vulnerability>> = stored.collect();
     let scanned = scanned(ctx, &stored).await?;
+    let policies = policies(ctx, &stored).await?;
     for stored in &stored {
+        let Some((policy, revision)) = policies.get(&stored.group) else {
+            continue;
+        };
         let of = |stream: &str| scanned.get(&(stored.asset, stream.to_owned())).copied();
-        match document(&stored.value, stored.version, &of) {
-            Some(document) => update.documents.push(document),
-            None => update.removed.push(stored.id),
+        // An older document never replaces a newer one, and another policy makes a newer one.
+        let version = (stored.version << POLICY_BITS) | revision;
+        match document(&stored.value, version, policy, &of) {
+            Some(document) => update.search.documents.push(document),
+            None => update.search.removed.push(stored.id),
+        }
+        if let Some(at) = next_moment(&stored.value, policy) {
+            let first = update.moments.entry(stored.group).or_insert(at);
+            *first = at.min(*first);
         }
     }
     Ok(())
@@ -202,6 +317,7 @@ async fn touch(ctx: &Ctx, asset: AssetId, stream: &str) -> Result<()> {
 pub async fn rebuild(ctx: &Ctx) -> Result<()> {
     let end = ctx.store().feed_end().await?;
     ctx.ports.search.clear().await?;
+    let mut moments: BTreeMap<GroupId, Timestamp> = BTreeMap::new();
     let mut page = PageRequest::first(READ);
     loop {
         let raw = ctx.store().scan(Finding::COLLECTION, &page).await?;
@@ -227,14 +343,19 @@ pub async fn rebuild(ctx: &Ctx) -> Result<()> {
     loop {
         let raw = ctx.store().scan(Vulnerability::COLLECTION, &page).await?;
         let stored = repo::typed_page::<Vulnerability>(raw)?;
-        let mut update = SearchUpdate::default();
+        let mut update = Update::default();
         describe(ctx, stored.items.into_iter(), &mut update).await?;
-        ctx.ports.search.apply(update).await?;
+        ctx.ports.search.apply(update.search).await?;
+        for (group, at) in update.moments {
+            let first = moments.entry(group).or_insert(at);
+            *first = at.min(*first);
+        }
         match stored.next {
             Some(next) => page.after = Some(next),
             None => break,
         }
     }
+    arm_all(ctx, moments).await?;
     ctx.ports
         .search
         .apply(SearchUpdate {

@@ -27,6 +27,7 @@ pub mod session;
 pub mod settle;
 pub mod sign_in;
 pub mod store;
+pub mod sweep;
 pub mod token;
 pub mod triage;
 pub mod user;

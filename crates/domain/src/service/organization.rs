@@ -154,7 +154,14 @@ pub async fn update(
     }
     let detail = serde_json::json!({ "before": { "name": current.name, "policy": current.policy }, "after": { "name": next.name, "policy": next.policy } });
     let mut changes = ChangeSet::new();
-    changes.update(&current, &next, Some(Event::named("organization.updated")))?;
+    changes.update(
+        &current,
+        &next,
+        Some(updated(
+            "organization.updated",
+            next.policy != current.policy,
+        )),
+    )?;
     changes.create(
         &AuditEntry::new(ctx, Some(id), "organization.updated", [id.to_string()]).with(detail),
         None,
@@ -164,6 +171,18 @@ pub async fn update(
         value: next,
         version: current.version + 1,
     })
+}
+
+/// The event of an update; says so where the policy is another one, since documents follow from it.
+pub(super) fn updated(name: &str, policy: bool) -> Event {
+    let event = Event::named(name);
+    if !policy {
+        return event;
+    }
+    Event {
+        data: serde_json::json!({ "policy": true }),
+        ..event
+    }
 }
 
 /// The policy must be sound where nothing overrides it, and together with what each group sets.

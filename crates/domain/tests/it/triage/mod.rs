@@ -3,6 +3,7 @@
 mod decisions;
 mod merging;
 mod properties;
+mod time;
 
 use gna_domain::Ctx;
 use gna_domain::error::Result;
