@@ -10,6 +10,7 @@ mod filter;
 mod format;
 mod group;
 mod health;
+mod keys;
 mod metrics;
 pub mod openapi;
 mod organization;
@@ -107,6 +108,9 @@ routes! {
 
     post "/api/v2/store/check" => store::check, Policy(Action::InstanceManage);
     post "/api/v2/store/backups" => store::backup, Policy(Action::InstanceManage);
+
+    post "/api/v2/keys/rotations" => keys::create, Policy(Action::InstanceManage);
+    get "/api/v2/keys/rotations/{rotation}" => keys::show, Policy(Action::InstanceManage);
 }
 
 /// All routes of the table.

@@ -6,8 +6,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    asset, comment, format, group, health, metrics, organization, report, store, token, upload,
-    user, vulnerability,
+    asset, comment, format, group, health, keys, metrics, organization, report, store, token,
+    upload, user, vulnerability,
 };
 
 #[derive(OpenApi)]
@@ -50,6 +50,8 @@ use super::{
         user::delete,
         store::check,
         store::backup,
+        keys::create,
+        keys::show,
     ),
     modifiers(&Bearer),
     security(("token" = [])),

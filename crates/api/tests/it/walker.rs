@@ -74,6 +74,10 @@ impl Foreign {
                     "invitation",
                     "inv_00000000000000000000000000000001".to_owned(),
                 ),
+                (
+                    "rotation",
+                    "job_00000000000000000000000000000001".to_owned(),
+                ),
                 ("session", "ses_00000000000000000000000000000001".to_owned()),
                 ("comment", "com_00000000000000000000000000000001".to_owned()),
                 ("place", place.shop.id.to_string()),
@@ -123,6 +127,7 @@ async fn no_route_tells_a_stranger_anything() {
             "/api/v2/organizations" => json!({ "slug": "x", "name": "x" }),
             "/api/v2/groups" => json!({ "organization": "acme", "slug": "x", "name": "x" }),
             path if path.ends_with("/comments") => json!({ "text": "x" }),
+            "/api/v2/keys/rotations" => json!({ "data_keys": true }),
             "/api/v2/groups/{group}/tokens" => {
                 json!({ "name": "x", "scopes": ["report.upload"], "expires": "2026-02-01", "role": "CI" })
             }

@@ -15,6 +15,7 @@ mod formats_command;
 mod graphql;
 mod group;
 mod import;
+mod keys;
 mod list;
 mod local;
 mod member;
@@ -81,6 +82,7 @@ enum Command {
     Member(member::MemberArgs),
     Invite(member::InviteArgs),
     Store(store_command::StoreCommand),
+    Keys(keys::KeysArgs),
     Formats(formats_command::FormatsArgs),
     Modules(modules_command::ModulesArgs),
     Config(config_command::ConfigArgs),
@@ -120,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Member(args) => member::run(&args, &cli.global, &mut out),
         Command::Invite(args) => member::invite(&args, &cli.global, &mut out),
         Command::Store(args) => store_command::run(&args, &cli.global, &mut out),
+        Command::Keys(args) => keys::run(&args, &cli.global, &mut out),
         Command::Formats(args) => formats_command::run(&args, &cli.global, &mut out),
         Command::Modules(args) => modules_command::run(&args, &cli.global, &mut out),
         Command::Config(args) => config_command::run(&args, &cli.global, &mut out),

@@ -2,6 +2,7 @@
 
 mod config;
 mod features;
+mod keys;
 mod kill;
 mod live;
 mod modules;
