@@ -264,8 +264,9 @@ async fn a_deleted_person_leaves_nothing_but_an_id_on_every_store() {
         assert!(start.enter(&bob).await.is_err());
         assert!(start.bearer(&token).await.is_err());
         assert_eq!(code(start.sign_in("bob", PASSWORD).await), "auth.wrong");
-        let by_link = link::set_password(&start.world.anonymous(), &reset, Secret::new(PASSWORD));
-        assert_eq!(code(by_link.await), "link.not_found");
+        let anonymous = start.world.anonymous();
+        let by_link = link::set_password(&anonymous, &reset, Secret::new(PASSWORD)).await;
+        assert_eq!(code(by_link), "link.not_found");
         for again in [
             user::delete(&ada, bob.user.id).await,
             user::enable(&ada, bob.user.id).await.map(|_| ()),
