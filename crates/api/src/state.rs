@@ -1,6 +1,7 @@
 //! What every handler is given: the ports, and how this server is reached.
 
 use gna_domain::ctx::Ports;
+use gna_domain::service::function::Function;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct ApiConfig {
     pub metrics_on_loopback: bool,
     /// SHA-256, in hexadecimal, of the key by which commands on this machine act as its operator.
     pub operator_key: Option<String>,
+    /// What can be run by name: groups of routes, and what a worker runs.
+    pub functions: Vec<Function>,
 }
 
 impl ApiConfig {
@@ -48,7 +51,22 @@ impl ApiConfig {
             metrics_key: None,
             metrics_on_loopback: false,
             operator_key: None,
+            functions: crate::rest::functions(),
         }
+    }
+
+    /// With what a worker runs.
+    #[must_use]
+    pub fn with_functions(mut self, functions: Vec<Function>) -> Self {
+        self.functions.extend(functions);
+        self
+    }
+
+    /// The kinds of jobs that a worker runs.
+    #[must_use]
+    pub fn job_kinds(&self) -> Vec<String> {
+        let jobs = self.functions.iter().filter(|of| of.trigger == "job");
+        jobs.map(|function| function.name.clone()).collect()
     }
 
     /// An absolute address of ours.

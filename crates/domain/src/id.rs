@@ -98,6 +98,7 @@ typed_ids! {
     CommentId = "com";
     AuditId = "aud";
     JobId = "job";
+    ScheduleId = "sch";
     /// One use of the one-time links: claim the first admin, reset a password.
     LinkId = "lnk";
     CredentialId = "crd";

@@ -1,4 +1,4 @@
-//! Points in time. The only file that names the date library.
+//! Points in time. With `rules/cron.rs` the only file that names the date library.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

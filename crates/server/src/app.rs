@@ -33,6 +33,7 @@ pub fn router(instance: &Instance, operator: Option<&Secret>) -> Router {
         Arc::clone(&instance.jobs),
         Arc::clone(&instance.ports.clock),
     );
+    let config = config.with_functions(instance.functions());
     let state = AppState::new(instance.ports.clone(), config).with_gauges(Arc::new(backlog));
     gna_api::app(state)
 }

@@ -10,8 +10,10 @@ use gna_domain::port::vault::{Sealing, SealingOf};
 use gna_domain::port::{Clock, Ids, Keyring, Search, Store};
 use gna_domain::rules::address::{AllowList, TargetPolicy};
 use gna_domain::secret::Secret;
+use gna_domain::service::function::Function;
+use gna_domain::service::tidy::{self, TidyHandler};
 use gna_domain::service::{
-    import::ImportHandler, index, settle::SettleHandler, sweep::SweepHandler,
+    import::ImportHandler, index, schedule, settle::SettleHandler, sweep::SweepHandler,
 };
 use gna_domain::{Actor, Ctx, Grants, Ports};
 use gna_integrations::framework::egress::{EgressConfig, HttpEgress};
@@ -41,7 +43,7 @@ use crate::formats;
 use crate::modules;
 use crate::numbers::Counted;
 use crate::outside::{Argon2Passwords, ObjectBlobs, SystemClock, SystemIds};
-use crate::worker::{Worker, follow, tidy_hourly};
+use crate::worker::{Worker, follow, keep_schedules};
 
 /// Assembles an instance; what is not said is as the configuration says.
 pub struct Builder {
@@ -58,6 +60,7 @@ impl Builder {
                 Arc::new(ImportHandler),
                 Arc::new(SettleHandler),
                 Arc::new(SweepHandler),
+                Arc::new(TidyHandler),
             ],
         }
     }
@@ -191,7 +194,20 @@ impl Instance {
         false
     }
 
-    /// Starts the worker, the search indexer and the hourly tidying.
+    /// What a worker runs, by name.
+    #[must_use]
+    pub fn functions(&self) -> Vec<Function> {
+        self.handlers
+            .iter()
+            .map(|handler| Function {
+                name: handler.kind().to_owned(),
+                trigger: "job",
+                description: handler.description().to_owned(),
+            })
+            .collect()
+    }
+
+    /// Starts the worker, the search indexer and the schedules.
     ///
     /// # Errors
     /// The store's.
@@ -242,12 +258,12 @@ impl Instance {
                 step.await
             }
         }));
-        tasks.spawn(tidy_hourly(
-            Ctx::system(self.ports.clone(), "tidy"),
-            self.config.worker.feed_days,
-            stop.clone(),
-        ));
         tasks.spawn(upkeep(stop.clone()));
+        if !self.paused {
+            let scheduling = Ctx::system(self.ports.clone(), "schedule");
+            schedule::ensure(&scheduling, tidy::schedule(self.config.worker.feed_days)).await?;
+            tasks.spawn(keep_schedules(scheduling, stop.clone()));
+        }
         Ok(Running { stop, tasks })
     }
 

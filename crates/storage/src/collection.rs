@@ -272,16 +272,44 @@ pub const COLLECTIONS: &[Collection] = &[
     // What is to be done.
     Collection {
         name: "job",
-        indexes: &[Index {
-            name: "due",
-            partition: &["queue"],
-            sort: &["due"],
-        }],
+        indexes: &[
+            Index {
+                name: "due",
+                partition: &["queue"],
+                sort: &["due"],
+            },
+            Index {
+                name: "by_organization",
+                partition: &["organization", "queue"],
+                sort: &["due"],
+            },
+        ],
         unique: &[],
     },
     plain("lane"),
     // What secrets are sealed with; the numbers of a tenant's keys sort.
     plain("data_key"),
+    Collection {
+        name: "schedule",
+        indexes: &[
+            Index {
+                name: "by_scope",
+                partition: &["scope"],
+                sort: &["name"],
+            },
+            Index {
+                name: "due",
+                partition: &["armed"],
+                sort: &["due"],
+            },
+        ],
+        unique: &[Unique {
+            name: "name",
+            fields: &["scope", "name"],
+            code: "schedule.exists",
+            message: "there is a schedule with this name",
+        }],
+    },
     plain(UNIQUE),
     // How far a copy into this store came.
     plain(crate::copy::COLLECTION),

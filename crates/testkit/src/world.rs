@@ -1,7 +1,7 @@
 //! The world of a test: ports over a store, and a worker that runs when it is told.
 
 use gna_domain::ctx::{Actor, Ctx, Grants, Ports};
-use gna_domain::error::Result;
+use gna_domain::error::{Error, Result};
 use gna_domain::port::vault::KeyBytes;
 use gna_domain::port::{Clock, Handler, Jobs, Outcome};
 use gna_domain::service::import::ImportHandler;
@@ -199,6 +199,11 @@ impl World {
                 .iter()
                 .find(|handler| handler.kind() == claimed.job().kind);
             let outcome = match handler {
+                Some(handler) if claimed.job().cancelled_by.is_some() => {
+                    let reason = Error::conflict("job.cancelled", "the job was cancelled");
+                    let told = handler.give_up(&ctx, claimed.job(), &reason).await?;
+                    Ok(Outcome::Done(told))
+                }
                 Some(handler) => handler.run(&ctx, &claimed).await,
                 None => continue,
             };

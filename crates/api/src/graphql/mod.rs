@@ -19,6 +19,7 @@ pub mod finding;
 pub mod group;
 pub mod history;
 pub mod http;
+pub mod job;
 pub mod loaders;
 pub mod location;
 pub mod member;
@@ -27,6 +28,7 @@ pub mod persisted;
 pub mod policy;
 pub mod report;
 pub mod scalar;
+pub mod schedule;
 pub mod subscription;
 pub mod token;
 pub mod triage;
@@ -57,6 +59,8 @@ pub struct Query(
     finding::FindingQuery,
     vulnerability::VulnerabilityQuery,
     user::UserQuery,
+    job::JobQuery,
+    schedule::ScheduleQuery,
 );
 
 /// What can be done.
@@ -73,6 +77,8 @@ pub struct Mutation(
     member::MemberMutation,
     token::TokenMutation,
     user::UserMutation,
+    job::JobMutation,
+    schedule::ScheduleMutation,
 );
 
 pub type GnaSchema = Schema<Query, Mutation, subscription::Subscriptions>;
@@ -94,12 +100,14 @@ pub fn schema() -> SchemaBuilder<Query, Mutation, subscription::Subscriptions> {
     .override_output_type_description::<List<comment::Comment>>("A page of comments.")
     .override_output_type_description::<List<group::Group>>("A page of groups.")
     .override_output_type_description::<List<history::HistoryEntry>>("A page of a history.")
+    .override_output_type_description::<List<job::Job>>("A page of jobs.")
     .override_output_type_description::<List<member::Invitation>>("A page of invitations.")
     .override_output_type_description::<List<member::Member>>("A page of members.")
     .override_output_type_description::<List<organization::Organization>>(
         "A page of organizations.",
     )
     .override_output_type_description::<List<report::Report>>("A page of reports.")
+    .override_output_type_description::<List<schedule::Schedule>>("A page of schedules.")
     .override_output_type_description::<List<user::User>>("A page of accounts.")
     .override_output_type_description::<List<vulnerability::Vulnerability>>(
         "A page of vulnerabilities.",

@@ -8,13 +8,16 @@ mod asset;
 mod comment;
 mod filter;
 mod format;
+mod function;
 mod group;
 mod health;
+mod job;
 mod keys;
 mod metrics;
 pub mod openapi;
 mod organization;
 mod report;
+mod schedule;
 mod store;
 mod token;
 mod upload;
@@ -30,7 +33,9 @@ use gna_domain::policy::Action;
 use crate::extract::JSON_BYTES;
 use crate::state::AppState;
 
+pub(crate) use function::of_routes as functions;
 pub use metrics::{install as install_metrics, upkeep as upkeep_metrics};
+pub(crate) use schedule::timing;
 pub(crate) use view::NextPage;
 pub(crate) use vulnerability::VulnerabilityView;
 
@@ -97,6 +102,22 @@ routes! {
     get "/api/v2/vulnerabilities/{vulnerability}/history" => vulnerability::history, Policy(Action::VulnerabilityRead);
     get "/api/v2/vulnerabilities/{vulnerability}/comments" => comment::list, Policy(Action::CommentRead);
     post "/api/v2/vulnerabilities/{vulnerability}/comments" => comment::create, Policy(Action::CommentWrite);
+
+    get "/api/v2/jobs" => job::list, Policy(Action::JobRead);
+    get "/api/v2/jobs/{job}" => job::show, Policy(Action::JobRead);
+    post "/api/v2/jobs/{job}/replay" => job::replay, Policy(Action::JobManage);
+    post "/api/v2/jobs/{job}/cancel" => job::cancel, Policy(Action::JobManage);
+    delete "/api/v2/jobs/{job}" => job::discard, Policy(Action::JobManage);
+
+    get "/api/v2/schedules" => schedule::list, Policy(Action::JobRead);
+    post "/api/v2/schedules" => schedule::create, Policy(Action::InstanceManage);
+    get "/api/v2/schedules/{schedule}" => schedule::show, Policy(Action::JobRead);
+    delete "/api/v2/schedules/{schedule}" => schedule::remove, Policy(Action::JobManage);
+    post "/api/v2/schedules/{schedule}/enable" => schedule::enable, Policy(Action::JobManage);
+    post "/api/v2/schedules/{schedule}/disable" => schedule::disable, Policy(Action::JobManage);
+    post "/api/v2/schedules/{schedule}/run" => schedule::run, Policy(Action::JobManage);
+    get "/api/v2/functions" => function::list, Policy(Action::InstanceRead);
+    post "/api/v2/functions/{function}/invoke" => function::invoke, Policy(Action::InstanceManage);
 
     get "/api/v2/tokens" => token::list, Known("lists the caller's own");
     post "/api/v2/tokens" => token::create, Known("makes one of the caller's own");

@@ -6,8 +6,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    asset, comment, format, group, health, keys, metrics, organization, report, store, token,
-    upload, user, vulnerability,
+    asset, comment, format, function, group, health, job, keys, metrics, organization, report,
+    schedule, store, token, upload, user, vulnerability,
 };
 
 #[derive(OpenApi)]
@@ -42,6 +42,20 @@ use super::{
         vulnerability::history,
         comment::list,
         comment::create,
+        job::list,
+        job::show,
+        job::replay,
+        job::cancel,
+        job::discard,
+        schedule::list,
+        schedule::create,
+        schedule::show,
+        schedule::remove,
+        schedule::enable,
+        schedule::disable,
+        schedule::run,
+        function::list,
+        function::invoke,
         token::list,
         token::create,
         token::revoke,

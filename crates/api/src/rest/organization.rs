@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
+use gna_domain::Ctx;
 use gna_domain::id::OrganizationId;
 use gna_domain::model::Organization;
 use gna_domain::port::store::Stored;
@@ -62,11 +63,15 @@ pub async fn list(auth: Auth, mut params: Params) -> Result<ListView<Organizatio
 #[utoipa::path(get, path = "/api/v2/organizations/{organization}", tag = "organizations", params(("organization" = String, Path)),
     responses((status = 200, body = OrganizationView), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
 pub async fn show(auth: Auth, Path(name): Path<String>) -> Result<Json<OrganizationView>, Problem> {
-    let found = match name.parse::<OrganizationId>() {
-        Ok(id) => organization::require(auth.ctx(), id).await?,
-        Err(_) => organization::by_slug(auth.ctx(), &name).await?,
-    };
-    Ok(Json(found.into()))
+    Ok(Json(named(auth.ctx(), &name).await?.into()))
+}
+
+/// The organization with that id or slug.
+pub(super) async fn named(ctx: &Ctx, name: &str) -> gna_domain::Result<Stored<Organization>> {
+    match name.parse::<OrganizationId>() {
+        Ok(id) => organization::require(ctx, id).await,
+        Err(_) => organization::by_slug(ctx, name).await,
+    }
 }
 
 /// Makes an organization; whoever does becomes its first owner. Needs `organization.create`.

@@ -8,6 +8,7 @@ mod graphql_read;
 mod graphql_triage;
 mod graphql_write;
 mod guard;
+mod jobs;
 mod openapi;
 mod operator;
 mod pages;

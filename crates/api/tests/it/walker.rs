@@ -80,6 +80,12 @@ impl Foreign {
                 ),
                 ("session", "ses_00000000000000000000000000000001".to_owned()),
                 ("comment", "com_00000000000000000000000000000001".to_owned()),
+                ("job", "job_00000000000000000000000000000001".to_owned()),
+                (
+                    "schedule",
+                    "sch_00000000000000000000000000000001".to_owned(),
+                ),
+                ("function", "import.report".to_owned()),
                 ("place", place.shop.id.to_string()),
                 ("user", tess_id.to_string()),
             ],
@@ -126,6 +132,8 @@ async fn no_route_tells_a_stranger_anything() {
         let body = match route.path {
             "/api/v2/organizations" => json!({ "slug": "x", "name": "x" }),
             "/api/v2/groups" => json!({ "organization": "acme", "slug": "x", "name": "x" }),
+            "/api/v2/schedules" => json!({ "name": "x", "job": "x", "every_seconds": 60 }),
+            path if path.ends_with("/invoke") => json!({ "event": {} }),
             path if path.ends_with("/comments") => json!({ "text": "x" }),
             "/api/v2/keys/rotations" => json!({ "data_keys": true }),
             "/api/v2/groups/{group}/tokens" => {

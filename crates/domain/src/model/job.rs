@@ -8,8 +8,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::id::JobId;
+use crate::id::{JobId, OrganizationId};
 use crate::port::store::{ById, Entity, Key};
+use crate::rules::redact::redacted_text;
 use crate::time::{DAY_MS, Timestamp};
 
 /// How often a job may fail before it becomes a dead letter, unless it says otherwise. With the
@@ -22,7 +23,10 @@ pub const MAX_ATTEMPTS: u32 = 10;
 pub const MAX_INTERRUPTIONS: u32 = 100;
 
 /// How long the record of a finished job, or of a lane that nobody holds, stays; milliseconds.
-const KEPT_MS: i64 = DAY_MS;
+pub(super) const KEPT_MS: i64 = DAY_MS;
+
+/// Most jobs of one lane at a time.
+pub const LANE_SLOTS_MAX: u32 = 64;
 
 /// Longest error text kept with a job, in bytes.
 const ERROR_LIMIT: usize = 2_000;
@@ -48,6 +52,21 @@ impl Queue {
     }
 }
 
+/// Where a job stands, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum JobState {
+    /// For its time, its lane or a worker.
+    Waiting,
+    /// In a worker's hands.
+    Running,
+    Done,
+    /// Ended because a person wanted it.
+    Cancelled,
+    /// Given up; a person must look at it.
+    Dead,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Who holds it; made anew for each process.
@@ -60,6 +79,9 @@ pub struct Job {
     pub id: JobId,
     /// Names the handler: `import.run`.
     pub kind: String,
+    /// Whose work it is; `None` for the instance's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<OrganizationId>,
     /// `None` once it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queue>,
@@ -72,11 +94,23 @@ pub struct Job {
     /// How often its worker went away without a word.
     #[serde(default)]
     pub interruptions: u32,
-    /// Of all jobs with the same lane at most one is under way: `asset:ast_…`. The first one taken
-    /// keeps the lane until it is done or dead, also while it waits for another try, so that later
-    /// ones can't overtake it half way.
+    /// Of all jobs with the same lane at most [`Job::lane_slots`] are under way: `asset:ast_…`. The
+    /// first one taken keeps its place until it is done or dead, also while it waits for another try
+    /// (unless it [yields](Job::yields)), so that later ones can't overtake it half way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lane: Option<String>,
+    /// How many jobs may be in the lane at a time, 1 to [`LANE_SLOTS_MAX`].
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub lane_slots: u32,
+    /// Whether others may go on in its place while it waits for another try.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub yields: bool,
+    /// How often a person had it tried again after it was given up.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub replays: u32,
+    /// Who wants it to end; the next worker that takes it ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<String>,
     /// What the handler needs; ids, not content.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub payload: Value,
@@ -118,7 +152,12 @@ impl Job {
             attempts: 0,
             max_attempts: MAX_ATTEMPTS,
             interruptions: 0,
+            organization: None,
             lane: None,
+            lane_slots: 1,
+            yields: false,
+            replays: 0,
+            cancelled_by: None,
             payload,
             lease: None,
             last_error: None,
@@ -130,6 +169,29 @@ impl Job {
     #[must_use]
     pub fn in_lane(mut self, lane: impl Into<String>) -> Self {
         self.lane = Some(lane.into());
+        self
+    }
+
+    /// In a lane with room for several; each keeps a place only while it runs or waits, as
+    /// [`Job::lane`] says.
+    #[must_use]
+    pub fn in_lane_of(self, lane: impl Into<String>, slots: u32) -> Self {
+        Self {
+            lane_slots: slots.clamp(1, LANE_SLOTS_MAX),
+            ..self.in_lane(lane)
+        }
+    }
+
+    /// Gives its place in the lane up while it waits for another try.
+    #[must_use]
+    pub fn yielding(mut self) -> Self {
+        self.yields = true;
+        self
+    }
+
+    #[must_use]
+    pub fn of(mut self, organization: OrganizationId) -> Self {
+        self.organization = Some(organization);
         self
     }
 
@@ -225,7 +287,7 @@ impl Job {
             attempts,
             due,
             lease: None,
-            last_error: Some(cut(error)),
+            last_error: Some(cut(&redacted_text(error))),
             ..self.clone()
         };
         if attempts >= self.max_attempts {
@@ -245,8 +307,45 @@ impl Job {
             queue: Some(Queue::Dead),
             due: now,
             lease: None,
-            last_error: Some(cut(error)),
+            last_error: Some(cut(&redacted_text(error))),
             ..self.clone()
+        }
+    }
+
+    /// A dead letter to be done again from the start, with all its tries.
+    #[must_use]
+    pub fn replayed(&self, now: Timestamp) -> Self {
+        Self {
+            queue: Some(Queue::Ready),
+            due: now,
+            attempts: 0,
+            interruptions: 0,
+            replays: self.replays.saturating_add(1),
+            cancelled_by: None,
+            ..self.clone()
+        }
+    }
+
+    /// To be ended by the next worker that takes it; whoever has it now has lost it.
+    #[must_use]
+    pub fn cancelling(&self, by: &str, now: Timestamp) -> Self {
+        Self {
+            due: now,
+            lease: None,
+            cancelled_by: Some(by.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> JobState {
+        match (self.queue, &self.lease, &self.cancelled_by) {
+            (Some(Queue::Dead), ..) => JobState::Dead,
+            (None, _, Some(_)) => JobState::Cancelled,
+            (None, _, None) => JobState::Done,
+            (Some(Queue::Ready), Some(_), _) => JobState::Running,
+            (Some(Queue::Ready), None, _) => JobState::Waiting,
         }
     }
 
@@ -257,71 +356,26 @@ impl Job {
     }
 }
 
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 fn cut(error: &str) -> String {
     let mut end = error.len().min(ERROR_LIMIT);
     while !error.is_char_boundary(end) {
         end -= 1;
     }
     error.get(..end).unwrap_or_default().to_owned()
-}
-
-/// Who is in a lane. Every claim writes it anew, so that its version tells one claim from all
-/// others: a commit that requires the version fails once someone else has taken over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lane {
-    /// The job's lane, or `job:ID` for a job that shares none.
-    pub name: String,
-    /// `None` when it is free.
-    pub holder: Option<JobId>,
-    pub since: Timestamp,
-}
-
-impl Entity for Lane {
-    const COLLECTION: &'static str = "lane";
-    fn key(&self) -> Key {
-        Key::new(Self::COLLECTION, self.name.clone(), "")
-    }
-    /// A free lane is forgotten after a day, not at once: its version must keep growing for as
-    /// long as a worker that lost its lease could still be about.
-    fn expires(&self) -> Option<Timestamp> {
-        self.holder
-            .is_none()
-            .then(|| self.since.plus_millis(KEPT_MS))
-    }
-}
-
-impl Lane {
-    /// The name of the lane that a job runs in.
-    #[must_use]
-    pub fn name_of(job: &Job) -> String {
-        job.lane
-            .clone()
-            .unwrap_or_else(|| format!("job:{}", job.id))
-    }
-
-    #[must_use]
-    pub fn held_by(job: &Job, since: Timestamp) -> Self {
-        Self {
-            name: Self::name_of(job),
-            holder: Some(job.id),
-            since,
-        }
-    }
-
-    #[must_use]
-    pub fn freed(&self, since: Timestamp) -> Self {
-        Self {
-            holder: None,
-            since,
-            ..self.clone()
-        }
-    }
-
-    /// Whether another job is under way in it.
-    #[must_use]
-    pub fn is_closed_to(&self, job: JobId) -> bool {
-        self.holder.is_some_and(|holder| holder != job)
-    }
 }
 
 #[cfg(test)]
@@ -377,6 +431,28 @@ mod tests {
         }
         assert!(!deaths.is_worn_out());
         assert!(deaths.claimed("w", NOW).is_worn_out());
+    }
+
+    #[test]
+    fn a_replayed_job_has_all_its_tries_and_a_cancelled_one_is_nobodys() {
+        let dead = job().with_attempts(1).failed("access_token=hunter2", NOW);
+        assert!(
+            !dead
+                .last_error
+                .clone()
+                .unwrap_or_default()
+                .contains("hunter2")
+        );
+        let again = dead.replayed(NOW.plus_millis(1));
+        assert_eq!(
+            (again.queue, again.attempts, again.replays, again.state()),
+            (Some(Queue::Ready), 0, 1, JobState::Waiting)
+        );
+        let taken = again.claimed("w", NOW.plus_millis(60_000));
+        assert_eq!(taken.state(), JobState::Running);
+        let ending = taken.cancelling("usr_1", NOW);
+        assert!(ending.is_claimable(NOW) && ending.lease.is_none());
+        assert_eq!(ending.completed(NOW).state(), JobState::Cancelled);
     }
 
     #[test]

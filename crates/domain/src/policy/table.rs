@@ -51,6 +51,9 @@ actions! {
     /// Invite, change the role of, remove.
     MemberManage = "member.manage" on Organization: [Owner];
     AuditRead = "audit.read" on Organization: [Owner];
+    JobRead = "job.read" on Organization: [Owner];
+    /// Replay, cancel, discard.
+    JobManage = "job.manage" on Organization: [Owner];
     GroupCreate = "group.create" on Organization: [Owner];
 
     GroupRead = "group.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];

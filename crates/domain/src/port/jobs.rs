@@ -95,6 +95,11 @@ pub trait Handler: Send + Sync + 'static {
     /// The kind of job, `import.run`.
     fn kind(&self) -> &'static str;
 
+    /// What it does, in one sentence, for people who list functions.
+    fn description(&self) -> &'static str {
+        ""
+    }
+
     /// # Errors
     /// `Invalid`, `NotFound`, `Forbidden` and `Unauthenticated` end the job as a dead letter, since
     /// trying again will not help; all others are tried again.

@@ -292,6 +292,8 @@ pub struct Signals {
     pub feed: watch::Receiver<u64>,
     /// After each commit that wrote a job.
     pub jobs: watch::Receiver<u64>,
+    /// After each commit that wrote a schedule.
+    pub schedules: watch::Receiver<u64>,
 }
 
 #[async_trait]

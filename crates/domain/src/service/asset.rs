@@ -137,7 +137,7 @@ pub async fn update(ctx: &Ctx, id: AssetId, input: UpdateAsset) -> Result<Stored
     let mut changes = ChangeSet::new();
     changes.update(&current, &next, Some(Event::named("asset.updated")))?;
     if next.default_ref != current.default_ref {
-        changes.create(&settle::job(ctx, id), None)?;
+        changes.create(&settle::job(ctx, &next), None)?;
     }
     let detail = serde_json::json!({ "before": said(&current), "after": said(&next) });
     let audit = AuditEntry::new(

@@ -95,7 +95,8 @@ pub async fn upload(
         import::payload(report.id),
         now,
     )
-    .in_lane(import::lane(asset.id));
+    .in_lane(import::lane(asset.id))
+    .of(group.organization);
     let audit = AuditEntry::new(
         ctx,
         Some(group.organization),

@@ -30,14 +30,15 @@ const ROWS: usize = 500;
 
 /// The job for an asset.
 #[must_use]
-pub fn job(ctx: &Ctx, asset: AssetId) -> Job {
+pub fn job(ctx: &Ctx, asset: &Asset) -> Job {
     Job::new(
         fresh(ctx.ports.ids.as_ref()),
         KIND,
-        serde_json::json!({ "asset": asset }),
+        serde_json::json!({ "asset": asset.id }),
         ctx.now(),
     )
-    .in_lane(import::lane(asset))
+    .in_lane(import::lane(asset.id))
+    .of(asset.organization)
 }
 
 /// Does it.
@@ -47,6 +48,10 @@ pub struct SettleHandler;
 impl Handler for SettleHandler {
     fn kind(&self) -> &'static str {
         KIND
+    }
+
+    fn description(&self) -> &'static str {
+        "Decides anew about the vulnerabilities of an asset after its default ref changed"
     }
 
     async fn run(&self, ctx: &Ctx, claimed: &Claimed) -> Result<Outcome> {

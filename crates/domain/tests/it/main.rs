@@ -2,4 +2,5 @@
 
 mod access;
 mod import;
+mod schedules;
 mod triage;

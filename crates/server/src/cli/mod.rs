@@ -12,9 +12,11 @@ mod doctor;
 mod export;
 mod filter;
 mod formats_command;
+mod functions;
 mod graphql;
 mod group;
 mod import;
+mod jobs;
 mod keys;
 mod list;
 mod local;
@@ -23,6 +25,7 @@ mod modules_command;
 mod output;
 mod parse;
 mod place;
+mod schedules;
 mod serve;
 mod store_command;
 mod store_copy;
@@ -76,6 +79,10 @@ enum Command {
     Import(import::ImportArgs),
     List(list::ListArgs),
     Export(export::ExportArgs),
+    Jobs(jobs::JobsArgs),
+    Schedules(schedules::SchedulesArgs),
+    Functions(functions::FunctionsArgs),
+    Invoke(functions::InvokeArgs),
     Group(group::GroupArgs),
     User(user::UserArgs),
     Token(token::TokenArgs),
@@ -116,6 +123,10 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args, &cli.global, &mut out),
         Command::List(args) => list::run(&args, &cli.global, &mut out),
         Command::Export(args) => export::run(&args, &cli.global, &mut out),
+        Command::Schedules(args) => schedules::run(&args, &cli.global, &mut out),
+        Command::Functions(args) => functions::list(&args, &cli.global, &mut out),
+        Command::Invoke(args) => functions::invoke(&args, &cli.global, &mut out),
+        Command::Jobs(args) => jobs::run(&args, &cli.global, &mut out),
         Command::Group(args) => group::run(&args, &cli.global, &mut out),
         Command::User(args) => user::run(&args, &cli.global, &mut out),
         Command::Token(args) => token::run(&args, &cli.global, &mut out),

@@ -1,6 +1,5 @@
-//! Work that follows the feed of changes, and the hourly tidying.
+//! Work that follows the feed of changes.
 
-use gna_domain::Ctx;
 use gna_domain::error::Result;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -44,21 +43,6 @@ pub async fn follow<F, Fut>(
                 }
                 wait = (wait * 2).min(WAITS.1);
             }
-        }
-    }
-}
-
-/// Removes what has expired, and feed entries older than `feed_days`, once an hour.
-pub async fn tidy_hourly(ctx: Ctx, feed_days: u32, stop: CancellationToken) {
-    loop {
-        // First after an hour: a start should not begin with the work of a day.
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep(Duration::from_secs(3_600)) => {}
-        }
-        let before = ctx.now().plus_days(-i64::from(feed_days));
-        if let Err(error) = ctx.store().tidy(before).await {
-            tracing::warn!(%error, "tidying the store failed; trying again in an hour");
         }
     }
 }

@@ -1,14 +1,16 @@
-//! The worker: takes durable jobs and runs their handlers, follows the feed, tidies.
+//! The worker: takes durable jobs and runs their handlers, follows the feed, keeps schedules.
 //!
 //! Nothing here polls: the loop sleeps until a commit writes a job or the next one is due. Read
-//! next: `dispatch.rs` (which job), `run.rs` (one job from lease to end), `follow.rs`.
+//! next: `dispatch.rs` (which job), `run.rs` (one job from lease to end), `follow.rs`, `schedule.rs`.
 
 mod dispatch;
 mod follow;
 mod run;
+mod schedule;
 
 pub use dispatch::Worker;
-pub use follow::{follow, tidy_hourly};
+pub use follow::follow;
+pub use schedule::keep_schedules;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use gna_domain::error::{Error, Kind, Result};
 use gna_domain::port::jobs::{Claimed, Fate, Handler, Jobs, Outcome};
 use gna_domain::port::store::ChangeSet;
+use gna_domain::rules::redact::redacted_text;
 use gna_domain::{Ctx, Ports};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ enum Ended {
     Lost,
     /// The worker stops; the job is to go on elsewhere.
     Stopped,
+    /// A person wants it to end.
+    Cancelled,
 }
 
 impl Run {
@@ -37,7 +40,9 @@ impl Run {
         let running = metrics::gauge!("gna_jobs_running", "kind" => self.handler.kind());
         running.increment(1.0);
         async {
-            let ended = if job.is_worn_out() {
+            let ended = if job.cancelled_by.is_some() {
+                Ended::Cancelled
+            } else if job.is_worn_out() {
                 Ended::With(Err(Error::invalid(
                     "job.worn_out",
                     "too many workers died over this job; see the server's log for the reason",
@@ -112,6 +117,17 @@ impl Run {
                     .await
                     .inspect(|()| self.count("continued"))
             }
+            Ended::Cancelled => {
+                let reason = Error::conflict("job.cancelled", "the job was cancelled");
+                let changes = self.last_words(&reason).await;
+                match jobs.complete(claimed, changes).await {
+                    // Without the changes it must still end.
+                    Err(error) if error.kind() == Kind::Conflict => {
+                        jobs.complete(claimed, ChangeSet::new()).await
+                    }
+                    done => done.inspect(|()| self.count("cancelled")),
+                }
+            }
             Ended::With(Ok(Outcome::Later { at, payload })) => jobs
                 .continue_later(claimed, at, payload)
                 .await
@@ -126,9 +142,19 @@ impl Run {
         }
     }
 
+    /// What tells whoever waits for the job that nothing comes any more.
+    async fn last_words(&self, reason: &Error) -> ChangeSet {
+        let (ctx, job) = (self.ctx(), self.claimed.job());
+        let given_up = self.handler.give_up(&ctx, job, reason).await;
+        given_up.unwrap_or_else(|error| {
+            tracing::error!(%error, "whoever waits for the job could not be told");
+            ChangeSet::new()
+        })
+    }
+
     async fn failed(&self, error: &Error) -> Result<()> {
         let claimed = self.claimed.as_ref();
-        let told = format!("{}: {}", error.code(), error.message());
+        let told = redacted_text(&format!("{}: {}", error.code(), error.message()));
         if !is_hopeless(error) && !claimed.current().is_last_attempt() {
             match self.jobs.retry(claimed, &told).await? {
                 Fate::Retry(at) => {
@@ -140,14 +166,7 @@ impl Run {
             return Ok(());
         }
         tracing::error!(error = %told, "a job is given up");
-        let given_up = self
-            .handler
-            .give_up(&self.ctx(), claimed.job(), error)
-            .await;
-        let changes = given_up.unwrap_or_else(|error| {
-            tracing::error!(%error, "whoever waits for the job could not be told");
-            ChangeSet::new()
-        });
+        let changes = self.last_words(error).await;
         let buried = match self.jobs.bury(claimed, &told, changes).await {
             // Without the changes it must still end.
             Err(error) if error.kind() == Kind::Conflict => {

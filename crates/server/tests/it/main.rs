@@ -2,6 +2,7 @@
 
 mod config;
 mod features;
+mod functions;
 mod keys;
 mod kill;
 mod live;

@@ -57,13 +57,10 @@ impl StoreJobs {
 
     /// The lanes of these jobs, as they are.
     async fn lanes(&self, jobs: &[Stored<Job>]) -> Result<BTreeMap<String, Stored<Lane>>> {
-        let mut names: Vec<String> = jobs.iter().map(|job| Lane::name_of(job)).collect();
+        let mut names: Vec<String> = jobs.iter().flat_map(|job| Lane::names_of(job)).collect();
         names.sort_unstable();
         names.dedup();
-        let keys: Vec<Key> = names
-            .iter()
-            .map(|name| Key::new(Lane::COLLECTION, name.clone(), ""))
-            .collect();
+        let keys: Vec<Key> = names.iter().map(|name| Lane::key_of(name)).collect();
         let lanes = repo::get_keys::<Lane>(self.store.as_ref(), &keys).await?;
         Ok(names
             .into_iter()
@@ -77,11 +74,11 @@ impl StoreJobs {
         &self,
         worker: &str,
         job: &Stored<Job>,
-        lane: Option<&Stored<Lane>>,
+        (name, lane): (String, Option<&Stored<Lane>>),
         now: Timestamp,
     ) -> Result<Option<Claimed>> {
         let next = job.value.claimed(worker, now.plus_millis(LEASE_MS));
-        let held = Lane::held_by(job, now);
+        let held = Lane::held_by(&name, job.id, now);
         let mut changes = ChangeSet::new();
         changes.update(job, &next, None)?;
         let version = match lane {
@@ -121,8 +118,8 @@ impl StoreJobs {
             .retain(|write| write.key != lane_key || !matches!(write.effect, Effect::Check));
         // Also where the job keeps it: what the handler left behind must not commit any more.
         let now = self.clock.now();
-        let after = if next.queue == Some(Queue::Ready) {
-            Lane::held_by(&next, now)
+        let after = if next.queue == Some(Queue::Ready) && !next.yields {
+            Lane::held_by(&lane.name, next.id, now)
         } else {
             lane.value.freed(now)
         };
@@ -152,6 +149,18 @@ fn of_kinds(jobs: Vec<Stored<Job>>, kinds: &[&str]) -> Vec<Stored<Job>> {
         .collect()
 }
 
+/// The place of its lane that a job has already, else the first that is free.
+fn place_in<'a>(
+    job: &Job,
+    lanes: &'a BTreeMap<String, Stored<Lane>>,
+) -> Option<(String, Option<&'a Stored<Lane>>)> {
+    let names = Lane::names_of(job);
+    let holder = |name: &String| lanes.get(name).and_then(|lane| lane.holder);
+    let own = names.iter().find(|name| holder(name) == Some(job.id));
+    let name = own.or_else(|| names.iter().find(|name| holder(name).is_none()))?;
+    Some((name.clone(), lanes.get(name)))
+}
+
 #[async_trait]
 impl Jobs for StoreJobs {
     async fn claim(&self, worker: &str, kinds: &[&str]) -> Result<Option<Claimed>> {
@@ -164,15 +173,11 @@ impl Jobs for StoreJobs {
             let jobs = of_kinds(page.items, kinds);
             let lanes = self.lanes(&jobs).await?;
             for job in &jobs {
-                let lane = lanes.get(&Lane::name_of(job));
                 // The list may lag behind the record: what it shows is checked again here, and the
                 // write itself names the version that was seen.
-                if !job.is_claimable(now)
-                    || lane.is_some_and(|lane| lane.value.is_closed_to(job.id))
-                {
-                    continue;
-                }
-                if let Some(claimed) = self.take(worker, job, lane, now).await? {
+                let place = place_in(job, &lanes).filter(|_| job.is_claimable(now));
+                let Some(place) = place else { continue };
+                if let Some(claimed) = self.take(worker, job, place, now).await? {
                     return Ok(Some(claimed));
                 }
             }

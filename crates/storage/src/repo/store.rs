@@ -28,6 +28,7 @@ pub struct KernelStore {
     backend: Arc<dyn Backend>,
     clock: Arc<dyn Clock>,
     jobs: watch::Sender<u64>,
+    schedules: watch::Sender<u64>,
 }
 
 impl KernelStore {
@@ -36,6 +37,7 @@ impl KernelStore {
             backend,
             clock,
             jobs: watch::channel(0).0,
+            schedules: watch::channel(0).0,
         }
     }
 
@@ -406,15 +408,19 @@ impl Store for KernelStore {
     }
 
     async fn commit(&self, changes: ChangeSet) -> Result<FeedPosition> {
-        let wakes_workers = changes
-            .writes
-            .iter()
-            .any(|write| write.key.collection == "job");
+        let writes = |collection| {
+            let mut keys = changes.writes.iter().map(|write| &write.key);
+            keys.any(|key| key.collection == collection)
+        };
+        let (wakes_workers, wakes_schedules) = (writes("job"), writes("schedule"));
         let before = self.before(&changes.writes).await?;
         let batch = self.batch(changes, before)?;
         let cursor = self.backend.commit(batch).await.map_err(outward)?;
         if wakes_workers {
             self.jobs.send_modify(|count| *count += 1);
+        }
+        if wakes_schedules {
+            self.schedules.send_modify(|count| *count += 1);
         }
         Ok(FeedPosition(cursor.0))
     }
@@ -479,6 +485,10 @@ impl Store for KernelStore {
                 .backend
                 .commits_to("job")
                 .unwrap_or_else(|| self.jobs.subscribe()),
+            schedules: self
+                .backend
+                .commits_to("schedule")
+                .unwrap_or_else(|| self.schedules.subscribe()),
         }
     }
 

@@ -60,9 +60,14 @@ impl Handler for ImportHandler {
         KIND
     }
 
+    fn description(&self) -> &'static str {
+        "Reads an uploaded report and applies it to its asset"
+    }
+
     async fn run(&self, ctx: &Ctx, claimed: &Claimed) -> Result<Outcome> {
         let report =
             repo::require::<Report>(ctx.store(), report_id(&claimed.job().payload)?).await?;
+        let report = revived(ctx, claimed, report).await?;
         if report.status.is_final() {
             ctx.ports.blobs.delete(&report.plan_blob()).await?;
             return Ok(Outcome::done());
@@ -106,6 +111,33 @@ impl Handler for ImportHandler {
         }
         Ok(changes)
     }
+}
+
+/// A report whose import was given up, and which a person wants tried again, goes on from where it
+/// came to.
+async fn revived(ctx: &Ctx, claimed: &Claimed, report: Stored<Report>) -> Result<Stored<Report>> {
+    if report.status != ReportStatus::Failed || claimed.job().replays == 0 {
+        return Ok(report);
+    }
+    // Without a plan there is nothing to go on from.
+    let status = match report.progress.planned {
+        0 => ReportStatus::Queued,
+        _ => ReportStatus::Running,
+    };
+    let next = Report {
+        status,
+        refusal: None,
+        finished: None,
+        ..report.value.clone()
+    };
+    let mut changes = ChangeSet::new();
+    claimed.fence(&mut changes);
+    changes.update(&report, &next, Some(Event::named("report.replayed")))?;
+    ctx.store().commit(changes).await?;
+    Ok(Stored {
+        version: report.version + 1,
+        value: next,
+    })
 }
 
 fn report_id(payload: &Value) -> Result<ReportId> {

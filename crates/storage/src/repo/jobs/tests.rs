@@ -222,6 +222,49 @@ async fn a_renewed_lease_lasts_and_does_not_disturb_the_handlers_commits() {
 }
 
 #[tokio::test]
+async fn a_lane_with_room_for_two_lets_two_through_and_who_yields_makes_room() {
+    for (name, bench) in benches().await {
+        for number in 0..4 {
+            let mut job = bench.job().in_lane_of("hook", 2).with_attempts(9);
+            if number == 0 {
+                job = job.yielding();
+            }
+            bench.add(&job).await;
+            bench.pass(1);
+        }
+        let first = bench.claim("a").await.expect("there is room");
+        let second = bench.claim("b").await.expect("there is room for two");
+        assert!(bench.claim("c").await.is_none(), "{name}: it is full");
+        assert_ne!(first.lane().name, second.lane().name);
+        bench.handler_commit(&first).await.expect("not disturbed");
+        bench
+            .jobs
+            .retry(&first, "no answer")
+            .await
+            .expect("counted");
+        let third = bench.claim("c").await.expect("the first made room");
+        assert_eq!(third.lane().name, first.lane().name, "{name}");
+        assert_eq!(
+            bench.handler_commit(&first).await.map_err(|e| e.kind()),
+            Err(Kind::Conflict),
+            "{name}: what the first left behind comes too late"
+        );
+        bench
+            .jobs
+            .retry(&second, "no answer")
+            .await
+            .expect("counted");
+        assert!(
+            bench.claim("d").await.is_none(),
+            "{name}: who does not yield keeps its place"
+        );
+        bench.pass(10_000);
+        let again = bench.claim("d").await.expect("its time has come");
+        assert_eq!(again.job().id, second.job().id, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_lane_lets_one_job_through_at_a_time_in_the_order_they_came() {
     for (name, bench) in benches().await {
         let [first, second, other] = ["asset:1", "asset:1", "asset:2"].map(|lane| {
@@ -439,7 +482,7 @@ async fn random_run(steps: Vec<Step>) -> std::result::Result<(), TestCaseError> 
                     prop_assert!(hold.until <= now, "taken over before the lease ended");
                     hold.over = true;
                 }
-                let holder = lanes.entry(Lane::name_of(claimed.job())).or_insert(id);
+                let holder = lanes.entry(claimed.lane().name.clone()).or_insert(id);
                 prop_assert_eq!(*holder, id, "two jobs in one lane");
                 holds.push(Hold {
                     claimed,
@@ -457,7 +500,7 @@ async fn random_run(steps: Vec<Step>) -> std::result::Result<(), TestCaseError> 
                     continue;
                 };
                 let claimed = &hold.claimed;
-                let lane = Lane::name_of(claimed.job());
+                let lane = claimed.lane().name.clone();
                 let done = match step {
                     Step::Extend(_) => bench
                         .jobs
