@@ -87,7 +87,7 @@ proptest! {
     fn the_roll_names_the_owners_who_can_act_and_is_never_empty(
         steps in prop::collection::vec((step(), step()), 1..16)
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let world = World::new().await;
             let system = world.system();
