@@ -1,7 +1,7 @@
 //! Keys on the command line: looked at, changed with and without a running server.
 
 use crate::run::run;
-use crate::serve::Server;
+use crate::server::Server;
 use serde_json::Value;
 use std::path::Path;
 
