@@ -4,6 +4,7 @@ mod bench;
 mod corpus;
 mod formats;
 mod fuzz;
+mod soak;
 mod tidy;
 
 use clap::Parser;
@@ -26,6 +27,12 @@ enum Task {
     Bench(bench::Args),
     /// Feed damaged and random reports to the parsers for a while
     Fuzz(fuzz::Args),
+    /// Do one thing for a long time while everything around it fails
+    #[command(subcommand)]
+    Soak(soak::Task),
+    /// Calls providers until it is killed; started by the soak
+    #[command(hide = true)]
+    SoakWorker(soak::WorkerArgs),
     /// Runs the programs of formats as data; started by the parsers
     #[command(name = gna_parsers::data::WORKER_COMMAND, hide = true)]
     JqWorker,
@@ -38,6 +45,8 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Formats => formats::run(),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::Soak(task) => soak::run(&task),
+        Task::SoakWorker(args) => soak::run_worker(&args),
         Task::JqWorker => return gna_parsers::data::child_main(),
     };
     match ended {

@@ -92,7 +92,7 @@ pub struct Credential {
     #[serde(default)]
     pub connection: Map<String, Value>,
     /// All other values, sealed by the vault as one JSON object bound to this credential.
-    pub sealed: String,
+    pub sealed: Sealed,
     /// SHA-256 of the refresh token in `sealed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_digest: Option<String>,
@@ -133,11 +133,8 @@ impl ById for Credential {
     }
 }
 
-/// Name of the field that the sealed values are bound to.
-pub const VALUES_FIELD: &str = "values";
-
 impl Credential {
-    /// What the sealed values of a credential are bound to.
+    /// What `sealed` is bound to.
     #[must_use]
     pub fn binding(organization: OrganizationId, id: CredentialId) -> Binding {
         let record = format!("{}/{id}", Self::COLLECTION);
@@ -148,20 +145,23 @@ impl Credential {
 impl HoldsSealed for Credential {
     fn sealed(&self) -> Vec<(Binding, Sealed)> {
         let binding = Self::binding(self.organization, self.id);
-        vec![(binding, Sealed::from_text(self.sealed.clone()))]
+        vec![(binding, self.sealed.clone())]
     }
 
     fn resealed(&self, fresh: &[(Binding, Sealed)]) -> Self {
-        let sealed = fresh.first().map_or_else(
-            || self.sealed.clone(),
-            |(_, sealed)| sealed.as_str().to_owned(),
-        );
+        let sealed = fresh
+            .iter()
+            .find(|(binding, _)| binding.field == VALUES_FIELD)
+            .map_or_else(|| self.sealed.clone(), |(_, sealed)| sealed.clone());
         Self {
             sealed,
             ..self.clone()
         }
     }
 }
+
+/// Name of the field that the sealed values are bound to.
+pub const VALUES_FIELD: &str = "values";
 
 /// The digest of the refresh token among a credential's values.
 #[must_use]

@@ -10,6 +10,7 @@ use super::credential::Owner;
 use super::module::ModuleName;
 use crate::id::{EntityId, OrganizationId, UserId};
 use crate::port::store::{Entity, Key};
+use crate::port::vault::{Binding, Sealed, Tenant};
 use crate::time::Timestamp;
 
 /// How long a connection may take, in milliseconds: ten minutes.
@@ -36,7 +37,7 @@ pub struct AuthorizationSession {
     pub connection: Map<String, Value>,
     /// Verifier of PKCE, secret parameters and values kept from earlier steps, sealed by the vault
     /// and bound to the state's digest.
-    pub sealed: String,
+    pub sealed: Sealed,
     pub created: Timestamp,
     pub expires: Timestamp,
 }
@@ -46,6 +47,14 @@ impl AuthorizationSession {
     #[must_use]
     pub fn key_of(user: UserId, state: &str) -> Key {
         Key::new(Self::COLLECTION, user.to_string(), state)
+    }
+
+    /// What `sealed` is bound to.
+    #[must_use]
+    pub fn binding(organization: OrganizationId, state: &str) -> Binding {
+        let record = format!("{}/{state}", Self::COLLECTION);
+        let field = super::credential::VALUES_FIELD;
+        Binding::new(Tenant::Organization(organization), record, field)
     }
 }
 

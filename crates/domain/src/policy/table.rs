@@ -55,6 +55,12 @@ actions! {
     /// Replay, cancel, discard.
     JobManage = "job.manage" on Organization: [Owner];
     GroupCreate = "group.create" on Organization: [Owner];
+    /// See everybody's connected accounts.
+    ConnectionRead = "connection.read" on Organization: [Owner];
+    /// Connect accounts for the organization, test and disconnect everybody's.
+    ConnectionManage = "connection.manage" on Organization: [Owner];
+    /// Connect, see, test and disconnect accounts of one's own.
+    ConnectionOwn = "connection.own" on Organization: [Owner, Member];
 
     GroupRead = "group.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];
     GroupUpdate = "group.update" on Group: [Owner, Manager];

@@ -1,5 +1,6 @@
 //! What the outside must supply: store, search, blobs, egress, vault, clock, ids.
 
+pub mod apps;
 pub mod egress;
 pub mod jobs;
 mod outside;
@@ -9,6 +10,7 @@ pub mod search;
 pub mod store;
 pub mod vault;
 
+pub use apps::Apps;
 pub use egress::{Egress, OutRequest, OutResponse};
 pub use jobs::{Claimed, Fate, Handler, Jobs, Outcome};
 pub use outside::{Blobs, Clock, Ids, Passwords, fresh};

@@ -10,6 +10,7 @@
 use crate::connect::credential::{Credential, Intent};
 use crate::connect::module::Reuse;
 use crate::id::RefreshId;
+use crate::port::vault::Sealed;
 use crate::time::Timestamp;
 
 /// An access token is refreshed this long before it is known to expire, in milliseconds: 5 minutes,
@@ -235,7 +236,7 @@ pub fn give_up(credential: &Credential, reason: Reason, app: &str, now: Timestam
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
     /// The values with the answer's over those that were presented.
-    pub sealed: String,
+    pub sealed: Sealed,
     /// Digest of the refresh token in them: the old one's where the answer had none.
     pub refresh_digest: Option<String>,
     pub access_expires: Option<Timestamp>,

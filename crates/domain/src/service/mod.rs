@@ -8,6 +8,7 @@ pub mod authenticate;
 pub mod bootstrap;
 pub mod change;
 pub mod comment;
+pub mod connect;
 pub mod export;
 pub mod filter;
 pub mod finding;

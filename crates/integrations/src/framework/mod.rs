@@ -1,5 +1,7 @@
 //! What every integration uses: the guarded way out, tries and authorisation, kept secrets.
 
+pub mod client;
 pub mod egress;
+pub mod refresh;
 pub mod requester;
 pub mod vault;

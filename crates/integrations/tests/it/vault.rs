@@ -242,7 +242,7 @@ fn credential(world: &World, number: u128, sealed: &Sealed) -> Credential {
         module: ModuleName::new("sample").expect("a name"),
         external_id: number.to_string(),
         connection: serde_json::Map::new(),
-        sealed: sealed.as_str().to_owned(),
+        sealed: sealed.clone(),
         refresh_digest: None,
         issued: now,
         access_expires: None,
@@ -351,12 +351,7 @@ async fn rotation_of_the_keyring_wraps_every_data_key_anew() {
             "secrets are not touched"
         );
         // A process that starts afterwards reads everything.
-        let opened = vault
-            .open(
-                &credential_binding(4),
-                &Sealed::from_text(before.sealed.clone()),
-            )
-            .await;
+        let opened = vault.open(&credential_binding(4), &before.sealed).await;
         assert_eq!(opened.expect("opens").expose(), "secret 4.0");
     }
 }
@@ -379,9 +374,7 @@ async fn rotation_of_data_keys_seals_everything_anew_while_others_read_and_write
                 for number in 0..10_u128 {
                     let now = stored(world, number).await;
                     let binding = credential_binding(number);
-                    let opened = vault
-                        .open(&binding, &Sealed::from_text(now.sealed.clone()))
-                        .await;
+                    let opened = vault.open(&binding, &now.sealed).await;
                     let at = usize::try_from(number).expect("small");
                     assert_eq!(
                         opened.expect("opens").expose(),
@@ -390,7 +383,7 @@ async fn rotation_of_data_keys_seals_everything_anew_while_others_read_and_write
                     let secret = Secret::new(format!("secret {number}.{}", counts[at] + 1));
                     let sealed = vault.seal(&binding, &secret).await.expect("seals");
                     let next = Credential {
-                        sealed: sealed.as_str().to_owned(),
+                        sealed: sealed.clone(),
                         ..now.value.clone()
                     };
                     let mut changes = ChangeSet::new();
@@ -409,12 +402,7 @@ async fn rotation_of_data_keys_seals_everything_anew_while_others_read_and_write
             let mut number = 10;
             while !done.load(Ordering::SeqCst) {
                 let now = stored(world, number).await;
-                let opened = vault
-                    .open(
-                        &credential_binding(number),
-                        &Sealed::from_text(now.sealed.clone()),
-                    )
-                    .await;
+                let opened = vault.open(&credential_binding(number), &now.sealed).await;
                 assert_eq!(
                     opened.expect("opens").expose(),
                     format!("secret {number}.0")
@@ -431,7 +419,7 @@ async fn rotation_of_data_keys_seals_everything_anew_while_others_read_and_write
         assert!(writes.load(Ordering::SeqCst) > 0, "{counts:?}");
         for number in 0..150 {
             let now = stored(world, number).await;
-            let sealed = Sealed::from_text(now.sealed.clone());
+            let sealed = now.sealed.clone();
             let binding = credential_binding(number);
             assert!(
                 vault
@@ -448,9 +436,7 @@ async fn rotation_of_data_keys_seals_everything_anew_while_others_read_and_write
             let opened = vault.open(&binding, &sealed).await.expect("opens");
             assert_eq!(opened.expose(), format!("secret {number}.{count}"));
         }
-        let opened = vault
-            .open(&credential_binding(149), &Sealed::from_text(old))
-            .await;
+        let opened = vault.open(&credential_binding(149), &old).await;
         assert_eq!(
             opened.expect("old texts stay readable").expose(),
             "secret 149.0"

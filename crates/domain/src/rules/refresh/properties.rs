@@ -75,7 +75,7 @@ impl Provider {
             self.tokens.insert(next.clone(), None);
         }
         Outcome::Granted(Granted {
-            sealed: next.clone(),
+            sealed: Sealed::from_text(next.clone()),
             refresh_digest: Some(next),
             access_expires: None,
             refresh_expires: None,

@@ -22,7 +22,7 @@ pub(super) fn credential(token: &str) -> Credential {
         module: crate::connect::ModuleName::new("tracker").expect("a name"),
         external_id: "1".to_owned(),
         connection: Map::new(),
-        sealed: token.to_owned(),
+        sealed: Sealed::from_text(token),
         refresh_digest: Some(token.to_owned()),
         issued: at(0),
         access_expires: None,
@@ -49,7 +49,7 @@ fn intended(means: Means) -> (Credential, Intent) {
 
 fn granted(token: &str) -> Outcome {
     Outcome::Granted(Granted {
-        sealed: token.to_owned(),
+        sealed: Sealed::from_text(token),
         refresh_digest: Some(token.to_owned()),
         access_expires: None,
         refresh_expires: None,
