@@ -68,7 +68,7 @@ fn refresh(args: &Args) -> Result<report::Report> {
     let providers = Arc::new(Providers::new(args.seed, args.speed, kill));
     let address = runtime.block_on(provider::serve(Arc::clone(&providers)))?;
     let mut number = 0;
-    let mut start = |checks: bool| -> Result<Child> {
+    let mut start = |does: Option<&str>| -> Result<Child> {
         number += 1;
         let mut command = Command::new(std::env::current_exe()?);
         command
@@ -79,15 +79,21 @@ fn refresh(args: &Args) -> Result<report::Report> {
             .args(["--seed", &args.seed.to_string()])
             .args(["--speed", &args.speed.to_string()])
             .args(["--accounts", &args.accounts.to_string()]);
-        if checks {
-            command.arg("--check").stdout(Stdio::piped());
+        if let Some(does) = does {
+            command.arg(does).stdout(Stdio::piped());
         }
         command.spawn().context("the worker does not start")
     };
+    // Nobody is killed while accounts are connected for the first time: a person whose first attempt
+    // was cut off tries again, and that is no reconnection.
+    let connected = start(Some("--connect"))?.wait()?;
+    if !connected.success() {
+        bail!("the accounts could not be connected: {connected}");
+    }
     let mut random = provider::Random::new(args.seed ^ 0x5eed);
     let mut kills = 0;
     while providers.runs() < args.runs {
-        let mut child = start(false)?;
+        let mut child = start(None)?;
         let ended = until_kill(&providers, &killed, args.runs, random.below(KILL_MS) + 200);
         child.kill()?;
         let status = child.wait()?;
@@ -99,7 +105,7 @@ fn refresh(args: &Args) -> Result<report::Report> {
         kills += 1;
     }
     providers.behave();
-    let child = start(true)?;
+    let child = start(Some("--check"))?;
     let output = child.wait_with_output()?;
     if !output.status.success() {
         bail!("the last worker failed: {}", output.status);

@@ -51,6 +51,9 @@ pub struct Args {
     speed: u32,
     #[arg(long)]
     accounts: u32,
+    /// Connect every account, and end
+    #[arg(long)]
+    connect: bool,
     /// Call every account once, and say what came of it
     #[arg(long)]
     check: bool,
@@ -153,6 +156,8 @@ struct Desk {
     apps: AppClient,
     organization: OrganizationId,
     user: UserId,
+    /// People connect an account again one at a time.
+    connecting: tokio::sync::Mutex<()>,
 }
 
 /// # Errors
@@ -164,6 +169,10 @@ pub fn run(args: &Args) -> Result<bool> {
         .build()?;
     runtime.block_on(async {
         let desk = Arc::new(open(args).await?);
+        if args.connect {
+            connect_all(&desk, args.accounts).await?;
+            return Ok(true);
+        }
         if args.check {
             check(&desk, args.accounts).await?;
             return Ok(true);
@@ -256,6 +265,7 @@ async fn open(args: &Args) -> Result<Desk> {
         apps,
         organization,
         user,
+        connecting: tokio::sync::Mutex::new(()),
     })
 }
 
@@ -296,12 +306,18 @@ impl Desk {
     }
 
     async fn call(&self, kind: &str, account: &str) -> Result<(), Error> {
-        let Some(entity) = self.entity(kind, account).await? else {
-            return self.connect(kind, account).await;
-        };
+        let missing = || Error::internal("soak.account", "an account was not connected");
+        let entity = self.entity(kind, account).await?.ok_or_else(missing)?;
         match self.apps.call(&entity, Ask::Test).await {
             Err(error) if error.code() == "credential.reconnect" => {
-                self.connect(kind, account).await
+                let _turn = self.connecting.lock().await;
+                // Somebody else may have done it while we waited for our turn.
+                match self.apps.call(&entity, Ask::Test).await {
+                    Err(error) if error.code() == "credential.reconnect" => {
+                        self.connect(kind, account).await
+                    }
+                    done => done.map(|_| ()),
+                }
             }
             done => done.map(|_| ()),
         }
@@ -321,6 +337,16 @@ async fn work(desk: Arc<Desk>, mut random: Random, accounts: u32) -> Result<()> 
             }
         }
     }
+}
+
+async fn connect_all(desk: &Desk, accounts: u32) -> Result<()> {
+    for kind in KINDS {
+        for account in 0..accounts {
+            let connected = desk.connect(kind, &format!("{kind}-{account}")).await;
+            connected.map_err(|error| anyhow!("{}: {error}", error.code()))?;
+        }
+    }
+    Ok(())
 }
 
 async fn check(desk: &Desk, accounts: u32) -> Result<()> {
