@@ -34,13 +34,16 @@ impl Report {
         }
     }
 
-    /// Whether nothing was lost, nothing presented twice, and every reconnection has its reason.
+    /// Whether nothing was lost, nothing presented twice where that ends a connection, and every
+    /// reconnection has its reason.
     pub fn passes(&self) -> bool {
-        let holds = |figures: &Figures| {
-            figures.lost == 0 && figures.doubled == 0 && figures.unexplained == 0
-        };
-        let [stable, ..] = &self.figures;
-        self.figures.iter().all(holds) && stable.reconnects == 0 && self.checked.silent == 0
+        let holds = |figures: &Figures| figures.lost == 0 && figures.unexplained == 0;
+        let [stable, _, family] = &self.figures;
+        self.figures.iter().all(holds)
+            && stable.doubled == 0
+            && family.doubled == 0
+            && stable.reconnects == 0
+            && self.checked.silent == 0
     }
 
     fn json(&self) -> Value {
@@ -58,7 +61,8 @@ impl Report {
                 "reconnect_without_reason": figures.unexplained,
                 "expected": {
                     "lost": 0,
-                    "doubled": 0,
+                    // A request that is held up on its way for longer than the leeway comes too late.
+                    "doubled": if *name == "leeway" { json!("0, but for requests that arrive later than the leeway") } else { json!(0) },
                     "reconnect_needed": if *name == "stable" { json!(0) } else { json!("only after an unknown outcome or a kill") },
                     "reconnect_without_reason": 0,
                 },
@@ -100,7 +104,7 @@ impl Report {
             );
         }
         println!(
-            "expected                                 0        0    0 at \"stable\"          0"
+            "expected                                 0  0 but at \"leeway\"  0 at \"stable\"  0"
         );
         println!(
             "at the end {} work, {} wait to be connected, {} are broken silently",
