@@ -59,7 +59,9 @@ impl PostgresBackend {
             .map_err(map)?;
         let channel = format!("gna_{}", db.schema());
         let wakes = Arc::new(Wakes::new());
-        let listener = listen::listen(db.clone(), channel.clone(), who.clone(), Arc::clone(&wakes));
+        let (of, to) = (channel.clone(), who.clone());
+        let listener = listen::listen(db.clone(), of, to, Arc::clone(&wakes)).await;
+        let listener = listener.map_err(map)?;
         Ok(Self {
             db,
             names,

@@ -103,27 +103,45 @@ pub(super) fn message(who: &str, batch: &Batch, written: &[&str]) -> String {
     message
 }
 
-/// Listens until the task is aborted.
-pub(super) fn listen(
+/// Listens from now on until the task is aborted.
+///
+/// # Errors
+/// The server can't be listened to.
+pub(super) async fn listen(
     db: PostgresDb,
     channel: String,
     who: String,
     wakes: Arc<Wakes>,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
+) -> Result<JoinHandle<()>, sqlx::Error> {
+    let mut listener = connect(&db, &channel).await?;
+    Ok(tokio::spawn(async move {
         loop {
-            if let Err(error) = hear(&db, &channel, &who, &wakes).await {
+            if let Err(error) = hear(&mut listener, &who, &wakes).await {
                 tracing::warn!(%error, "listening to PostgreSQL failed; trying again");
             }
-            tokio::time::sleep(AGAIN).await;
+            listener = loop {
+                tokio::time::sleep(AGAIN).await;
+                match connect(&db, &channel).await {
+                    Ok(listener) => break listener,
+                    Err(error) => {
+                        tracing::warn!(%error, "PostgreSQL can't be listened to; trying again");
+                    }
+                }
+            };
+            // What was said meanwhile nobody heard.
+            wakes.wake_all();
         }
-    })
+    }))
 }
 
-async fn hear(db: &PostgresDb, channel: &str, who: &str, wakes: &Wakes) -> Result<(), sqlx::Error> {
+async fn connect(db: &PostgresDb, channel: &str) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(db.search_pool()).await?;
     listener.listen(channel).await?;
-    wakes.wake_all();
+    Ok(listener)
+}
+
+/// Until the connection ends.
+async fn hear(listener: &mut PgListener, who: &str, wakes: &Wakes) -> Result<(), sqlx::Error> {
     while let Some(message) = listener.try_recv().await? {
         let mut words = message.payload().split(' ');
         if words.next() != Some(who) {
