@@ -61,7 +61,6 @@ impl PostgresBackend {
         let wakes = Arc::new(Wakes::new());
         let (of, to) = (channel.clone(), who.clone());
         let listener = listen::listen(db.clone(), of, to, Arc::clone(&wakes)).await;
-        let listener = listener.map_err(map)?;
         Ok(Self {
             db,
             names,

@@ -103,35 +103,30 @@ pub(super) fn message(who: &str, batch: &Batch, written: &[&str]) -> String {
     message
 }
 
-/// Listens from now on until the task is aborted.
-///
-/// # Errors
-/// The server can't be listened to.
+/// Listens from now on, or where the server has no connection to spare, from when it has; until the
+/// task is aborted.
 pub(super) async fn listen(
     db: PostgresDb,
     channel: String,
     who: String,
     wakes: Arc<Wakes>,
-) -> Result<JoinHandle<()>, sqlx::Error> {
-    let mut listener = connect(&db, &channel).await?;
-    Ok(tokio::spawn(async move {
+) -> JoinHandle<()> {
+    let mut heard = connect(&db, &channel).await;
+    tokio::spawn(async move {
         loop {
-            if let Err(error) = hear(&mut listener, &who, &wakes).await {
+            let ended = match heard {
+                Ok(mut listener) => hear(&mut listener, &who, &wakes).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
                 tracing::warn!(%error, "listening to PostgreSQL failed; trying again");
             }
-            listener = loop {
-                tokio::time::sleep(AGAIN).await;
-                match connect(&db, &channel).await {
-                    Ok(listener) => break listener,
-                    Err(error) => {
-                        tracing::warn!(%error, "PostgreSQL can't be listened to; trying again");
-                    }
-                }
-            };
+            tokio::time::sleep(AGAIN).await;
+            heard = connect(&db, &channel).await;
             // What was said meanwhile nobody heard.
             wakes.wake_all();
         }
-    }))
+    })
 }
 
 async fn connect(db: &PostgresDb, channel: &str) -> Result<PgListener, sqlx::Error> {
