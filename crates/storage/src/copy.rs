@@ -118,11 +118,11 @@ pub async fn activate(store: &dyn Backend) -> Result<bool, CopyError> {
 }
 
 /// Copies everything and compares the two stores. Calls `told` after every step. Goes on with a
-/// copy that was interrupted.
+/// copy that was interrupted; one that is complete and not yet activated is compared again.
 ///
 /// # Errors
-/// Either store's; [`CopyError::Refused`] where the target holds something else, is already a
-/// complete copy, or turns out to differ.
+/// Either store's; [`CopyError::Refused`] where the target holds something else or turns out to
+/// differ.
 pub async fn copy(
     from: &dyn Backend,
     to: &dyn Backend,
@@ -130,10 +130,14 @@ pub async fn copy(
 ) -> Result<Vec<Copied>, CopyError> {
     let (mut state, mut version) = begin(to).await?;
     let names: Vec<&'static str> = copied().collect();
-    let start = names
-        .iter()
-        .position(|name| *name == state.collection)
-        .unwrap_or(0);
+    let start = match state.stage {
+        // Killed after the last commit, before it could be told: only compared again.
+        Stage::Paused => names.len(),
+        Stage::Copying => names
+            .iter()
+            .position(|name| *name == state.collection)
+            .unwrap_or(0),
+    };
     for name in names.iter().copied().skip(start) {
         if state.collection != name {
             state.collection = name.to_owned();
@@ -166,8 +170,10 @@ pub async fn copy(
         }
         all.push(source);
     }
-    state.stage = Stage::Paused;
-    mark(to, Vec::new(), &state, version).await?;
+    if state.stage == Stage::Copying {
+        state.stage = Stage::Paused;
+        mark(to, Vec::new(), &state, version).await?;
+    }
     Ok(all)
 }
 
@@ -180,14 +186,8 @@ fn copied() -> impl Iterator<Item = &'static str> {
 
 /// The record of an interrupted copy, or a new one in an empty target.
 async fn begin(to: &dyn Backend) -> Result<(Progress, u64), CopyError> {
-    match progress(to).await.map_err(CopyError::To)? {
-        Some((state, version)) if state.stage == Stage::Copying => return Ok((state, version)),
-        Some(_) => {
-            return Err(CopyError::Refused(
-                "the target is a complete copy; `gna store activate` lets it work".into(),
-            ));
-        }
-        None => {}
+    if let Some(begun) = progress(to).await.map_err(CopyError::To)? {
+        return Ok(begun);
     }
     for name in copied() {
         let some = to.scan(name, None, 1).await.map_err(CopyError::To)?;

@@ -371,10 +371,7 @@ fn is_zero(number: &u32) -> bool {
 }
 
 fn cut(error: &str) -> String {
-    let mut end = error.len().min(ERROR_LIMIT);
-    while !error.is_char_boundary(end) {
-        end -= 1;
-    }
+    let end = error.floor_char_boundary(ERROR_LIMIT);
     error.get(..end).unwrap_or_default().to_owned()
 }
 

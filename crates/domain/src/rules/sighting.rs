@@ -375,9 +375,6 @@ fn finding_tags(finding: &ParsedFinding) -> Vec<String> {
 /// The longest start of a text that has at most `limit` bytes and ends between characters.
 #[must_use]
 pub fn cut(text: &str, limit: usize) -> String {
-    let end = (0..=limit.min(text.len()))
-        .rev()
-        .find(|&end| text.is_char_boundary(end))
-        .unwrap_or(0);
+    let end = text.floor_char_boundary(limit);
     text.get(..end).unwrap_or_default().to_owned()
 }
