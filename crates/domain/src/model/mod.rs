@@ -7,6 +7,7 @@ mod counter;
 mod data_key;
 mod finding;
 mod history;
+mod identity;
 mod invitation;
 mod job;
 mod lane;
@@ -34,6 +35,7 @@ pub use counter::{Counter, Tally};
 pub use data_key::DataKey;
 pub use finding::{Finding, FindingKey};
 pub use history::{HistoryEntry, VulnerabilityEvent};
+pub use identity::{Holder, Identity, SnippetHash};
 pub use invitation::{INVITATION_MS, Invitation};
 pub use job::{Job, JobState, LANE_SLOTS_MAX, Lease, MAX_ATTEMPTS, MAX_INTERRUPTIONS, Queue};
 pub use lane::Lane;
@@ -57,6 +59,6 @@ pub use triage::{
 };
 pub use user::{Email, PasswordHash, User};
 pub use vulnerability::{
-    ClosedReason, Holder, Identity, IdentityKey, OWN_SEVERITY, Presence, PresenceRecord, Severity,
-    Sighting, SlaNotice, Source, State, Suppression, Vulnerability,
+    ClosedReason, IdentityKey, OWN_SEVERITY, Presence, PresenceRecord, Severity, Sighting,
+    SlaNotice, Source, State, Suppression, Vulnerability,
 };

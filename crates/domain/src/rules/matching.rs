@@ -237,11 +237,8 @@ fn may_be_same(rank: u8, item: Option<&Keys>, holder: &Holder, distance: u32) ->
     if rank != RANK_NEAR {
         return true;
     }
-    match (
-        item.and_then(|item| item.snippet),
-        holder.snippet.as_deref(),
-    ) {
-        (Some(new), Some(old)) => hex::encode(new) == old || distance <= EDIT_REACH,
+    match (item.and_then(|item| item.snippet), holder.snippet) {
+        (Some(new), Some(old)) => new == old.0 || distance <= EDIT_REACH,
         _ => true,
     }
 }
@@ -250,6 +247,7 @@ fn may_be_same(rank: u8, item: Option<&Keys>, holder: &Holder, distance: u32) ->
 mod tests {
     use super::*;
     use crate::id::TypedId;
+    use crate::model::SnippetHash;
     use crate::rules::identity::Key;
     use uuid::Uuid;
 
@@ -348,7 +346,7 @@ mod tests {
     #[test]
     fn different_code_far_away_does_not_inherit() {
         let mut known = known(&[("near", &[(1, 10)])]);
-        known.get_mut(&hash("near")).expect("there")[0].snippet = Some("01010101".to_owned());
+        known.get_mut(&hash("near")).expect("there")[0].snippet = Some(SnippetHash([1; 4]));
         let at = |line| Keys {
             snippet: Some([2; 4]),
             ..item("2:near", line, "a")

@@ -1,11 +1,11 @@
 //! What the asset already knows under the keys of a report: read once for the whole report, kept
 //! in step with what is applied, and written with each chunk.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::error::Result;
 use crate::id::{AssetId, VulnerabilityId};
-use crate::model::{Holder, Identity};
+use crate::model::{Holder, Identity, SnippetHash};
 use crate::port::Store;
 use crate::port::store::{ChangeSet, Stored};
 use crate::rules::identity::Keys;
@@ -17,7 +17,10 @@ const LOOK_UP: usize = 1_000;
 /// The key records of one asset, as far as a report touches them.
 pub struct Identities {
     asset: AssetId,
-    /// Holders by key; a key that is not here has no record.
+    /// Keys that several items of the report have: only their records are needed again once they
+    /// are written. All others are let go, which for a large report is most of its memory.
+    repeated: HashSet<[u8; 16]>,
+    /// Holders by key; a key that is not here has no record, or is not needed again.
     known: Known,
     /// Versions of those records.
     versions: HashMap<[u8; 16], u64>,
@@ -38,6 +41,7 @@ impl Identities {
     ) -> Result<Self> {
         let mut loaded = Self {
             asset,
+            repeated: repeated(items),
             known: Known::new(),
             versions: HashMap::new(),
             changed: BTreeMap::new(),
@@ -102,7 +106,7 @@ impl Identities {
         let now = Holder {
             vulnerability,
             line: keys.line,
-            snippet: keys.snippet.map(hex::encode),
+            snippet: keys.snippet.map(SnippetHash),
         };
         for key in &keys.keys {
             // A report that says nothing new changes no record, and copies none.
@@ -197,10 +201,23 @@ impl Identities {
     /// What was written is committed.
     pub fn committed(&mut self) {
         for (hash, holders) in std::mem::take(&mut self.changed) {
-            *self.versions.entry(hash).or_insert(0) += 1;
-            self.known.insert(hash, holders);
+            if self.repeated.contains(&hash) {
+                *self.versions.entry(hash).or_insert(0) += 1;
+                self.known.insert(hash, holders);
+            } else {
+                self.versions.remove(&hash);
+                self.known.remove(&hash);
+            }
         }
     }
+}
+
+fn repeated(items: &[Keys]) -> HashSet<[u8; 16]> {
+    let mut met = HashSet::with_capacity(items.len());
+    let hashes = items.iter().flat_map(|item| &item.keys);
+    hashes
+        .filter_map(|key| (!met.insert(key.hash)).then_some(key.hash))
+        .collect()
 }
 
 /// A stored key's hash as bytes; `None` for one that another version of the algorithm wrote.
