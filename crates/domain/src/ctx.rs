@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::id::{GroupId, OrganizationId, TokenId, UserId};
+use crate::id::{GroupId, IntegrationId, OrganizationId, TokenId, UserId};
 use crate::policy::{Action, Area, Role, allows};
 use crate::port::{Blobs, Clock, Egress, Ids, Parsing, Passwords, Search, Store, Vault};
 use crate::time::Timestamp;
@@ -41,10 +41,12 @@ pub enum Actor {
     LocalOperator,
     /// Gna itself: a job, a schedule.
     System(&'static str),
+    /// An integration, doing what its recipe says.
+    Integration(IntegrationId),
 }
 
 impl Actor {
-    /// How the actor is written into history and audit: `usr_…`, `tok_…`, `local-operator`, `system:import`.
+    /// How the actor is written into history and audit: `usr_…`, `tok_…`, `local-operator`, `system:import`, `itg_…`.
     #[must_use]
     pub fn label(&self) -> String {
         match self {
@@ -53,6 +55,7 @@ impl Actor {
             Self::Token { token, .. } => token.to_string(),
             Self::LocalOperator => "local-operator".to_owned(),
             Self::System(name) => format!("system:{name}"),
+            Self::Integration(integration) => integration.to_string(),
         }
     }
 
@@ -184,6 +187,13 @@ impl Ctx {
     #[must_use]
     pub fn system(ports: Ports, name: &'static str) -> Self {
         Self::new(ports, Actor::System(name), Grants::unlimited())
+    }
+
+    /// For the work of an integration. What it may touch was decided when it was made, and is asked
+    /// again of its owner before each piece of work.
+    #[must_use]
+    pub fn integration(ports: Ports, id: IntegrationId) -> Self {
+        Self::new(ports, Actor::Integration(id), Grants::unlimited())
     }
 
     #[must_use]

@@ -103,6 +103,9 @@ typed_ids! {
     LinkId = "lnk";
     CredentialId = "crd";
     EntityId = "ent";
+    IntegrationId = "itg";
+    /// A piece of long work of an integration.
+    ProcessId = "prc";
     /// One attempt to refresh a credential.
     RefreshId = "rfr";
 }

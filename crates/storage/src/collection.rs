@@ -42,6 +42,9 @@ const fn plain(name: &'static str) -> Collection {
 /// Holds the owners of unique values; written by the store itself.
 pub const UNIQUE: &str = "unique";
 
+/// Holds how far readers of the feed have come.
+pub const FOLLOWER: &str = "follower";
+
 /// Collections whose commits wake other processes at once, also where no feed entry tells of them.
 pub const ANNOUNCED: &[&str] = &["job"];
 
@@ -269,6 +272,43 @@ pub const COLLECTIONS: &[Collection] = &[
         }],
     },
     plain("authorization"),
+    Collection {
+        name: "integration",
+        indexes: &[
+            Index {
+                name: "all",
+                partition: &[],
+                sort: &["created"],
+            },
+            Index {
+                name: "by_organization",
+                partition: &["organization"],
+                sort: &["created"],
+            },
+            Index {
+                name: "by_owner",
+                partition: &["organization", "owner"],
+                sort: &["created"],
+            },
+        ],
+        unique: &[Unique {
+            name: "identity",
+            fields: &["organization", "identity"],
+            code: "integration.exists",
+            message: "there is an integration of this recipe with these accounts",
+        }],
+    },
+    plain("mapping"),
+    Collection {
+        name: "process",
+        indexes: &[Index {
+            name: "by_integration",
+            partition: &["integration"],
+            sort: &["created"],
+        }],
+        unique: &[],
+    },
+    plain(FOLLOWER),
     // What is to be done.
     Collection {
         name: "job",

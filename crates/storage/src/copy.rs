@@ -8,7 +8,7 @@
 //!
 //! Nothing may write to either store meanwhile; the comparison at the end shows if something did.
 
-use crate::collection::COLLECTIONS;
+use crate::collection::{COLLECTIONS, FOLLOWER};
 use crate::kernel::{Backend, Batch, Error, Expect, Item, ItemKey, ItemPage, Op};
 use gna_domain::page::Cursor;
 use serde::{Deserialize, Serialize};
@@ -177,11 +177,12 @@ pub async fn copy(
     Ok(all)
 }
 
+/// Places in the feed mean nothing in another store; whoever followed it begins anew at its end.
 fn copied() -> impl Iterator<Item = &'static str> {
     COLLECTIONS
         .iter()
         .map(|collection| collection.name)
-        .filter(|name| *name != COLLECTION)
+        .filter(|name| ![COLLECTION, FOLLOWER].contains(name))
 }
 
 /// The record of an interrupted copy, or a new one in an empty target.

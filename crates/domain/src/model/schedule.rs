@@ -62,6 +62,10 @@ pub struct Schedule {
     pub job: String,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub payload: Value,
+    /// The lane of its jobs, where that is not its own. In a shared lane a job gives its place up
+    /// while it waits for another try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_lane: Option<String>,
     /// Whether it is armed: switched on, with a run to come.
     pub armed: bool,
     /// The next run by its timing, before it is spread.
@@ -111,6 +115,7 @@ impl Schedule {
     /// The lane that its jobs run in, one after the other.
     #[must_use]
     pub fn lane(&self) -> String {
-        format!("schedule:{}", self.id)
+        let own = || format!("schedule:{}", self.id);
+        self.shared_lane.clone().unwrap_or_else(own)
     }
 }

@@ -153,6 +153,7 @@ pub fn started(schedule: &Schedule, job: JobId, now: Timestamp) -> (Schedule, Op
     let mut work =
         Job::new(job, &schedule.job, schedule.payload.clone(), now).in_lane(schedule.lane());
     work.organization = schedule.organization;
+    work.yields = schedule.shared_lane.is_some();
     let next = Schedule {
         last: Some(Run { at: now, job }),
         ..schedule.clone()
@@ -215,6 +216,7 @@ mod tests {
             spread_ms: 0,
             job: "test.run".to_owned(),
             payload: Value::Null,
+            shared_lane: None,
             armed: false,
             planned: None,
             due: None,

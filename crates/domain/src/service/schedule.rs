@@ -55,6 +55,7 @@ pub fn prepare(ctx: &Ctx, new: NewSchedule) -> Result<Schedule> {
         spread_ms: new.spread_ms,
         job: new.job,
         payload: new.payload,
+        shared_lane: None,
         armed: true,
         planned: None,
         due: None,

@@ -2,5 +2,6 @@
 
 mod access;
 mod import;
+mod integrations;
 mod schedules;
 mod triage;

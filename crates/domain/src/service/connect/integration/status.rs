@@ -1,0 +1,96 @@
+//! Keeping an integration's status in step with what calls show of its accounts.
+
+use crate::connect::integration::{Integration, Level, Status};
+use crate::connect::{ConnectedEntity, Credential};
+use crate::ctx::Ctx;
+use crate::error::{Error, Result};
+use crate::id::{CredentialId, EntityId, IntegrationId};
+use crate::port::apps::Apps;
+use crate::port::repo;
+use crate::port::store::{ChangeSet, Event};
+use crate::rules::integration::{Happening, after, is_of_account};
+use crate::service::access::retrying;
+use crate::service::connect::entity;
+
+/// Title of the message that tells of an account that does not work.
+const CONNECTION: &str = "Connection";
+
+/// Calls every account once.
+///
+/// # Errors
+/// The app's, of the first account that does not work.
+pub(super) async fn try_accounts(ctx: &Ctx, apps: &dyn Apps, found: &Integration) -> Result<()> {
+    let own = Ctx::integration(ctx.ports.clone(), found.id);
+    for joined in &found.entities {
+        entity::test(&own, apps, joined.entity).await?;
+    }
+    Ok(())
+}
+
+/// Whether all accounts are there and none is known not to work, as the store has it: asks no app.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn accounts_are_good(ctx: &Ctx, found: &Integration) -> Result<bool> {
+    let ids: Vec<EntityId> = found.entities.iter().map(|joined| joined.entity).collect();
+    let entities = repo::get_many::<ConnectedEntity>(ctx.store(), &ids).await?;
+    let credentials: Option<Vec<CredentialId>> = entities
+        .into_iter()
+        .map(|entity| entity.map(|entity| entity.credential))
+        .collect();
+    let Some(credentials) = credentials else {
+        return Ok(false);
+    };
+    let credentials = repo::get_many::<Credential>(ctx.store(), &credentials).await?;
+    Ok(credentials.iter().all(|credential| {
+        credential
+            .as_ref()
+            .is_some_and(|credential| credential.valid)
+    }))
+}
+
+/// Keeps the status in step with what an attempt came to.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn note_accounts(
+    ctx: &Ctx,
+    id: IntegrationId,
+    failed: Option<&Error>,
+) -> Result<()> {
+    let (happening, event) = match failed {
+        None => (Happening::CredentialWorks, "integration.healed"),
+        Some(error) if is_of_account(error) => (Happening::CredentialFailed, "integration.failed"),
+        // An app that is out of order says nothing about the account.
+        Some(_) => return Ok(()),
+    };
+    retrying(|| async {
+        let current = repo::get::<Integration>(ctx.store(), id).await?;
+        let Some(current) = current else {
+            return Ok(());
+        };
+        let status = after(current.status, happening);
+        let messages = match failed {
+            Some(error) if status == Status::Error => {
+                current
+                    .messages
+                    .with(Level::Error, CONNECTION, error.message(), ctx.now())
+            }
+            None if current.status == Status::Error => current.messages.without(CONNECTION),
+            _ => current.messages.clone(),
+        };
+        if status == current.status && messages == current.messages {
+            return Ok(());
+        }
+        let next = Integration {
+            status,
+            messages,
+            updated: ctx.now(),
+            ..current.value.clone()
+        };
+        let mut changes = ChangeSet::new();
+        changes.update(&current, &next, Some(Event::named(event)))?;
+        ctx.store().commit(changes).await.map(|_| ())
+    })
+    .await
+}

@@ -1,0 +1,283 @@
+//! The life of an integration: made once, told what happens, changed, paused, taken down.
+
+use super::*;
+use gna_domain::connect::recipe::Delivery;
+use gna_domain::port::store::ChangeSet;
+use gna_domain::service::connect::integration::work;
+use std::sync::atomic::Ordering;
+
+#[tokio::test]
+async fn it_is_told_what_happens_in_its_group_from_then_on_and_everything_once() {
+    for stores in Stores::ALL {
+        let mut office = Office::on(stores).await;
+        let shop = office.start.shop.clone();
+        let other = office.start.world.group(&office.start.acme, "other").await;
+        office.scan(shop.id, &["before"]).await;
+        let made = office
+            .create(&office.ada, office.wanted())
+            .await
+            .expect("is made");
+        assert_eq!(made.status, Status::Enabled);
+        office.work().await;
+        assert_eq!(office.herald.heard(), ["begin", "tick"]);
+        office.scan(shop.id, &["before", "after"]).await;
+        assert_eq!(office.herald.heard(), ["vulnerability.created"]);
+        office.scan(shop.id, &["before"]).await;
+        assert_eq!(office.herald.heard(), ["vulnerability.closed"]);
+        office.scan(other.id, &["elsewhere"]).await;
+        assert!(office.herald.heard().is_empty());
+        // Another process follows from the place that is kept, and tells nothing again.
+        office.passed = None;
+        office.dispatch().await;
+        office.work().await;
+        assert!(office.herald.heard().is_empty());
+        assert!(office.dead().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn of_two_processes_that_follow_the_feed_one_tells() {
+    let mut office = Office::on(Stores::Sqlite).await;
+    office.made().await;
+    let shop = office.start.shop.id;
+    let upload = UploadReport {
+        asset: "api".to_owned(),
+        file_name: "scan.sarif".to_owned(),
+        ..UploadReport::default()
+    };
+    let bytes = sarif("scanner", &[Issue::new("one", "a.py", 1)]);
+    gna_domain::service::report::upload(&office.ada, shop, upload, bytes.into())
+        .await
+        .expect("is taken");
+    office.work().await;
+    let ctx = office.start.world.system();
+    let recipes = office.recipes.clone();
+    let (mut one, mut two) = (office.passed.clone(), office.passed.clone());
+    let (first, second) = tokio::join!(
+        dispatch(&ctx, recipes.as_ref(), &mut one),
+        dispatch(&ctx, recipes.as_ref(), &mut two)
+    );
+    first.expect("follows");
+    second.expect("follows");
+    office.dispatch().await;
+    office.work().await;
+    assert_eq!(office.herald.heard(), ["vulnerability.created"]);
+}
+
+#[tokio::test]
+async fn asking_for_it_again_makes_it_once_and_goes_on_with_a_paused_one() {
+    let mut office = Office::new().await;
+    let made = office.made().await;
+    let paused = integration::pause(&office.ada, made.id)
+        .await
+        .expect("pauses");
+    assert_eq!(paused.status, Status::Disabled);
+    let schedules = office.all::<Schedule>("schedule").await;
+    assert_eq!(schedules.len(), 1);
+    assert!(!schedules[0].armed);
+    office.wait(10).await;
+    let shop = office.start.shop.id;
+    office.scan(shop, &["meanwhile"]).await;
+    assert!(office.herald.heard().is_empty(), "paused is silent");
+    let act = integration::act(
+        &office.ada,
+        office.apps.as_ref(),
+        office.recipes.as_ref(),
+        made.id,
+        "COUNT",
+        &Value::Null,
+    )
+    .await;
+    assert_eq!(code(act), "integration.not_running");
+    let again = office
+        .create(&office.ada, office.wanted())
+        .await
+        .expect("is there");
+    assert_eq!((again.id, again.status), (made.id, Status::Enabled));
+    office.work().await;
+    assert_eq!(
+        office.herald.heard(),
+        ["begin", "tick"],
+        "and looks at once"
+    );
+    office.wait(6).await;
+    assert!(office.herald.heard().contains(&"tick".to_owned()));
+    assert_eq!(office.all::<Integration>("integration").await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_required_is_asked_for_and_what_does_not_fit_is_refused() {
+    let office = Office::new().await;
+    let bare = NewIntegration {
+        config: map(json!({})),
+        ..office.wanted()
+    };
+    let made = office
+        .create(&office.ada, bare.clone())
+        .await
+        .expect("is made");
+    assert_eq!(made.status, Status::NeedsConfig);
+    assert_eq!(made.messages.warnings[0].message, "Project is required");
+    for (change, refused) in [
+        (json!({"projekt": "x"}), "projekt"),
+        (json!({"project": 7}), "project"),
+        (json!({"days": "many"}), "days"),
+    ] {
+        let change = map(change);
+        let error = integration::configure(&office.ada, office.recipes.as_ref(), made.id, &change)
+            .await
+            .expect_err("is refused");
+        assert_eq!(
+            (error.code(), error.field()),
+            ("integration.config", Some(refused))
+        );
+    }
+    let change = map(json!({"project": "gna"}));
+    let changed = integration::configure(&office.ada, office.recipes.as_ref(), made.id, &change)
+        .await
+        .expect("fits");
+    assert_eq!(changed.status, Status::Enabled);
+    assert!(changed.messages.warnings.is_empty());
+    let form = integration::form(
+        &office.ada,
+        office.apps.as_ref(),
+        office.recipes.as_ref(),
+        made.id,
+        &Value::Null,
+    )
+    .await
+    .expect("answers");
+    assert_eq!(form.data, json!({"project": "gna"}));
+    let change = map(json!({"project": null}));
+    let changed = integration::configure(&office.ada, office.recipes.as_ref(), made.id, &change)
+        .await
+        .expect("may be taken back");
+    assert_eq!(changed.status, Status::NeedsConfig);
+    // Wrong from the start.
+    for (new, refused) in [
+        (
+            NewIntegration {
+                recipe: "x".to_owned(),
+                ..bare.clone()
+            },
+            "recipe.unknown",
+        ),
+        (
+            NewIntegration {
+                entities: Vec::new(),
+                ..bare.clone()
+            },
+            "integration.accounts",
+        ),
+        (
+            NewIntegration {
+                config: map(json!({"x": 1})),
+                ..bare
+            },
+            "integration.config",
+        ),
+    ] {
+        assert_eq!(code(office.create(&office.ada, new).await), refused);
+    }
+}
+
+#[tokio::test]
+async fn only_actions_that_it_names_can_be_called() {
+    let office = Office::new().await;
+    let made = office.made().await;
+    let act = |action: &'static str| {
+        integration::act(
+            &office.ada,
+            office.apps.as_ref(),
+            office.recipes.as_ref(),
+            made.id,
+            action,
+            &Value::Null,
+        )
+    };
+    assert_eq!(act("COUNT").await.expect("counts"), json!({"count": 2}));
+    for hidden in ["ON_DELETE", "tick", ""] {
+        assert_eq!(code(act(hidden).await), "integration.action_unknown");
+    }
+    office.apps.is_locked.store(true, Ordering::SeqCst);
+    assert_eq!(code(act("COUNT").await), "app.unauthorized");
+    assert_eq!(office.now(&made).await.status, Status::Error);
+}
+
+#[tokio::test]
+async fn a_webhook_reaches_the_recipe_as_a_job() {
+    let office = Office::new().await;
+    let made = office.made().await;
+    let delivery = Delivery {
+        slot: "board".to_owned(),
+        event: None,
+        id: None,
+        body: json!({"issue": 1}),
+    };
+    let mut changes = ChangeSet::new();
+    let job = work::webhook(&office.start.world.system(), &made, delivery);
+    changes.create(&job, None).expect("writes");
+    office
+        .start
+        .world
+        .ports
+        .store
+        .commit(changes)
+        .await
+        .expect("commits");
+    office.work().await;
+    assert_eq!(office.herald.heard(), [r#"webhook {"issue":1}"#]);
+}
+
+#[tokio::test]
+async fn taking_it_down_leaves_nothing_and_makes_room_at_once() {
+    let mut office = Office::new().await;
+    let made = office.made().await;
+    assert_eq!(office.all::<Mapping>("mapping").await.len(), 1);
+    integration::delete(&office.ada, made.id)
+        .await
+        .expect("is asked for");
+    integration::delete(&office.ada, made.id)
+        .await
+        .expect("twice is once");
+    assert_eq!(office.now(&made).await.status, Status::InDeletion);
+    let next = office
+        .create(&office.ada, office.wanted())
+        .await
+        .expect("there is room");
+    assert_ne!(next.id, made.id);
+    office.work().await;
+    assert_eq!(office.herald.heard(), ["end", "begin", "tick"]);
+    assert_eq!(
+        code(integration::get(&office.ada, made.id).await),
+        "not_found"
+    );
+    integration::delete(&office.ada, next.id)
+        .await
+        .expect("is asked for");
+    office.work().await;
+    office.herald.heard();
+    assert!(office.all::<Integration>("integration").await.is_empty());
+    assert!(office.all::<Mapping>("mapping").await.is_empty());
+    assert!(office.all::<Schedule>("schedule").await.is_empty());
+    let shop = office.start.shop.id;
+    office.scan(shop, &["later"]).await;
+    office.wait(10).await;
+    assert!(office.herald.heard().is_empty());
+    let audit = office.start.audit(&office.start.acme.id.to_string()).await;
+    for action in ["integration.created", "integration.deleted"] {
+        assert!(audit.contains(&action.to_owned()), "{action} in {audit:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_app_that_can_not_be_cleared_up_does_not_keep_it() {
+    let office = Office::new().await;
+    let made = office.made().await;
+    office.herald.fails(|| Error::invalid("app.refused", "no"));
+    integration::delete(&office.ada, made.id)
+        .await
+        .expect("is asked for");
+    office.work().await;
+    assert!(office.all::<Integration>("integration").await.is_empty());
+}
