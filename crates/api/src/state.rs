@@ -1,5 +1,7 @@
 //! What every handler is given: the ports, and how this server is reached.
 
+use gna_domain::connect::inbox::{Dispatcher, HookApps};
+use gna_domain::connect::module::Webhook;
 use gna_domain::ctx::Ports;
 use gna_domain::service::function::Function;
 use std::sync::Arc;
@@ -95,6 +97,17 @@ pub struct AppState {
     pub(crate) rates: Arc<RateLimits>,
     pub(crate) operator: Arc<Operator>,
     pub(crate) gauges: Option<Arc<dyn Gauges>>,
+    pub(crate) hooks: Option<Arc<dyn Dispatcher>>,
+    pub(crate) hook_apps: Arc<dyn HookApps>,
+}
+
+/// Where no module is known.
+struct NoApps;
+
+impl HookApps for NoApps {
+    fn webhook(&self, _app: &str) -> Option<Webhook> {
+        None
+    }
 }
 
 impl AppState {
@@ -106,7 +119,23 @@ impl AppState {
             operator: Arc::new(Operator::new(config.operator_key.clone())),
             config: Arc::new(config),
             gauges: None,
+            hooks: None,
+            hook_apps: Arc::new(NoApps),
         }
+    }
+
+    /// With those for whom the webhooks of other apps are.
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: Arc<dyn Dispatcher>) -> Self {
+        self.hooks = Some(hooks);
+        self
+    }
+
+    /// With the apps whose webhooks can be received.
+    #[must_use]
+    pub fn with_hook_apps(mut self, apps: Arc<dyn HookApps>) -> Self {
+        self.hook_apps = apps;
+        self
     }
 
     /// With numbers that are looked up when `/metrics` is read.

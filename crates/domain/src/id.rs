@@ -99,6 +99,12 @@ typed_ids! {
     AuditId = "aud";
     JobId = "job";
     ScheduleId = "sch";
+    /// Of a webhook.
+    EndpointId = "whk";
+    /// Of an address that an app sends webhooks to.
+    ReceiverId = "rcv";
+    /// Of a webhook's message.
+    DeliveryId = "msg";
     /// One use of the one-time links: claim the first admin, reset a password.
     LinkId = "lnk";
     CredentialId = "crd";

@@ -34,7 +34,10 @@ pub fn router(instance: &Instance, operator: Option<&Secret>) -> Router {
         Arc::clone(&instance.ports.clock),
     );
     let config = config.with_functions(instance.functions());
-    let state = AppState::new(instance.ports.clone(), config).with_gauges(Arc::new(backlog));
+    let state = AppState::new(instance.ports.clone(), config)
+        .with_gauges(Arc::new(backlog))
+        .with_hooks(Arc::clone(&instance.hooks))
+        .with_hook_apps(instance.modules.clone());
     gna_api::app(state)
 }
 

@@ -4,14 +4,18 @@
 //! what commands and the server work with. Nothing runs until [`Instance::start`].
 
 use gna_domain::connect::Credential;
+use gna_domain::connect::inbox::{Dispatcher, HookTaker};
 use gna_domain::error::{Error, Result};
+use gna_domain::model::{Endpoint, HookReceiver};
 use gna_domain::port::jobs::{Handler, Jobs};
 use gna_domain::port::vault::{Sealing, SealingOf};
 use gna_domain::port::{Clock, Ids, Keyring, Search, Store};
 use gna_domain::rules::address::{AllowList, TargetPolicy};
 use gna_domain::secret::Secret;
 use gna_domain::service::function::Function;
+use gna_domain::service::hook::{HookHandler, Inbox};
 use gna_domain::service::tidy::{self, TidyHandler};
+use gna_domain::service::webhook::{self, DeliverHandler};
 use gna_domain::service::{
     import::ImportHandler, index, schedule, settle::SettleHandler, sweep::SweepHandler,
 };
@@ -49,6 +53,7 @@ use crate::worker::{Worker, follow, keep_schedules};
 pub struct Builder {
     config: Config,
     handlers: Vec<Arc<dyn Handler>>,
+    takers: Vec<Arc<dyn HookTaker>>,
 }
 
 impl Builder {
@@ -61,7 +66,9 @@ impl Builder {
                 Arc::new(SettleHandler),
                 Arc::new(SweepHandler),
                 Arc::new(TidyHandler),
+                Arc::new(DeliverHandler),
             ],
+            takers: Vec::new(),
         }
     }
 
@@ -69,6 +76,13 @@ impl Builder {
     #[must_use]
     pub fn handler(mut self, handler: Arc<dyn Handler>) -> Self {
         self.handlers.push(handler);
+        self
+    }
+
+    /// Adds someone who does what follows from the webhooks of some apps.
+    #[must_use]
+    pub fn taker(mut self, taker: Arc<dyn HookTaker>) -> Self {
+        self.takers.push(taker);
         self
     }
 
@@ -121,10 +135,16 @@ impl Builder {
             Arc::clone(&clock),
         ));
         // Every kind of record that holds sealed texts must be named here.
-        let sealings: Vec<Arc<dyn Sealing>> = vec![Arc::new(SealingOf::<Credential>::new())];
+        let sealings: Vec<Arc<dyn Sealing>> = vec![
+            Arc::new(SealingOf::<Credential>::new()),
+            Arc::new(SealingOf::<Endpoint>::new()),
+            Arc::new(SealingOf::<HookReceiver>::new()),
+        ];
         let rotation = RotationHandler::new(Arc::clone(&vault), sealings);
         let mut handlers = self.handlers;
         handlers.push(Arc::new(rotation));
+        let hooks: Arc<dyn Dispatcher> = Arc::new(Inbox::new(modules.clone(), self.takers));
+        handlers.push(Arc::new(HookHandler(Arc::clone(&hooks))));
         let ports = Ports {
             store,
             search,
@@ -142,6 +162,7 @@ impl Builder {
             jobs,
             registry,
             modules,
+            hooks,
             file: opened.sqlite,
             paused,
             #[cfg(feature = "postgres")]
@@ -159,6 +180,8 @@ pub struct Instance {
     pub registry: Arc<Registry>,
     /// The external apps that there are.
     pub modules: Arc<Catalogue>,
+    /// For whom the webhooks of apps are.
+    pub hooks: Arc<dyn Dispatcher>,
     /// The store's file, where it is one.
     pub file: Option<SqliteDb>,
     /// Whether the store is a copy that nobody has activated: its jobs wait.
@@ -260,11 +283,24 @@ impl Instance {
         }));
         tasks.spawn(upkeep(stop.clone()));
         if !self.paused {
+            tasks.spawn(self.follow_for_webhooks(stop.clone()));
             let scheduling = Ctx::system(self.ports.clone(), "schedule");
             schedule::ensure(&scheduling, tidy::schedule(self.config.worker.feed_days)).await?;
             tasks.spawn(keep_schedules(scheduling, stop.clone()));
         }
         Ok(Running { stop, tasks })
+    }
+
+    /// Turns what happens into deliveries. Several processes may do so: each stretch of the feed
+    /// counts once.
+    fn follow_for_webhooks(&self, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
+        let ctx = Ctx::system(self.ports.clone(), "webhooks");
+        let commits = self.ports.store.signals().feed;
+        let follower = Arc::new(webhook::follow::follower());
+        follow("webhooks", commits, stop, move || {
+            let (ctx, follower) = (ctx.clone(), Arc::clone(&follower));
+            async move { follower.catch_up(&ctx).await }
+        })
     }
 
     /// Tells other commands on this machine where the server answers.

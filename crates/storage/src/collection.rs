@@ -327,6 +327,12 @@ pub const COLLECTIONS: &[Collection] = &[
         unique: &[],
     },
     plain("lane"),
+    plain("webhook_endpoint"),
+    plain("webhook_book"),
+    plain("webhook_delivery"),
+    plain("hook_receiver"),
+    plain("hook_receiver_book"),
+    plain("received_hook"),
     // What secrets are sealed with; the numbers of a tenant's keys sort.
     plain("data_key"),
     Collection {

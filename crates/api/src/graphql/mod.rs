@@ -26,6 +26,7 @@ pub mod member;
 pub mod organization;
 pub mod persisted;
 pub mod policy;
+pub mod receiver;
 pub mod report;
 pub mod scalar;
 pub mod schedule;
@@ -35,6 +36,7 @@ pub mod triage;
 pub mod user;
 pub mod viewer;
 pub mod vulnerability;
+pub mod webhook;
 
 pub use http::router;
 
@@ -61,6 +63,8 @@ pub struct Query(
     user::UserQuery,
     job::JobQuery,
     schedule::ScheduleQuery,
+    webhook::WebhookQuery,
+    receiver::ReceiverQuery,
 );
 
 /// What can be done.
@@ -79,6 +83,8 @@ pub struct Mutation(
     user::UserMutation,
     job::JobMutation,
     schedule::ScheduleMutation,
+    webhook::WebhookMutation,
+    receiver::ReceiverMutation,
 );
 
 pub type GnaSchema = Schema<Query, Mutation, subscription::Subscriptions>;
@@ -109,6 +115,10 @@ pub fn schema() -> SchemaBuilder<Query, Mutation, subscription::Subscriptions> {
     .override_output_type_description::<List<report::Report>>("A page of reports.")
     .override_output_type_description::<List<schedule::Schedule>>("A page of schedules.")
     .override_output_type_description::<List<user::User>>("A page of accounts.")
+    .override_output_type_description::<List<webhook::WebhookDelivery>>("A page of messages.")
+    .override_output_type_description::<List<receiver::ReceivedWebhook>>(
+        "A page of webhooks that came.",
+    )
     .override_output_type_description::<List<vulnerability::Vulnerability>>(
         "A page of vulnerabilities.",
     )

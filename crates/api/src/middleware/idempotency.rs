@@ -1,7 +1,8 @@
 //! `Idempotency-Key` on POST: a client that does not know whether its request arrived sends it again
 //! with the same key, and gets the first one's answer with `Idempotency-Replayed: true`.
 //!
-//! Not for what makes tokens: their secret is kept nowhere, so that answer can't be given twice.
+//! Not for what makes tokens and other secrets: they are kept nowhere, so that answer can't be given
+//! twice. Nor for webhooks of apps, which have ids of their own.
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts, Request, State};
@@ -15,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::auth::Auth;
 use crate::extract::JSON_BYTES;
 use crate::problem::Problem;
-use crate::rest::is_upload;
+use crate::rest::{is_hook, is_upload, shows_secret};
 use crate::state::AppState;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -26,7 +27,8 @@ pub async fn around(State(state): State<AppState>, request: Request, next: Next)
     let path = request.uri().path();
     let applies = request.method() == Method::POST
         && request.headers().contains_key(&KEY)
-        && !path.ends_with("/tokens");
+        && !shows_secret(path)
+        && !is_hook(path);
     if !applies {
         return next.run(request).await;
     }

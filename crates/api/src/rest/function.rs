@@ -56,6 +56,11 @@ pub(crate) fn of_routes() -> Vec<Function> {
             .split('/')
             .nth(1)
             .unwrap_or_default();
+        let group = if super::is_hook(route.path) {
+            "hooks"
+        } else {
+            group
+        };
         groups
             .entry(format!("http.{group}"))
             .or_default()

@@ -11,11 +11,13 @@ mod format;
 mod function;
 mod group;
 mod health;
+mod hook;
 mod job;
 mod keys;
 mod metrics;
 pub mod openapi;
 mod organization;
+mod receiver;
 mod report;
 mod schedule;
 mod store;
@@ -24,17 +26,20 @@ mod upload;
 mod user;
 mod view;
 mod vulnerability;
+mod webhook;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, patch, post};
 use gna_domain::policy::Action;
+use gna_domain::service::hook::HOOK_BYTES;
 
 use crate::extract::JSON_BYTES;
 use crate::state::AppState;
 
 pub(crate) use function::of_routes as functions;
 pub use metrics::{install as install_metrics, upkeep as upkeep_metrics};
+pub(crate) use receiver::address as receiver_address;
 pub(crate) use schedule::timing;
 pub(crate) use view::NextPage;
 pub(crate) use vulnerability::VulnerabilityView;
@@ -46,6 +51,8 @@ pub enum Guard {
     Policy(Action),
     /// Anybody who is known; what they get is their own.
     Known(&'static str),
+    /// Whoever brings the proof that belongs to what is named; all others get nothing.
+    Signed(&'static str),
     /// Open to all, and why.
     Public(&'static str),
 }
@@ -71,7 +78,7 @@ macro_rules! routes {
     };
 }
 
-use Guard::{Known, Policy, Public};
+use Guard::{Known, Policy, Public, Signed};
 
 routes! {
     get "/health/live" => health::live, Public("says only that the process answers");
@@ -119,6 +126,29 @@ routes! {
     get "/api/v2/functions" => function::list, Policy(Action::InstanceRead);
     post "/api/v2/functions/{function}/invoke" => function::invoke, Policy(Action::InstanceManage);
 
+    get "/api/v2/webhooks" => webhook::list, Policy(Action::WebhookRead);
+    post "/api/v2/webhooks" => webhook::create, Policy(Action::WebhookManage);
+    get "/api/v2/webhooks/{webhook}" => webhook::show, Policy(Action::WebhookRead);
+    patch "/api/v2/webhooks/{webhook}" => webhook::update, Policy(Action::WebhookManage);
+    delete "/api/v2/webhooks/{webhook}" => webhook::remove, Policy(Action::WebhookManage);
+    post "/api/v2/webhooks/{webhook}/rotate" => webhook::rotate, Policy(Action::WebhookManage);
+    post "/api/v2/webhooks/{webhook}/test" => webhook::test, Policy(Action::WebhookManage);
+    post "/api/v2/webhooks/{webhook}/replay" => webhook::replay_failed, Policy(Action::WebhookManage);
+    get "/api/v2/webhooks/{webhook}/deliveries" => webhook::deliveries, Policy(Action::WebhookRead);
+    post "/api/v2/webhooks/{webhook}/deliveries/{delivery}/replay" => webhook::replay, Policy(Action::WebhookManage);
+
+    get "/api/v2/receivers" => receiver::list, Policy(Action::WebhookRead);
+    post "/api/v2/receivers" => receiver::create, Policy(Action::WebhookManage);
+    get "/api/v2/receivers/{receiver}" => receiver::show, Policy(Action::WebhookRead);
+    patch "/api/v2/receivers/{receiver}" => receiver::update, Policy(Action::WebhookManage);
+    delete "/api/v2/receivers/{receiver}" => receiver::remove, Policy(Action::WebhookManage);
+    get "/api/v2/receivers/{receiver}/received" => receiver::received, Policy(Action::WebhookRead);
+    post "/api/v2/receivers/{receiver}/received/{delivery}/replay" => receiver::replay, Policy(Action::WebhookManage);
+    post "/api/v2/hooks/{app}" => hook::app, Signed("by the app, as its module says");
+    post "/api/v2/hooks/{app}/{target}" => hook::app_target, Signed("by the app, as its module says");
+    post "/api/{integration}/webhooks" => hook::integration, Signed("by the app, as its module says");
+    post "/api/{integration}/webhooks/{target}" => hook::integration_target, Signed("by the app, as its module says");
+
     get "/api/v2/tokens" => token::list, Known("lists the caller's own");
     post "/api/v2/tokens" => token::create, Known("makes one of the caller's own");
     delete "/api/v2/tokens/{token}" => token::revoke, Known("the holder's, or whoever manages the holder's");
@@ -140,6 +170,8 @@ pub fn router() -> Router<AppState> {
         let limit = if is_upload(route.method, route.path) {
             // It counts for itself, with the configured limit.
             DefaultBodyLimit::disable()
+        } else if is_hook(route.path) {
+            DefaultBodyLimit::max(HOOK_BYTES)
         } else {
             DefaultBodyLimit::max(JSON_BYTES)
         };
@@ -150,4 +182,24 @@ pub fn router() -> Router<AppState> {
 /// Whether a request brings a report.
 pub(crate) fn is_upload(method: &str, path: &str) -> bool {
     method.eq_ignore_ascii_case("post") && path == "/api/v2/reports"
+}
+
+/// Whether apps send webhooks to that address. They bring their own proof and their own ids.
+#[must_use]
+pub fn is_hook(path: &str) -> bool {
+    let rest = path.strip_prefix("/api/").unwrap_or_default();
+    let mut parts = rest.split('/');
+    match (parts.next(), parts.next()) {
+        (Some("v2"), Some("hooks")) => true,
+        (Some(first), Some("webhooks")) => first != "v2",
+        _ => false,
+    }
+}
+
+/// Whether the answer shows a secret that is kept nowhere, so that it can't be given twice.
+#[must_use]
+pub fn shows_secret(path: &str) -> bool {
+    path.ends_with("/tokens")
+        || path.ends_with("/rotate")
+        || ["/api/v2/webhooks", "/api/v2/receivers"].contains(&path)
 }

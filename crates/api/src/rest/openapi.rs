@@ -6,8 +6,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    asset, comment, format, function, group, health, job, keys, metrics, organization, report,
-    schedule, store, token, upload, user, vulnerability,
+    asset, comment, format, function, group, health, hook, job, keys, metrics, organization,
+    receiver, report, schedule, store, token, upload, user, vulnerability, webhook,
 };
 
 #[derive(OpenApi)]
@@ -56,6 +56,27 @@ use super::{
         schedule::run,
         function::list,
         function::invoke,
+        webhook::list,
+        webhook::create,
+        webhook::show,
+        webhook::update,
+        webhook::remove,
+        webhook::rotate,
+        webhook::test,
+        webhook::replay_failed,
+        webhook::deliveries,
+        webhook::replay,
+        receiver::list,
+        receiver::create,
+        receiver::show,
+        receiver::update,
+        receiver::remove,
+        receiver::received,
+        receiver::replay,
+        hook::app,
+        hook::app_target,
+        hook::integration,
+        hook::integration_target,
         token::list,
         token::create,
         token::revoke,

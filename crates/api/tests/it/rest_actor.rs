@@ -78,6 +78,12 @@ impl Place {
         }
     }
 
+    /// An owner of Acme.
+    pub async fn olga(&self) -> Actor {
+        let acme = Resource::Organization(self.acme.id);
+        self.actor("olga", acme, Role::Owner).await
+    }
+
     /// A triager of the shop.
     pub async fn tess(&self) -> Actor {
         let shop = Resource::Group(self.acme.id, self.shop.id);
@@ -129,6 +135,11 @@ impl Answer {
 }
 
 impl Actor {
+    /// Nobody, calling another app than a place's.
+    pub fn nobody(app: Router) -> Self {
+        Self { app, token: None }
+    }
+
     pub async fn send(
         &self,
         method: &str,
@@ -166,5 +177,14 @@ impl Actor {
             body.to_string(),
         )
         .await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        let headers = [("content-type", "application/json")];
+        self.send("PATCH", path, &headers, body.to_string()).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", path, &[], Body::empty()).await
     }
 }

@@ -86,6 +86,15 @@ impl Foreign {
                     "sch_00000000000000000000000000000001".to_owned(),
                 ),
                 ("function", "import.report".to_owned()),
+                (
+                    "delivery",
+                    "msg_00000000000000000000000000000001".to_owned(),
+                ),
+                (
+                    "receiver",
+                    "rcv_00000000000000000000000000000001".to_owned(),
+                ),
+                ("webhook", "whk_00000000000000000000000000000001".to_owned()),
                 ("place", place.shop.id.to_string()),
                 ("user", tess_id.to_string()),
             ],
@@ -100,9 +109,13 @@ impl Foreign {
     }
 
     fn fill(&self, path: &str) -> String {
-        self.ids.iter().fold(path.to_owned(), |path, (name, id)| {
+        let filled = self.ids.iter().fold(path.to_owned(), |path, (name, id)| {
             path.replace(&format!("{{{name}}}"), id)
-        })
+        });
+        filled
+            .replace("{app}", "github")
+            .replace("{integration}", "github-integration")
+            .replace("{target}", self.id("receiver"))
     }
 }
 
@@ -129,10 +142,19 @@ async fn no_route_tells_a_stranger_anything() {
                 path = path.replace("&asset=a", "");
             }
         }
+        if ["get /api/v2/webhooks", "get /api/v2/receivers"].contains(&name.as_str()) {
+            path.push_str("?organization=acme");
+        }
         let body = match route.path {
             "/api/v2/organizations" => json!({ "slug": "x", "name": "x" }),
             "/api/v2/groups" => json!({ "organization": "acme", "slug": "x", "name": "x" }),
             "/api/v2/schedules" => json!({ "name": "x", "job": "x", "every_seconds": 60 }),
+            "/api/v2/webhooks" => json!({ "organization": "acme", "url": "https://x.example" }),
+            "/api/v2/receivers" => json!({ "organization": "acme", "app": "github" }),
+            "/api/v2/webhooks/{webhook}" | "/api/v2/receivers/{receiver}" => {
+                json!({ "enabled": false })
+            }
+            "/api/v2/webhooks/{webhook}/replay" => json!({ "since": "2026-01-01T00:00:00Z" }),
             path if path.ends_with("/invoke") => json!({ "event": {} }),
             path if path.ends_with("/comments") => json!({ "text": "x" }),
             "/api/v2/keys/rotations" => json!({ "data_keys": true }),
@@ -167,6 +189,16 @@ async fn no_route_tells_a_stranger_anything() {
                 "{name}: {}",
                 unknown.text
             ),
+            rest::Guard::Signed(reason) => {
+                assert!(!reason.is_empty());
+                for answer in [&unknown, &stranger] {
+                    assert!(
+                        [401, 404].contains(&answer.status.as_u16()),
+                        "{name}: {}",
+                        answer.text
+                    );
+                }
+            }
             rest::Guard::Known(_) => assert_eq!(unknown.status, 401, "{name}: {}", unknown.text),
             rest::Guard::Policy(_) => {
                 assert_eq!(unknown.status, 401, "{name}: {}", unknown.text);

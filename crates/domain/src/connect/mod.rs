@@ -1,12 +1,14 @@
 //! The integration framework's data and pure parts: what a module is, what is sent and read.
 //!
 //! Nothing here calls anybody. Read next: `module/` (definition of one external app), `template.rs`
-//! (how values come into requests), `oauth2/` (messages), `verify.rs` (checks of incoming webhooks).
+//! (how values come into requests), `oauth2/` (messages), `verify.rs` (checks of incoming webhooks),
+//! `inbox.rs` (whom they are for).
 
 pub mod answer;
 pub mod credential;
 pub mod entity;
 pub mod filter;
+pub mod inbox;
 pub mod integration;
 pub mod mapping;
 pub mod module;

@@ -5,9 +5,11 @@ mod audit;
 mod comment;
 mod counter;
 mod data_key;
+mod feed_reader;
 mod finding;
 mod history;
 mod identity;
+mod inbound;
 mod invitation;
 mod job;
 mod lane;
@@ -25,6 +27,7 @@ mod token;
 mod triage;
 mod user;
 mod vulnerability;
+mod webhook;
 
 pub use asset::{
     Asset, AssetKind, AssetRef, Criticality, DEFAULT_REF, RefKind, asset_name, normal_tags,
@@ -33,9 +36,11 @@ pub use audit::{AuditEntry, INSTANCE};
 pub use comment::{Comment, comment_text};
 pub use counter::{Counter, Tally};
 pub use data_key::DataKey;
+pub use feed_reader::FeedReader;
 pub use finding::{Finding, FindingKey};
 pub use history::{HistoryEntry, VulnerabilityEvent};
 pub use identity::{Holder, Identity, SnippetHash};
+pub use inbound::{HookReceiver, RECEIVED_KEPT_MS, RECEIVERS_MAX, ReceivedHook, ReceiverBook};
 pub use invitation::{INVITATION_MS, Invitation};
 pub use job::{Job, JobState, LANE_SLOTS_MAX, Lease, MAX_ATTEMPTS, MAX_INTERRUPTIONS, Queue};
 pub use lane::Lane;
@@ -61,4 +66,8 @@ pub use user::{Email, PasswordHash, User};
 pub use vulnerability::{
     ClosedReason, IdentityKey, OWN_SEVERITY, Presence, PresenceRecord, Severity, Sighting,
     SlaNotice, Source, State, Suppression, Vulnerability,
+};
+pub use webhook::{
+    Attempt, DELIVERY_KEPT_MS, Delivery, DeliveryState, ENDPOINTS_MAX, Endpoint, EndpointBook,
+    OldSecret,
 };

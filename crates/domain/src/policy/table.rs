@@ -54,6 +54,9 @@ actions! {
     JobRead = "job.read" on Organization: [Owner];
     /// Replay, cancel, discard.
     JobManage = "job.manage" on Organization: [Owner];
+    WebhookRead = "webhook.read" on Organization: [Owner];
+    /// Make, change, rotate, test, replay, remove.
+    WebhookManage = "webhook.manage" on Organization: [Owner];
     GroupCreate = "group.create" on Organization: [Owner];
     /// See everybody's connected accounts.
     ConnectionRead = "connection.read" on Organization: [Owner];

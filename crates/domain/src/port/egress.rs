@@ -443,6 +443,16 @@ pub trait Egress: Send + Sync + 'static {
     /// # Errors
     /// There is no answer; see [`EgressError`].
     async fn send(&self, request: OutRequest) -> Result<OutResponse, EgressError>;
+
+    /// Whether requests to an address may leave at all, before anything is resolved: to refuse it
+    /// when it is saved. What it resolves to is checked with each request.
+    ///
+    /// # Errors
+    /// `Failure::Address` or `Failure::Refused`, with what to do.
+    fn permits(&self, url: &str) -> Result<(), EgressError> {
+        let _ = url;
+        Ok(())
+    }
 }
 
 #[cfg(test)]

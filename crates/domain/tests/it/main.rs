@@ -5,3 +5,4 @@ mod import;
 mod integrations;
 mod schedules;
 mod triage;
+mod webhooks;

@@ -1,6 +1,8 @@
 //! The modules that this installation knows: those that come with Gna and a user's own.
 
 use gna_domain::connect::Module;
+use gna_domain::connect::inbox::HookApps;
+use gna_domain::connect::module::Webhook;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -64,6 +66,12 @@ impl Catalogue {
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&Loaded> {
         self.0.get(name)
+    }
+}
+
+impl HookApps for Catalogue {
+    fn webhook(&self, app: &str) -> Option<Webhook> {
+        self.by_name(app)?.module.webhook.clone()
     }
 }
 

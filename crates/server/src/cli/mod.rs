@@ -31,6 +31,7 @@ mod store_command;
 mod store_copy;
 mod token;
 mod user;
+mod webhooks;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -81,6 +82,7 @@ enum Command {
     Export(export::ExportArgs),
     Jobs(jobs::JobsArgs),
     Schedules(schedules::SchedulesArgs),
+    Webhooks(webhooks::WebhooksArgs),
     Functions(functions::FunctionsArgs),
     Invoke(functions::InvokeArgs),
     Group(group::GroupArgs),
@@ -124,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::List(args) => list::run(&args, &cli.global, &mut out),
         Command::Export(args) => export::run(&args, &cli.global, &mut out),
         Command::Schedules(args) => schedules::run(&args, &cli.global, &mut out),
+        Command::Webhooks(args) => webhooks::run(&args, &cli.global, &mut out),
         Command::Functions(args) => functions::list(&args, &cli.global, &mut out),
         Command::Invoke(args) => functions::invoke(&args, &cli.global, &mut out),
         Command::Jobs(args) => jobs::run(&args, &cli.global, &mut out),

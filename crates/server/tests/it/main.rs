@@ -16,3 +16,4 @@ mod server;
 #[cfg(feature = "postgres")]
 mod shared;
 mod store;
+mod webhooks;

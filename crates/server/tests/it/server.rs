@@ -2,10 +2,11 @@
 
 use crate::run::gna;
 use serde_json::Value;
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A running server; killed when the test ends early.
 pub struct Server {
@@ -17,14 +18,30 @@ pub struct Server {
 
 impl Server {
     pub fn start(folder: &Path, args: &[&str]) -> Self {
-        let mut child = gna(folder)
+        let mut command = Self::command(folder);
+        command.args(args).env("GNA_LOG__LEVEL", "warn");
+        Self::of(command)
+    }
+
+    /// Configured by the folder's file, with its log appended to another.
+    pub fn start_logging(folder: &Path, log: &Path) -> Self {
+        let log = OpenOptions::new().create(true).append(true).open(log);
+        let mut command = Self::command(folder);
+        command.stderr(log.expect("opens"));
+        Self::of(command)
+    }
+
+    fn command(folder: &Path) -> Command {
+        let mut command = gna(folder);
+        command
             .args(["serve", "--json", "--listen", "127.0.0.1:0"])
-            .args(args)
-            .env("GNA_LOG__LEVEL", "warn")
             .env("TMPDIR", folder)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("starts");
+            .stdout(Stdio::piped());
+        command
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("starts");
         let mut out = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         out.read_line(&mut line).expect("speaks");

@@ -246,6 +246,19 @@ impl Egress for HttpEgress {
         );
         result
     }
+
+    fn permits(&self, url: &str) -> Result<(), EgressError> {
+        self.check(&parsed(url)?)
+    }
+}
+
+fn parsed(url: &str) -> Result<Url, EgressError> {
+    Url::parse(url).map_err(|_| {
+        EgressError::not_sent(
+            Failure::Address,
+            "the address can't be read; it must look like https://example.com/path",
+        )
+    })
 }
 
 fn host(url: &Url) -> &str {
@@ -272,12 +285,7 @@ fn method(method: Method) -> reqwest::Method {
 }
 
 fn first_hop(request: &OutRequest) -> Result<Hop, EgressError> {
-    let mut url = Url::parse(&request.url).map_err(|_| {
-        EgressError::not_sent(
-            Failure::Address,
-            "the address can't be read; it must look like https://example.com/path",
-        )
-    })?;
+    let mut url = parsed(&request.url)?;
     url.set_fragment(None);
     for (name, value) in &request.secret_query {
         url.query_pairs_mut().append_pair(name, value.expose());

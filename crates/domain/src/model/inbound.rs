@@ -1,0 +1,138 @@
+//! Webhooks in: where an organization has those of an app sent to, and what came.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{OrganizationId, ReceiverId};
+use crate::port::store::{ById, Entity, Key};
+use crate::port::vault::{Binding, HoldsSealed, Sealed, Tenant};
+use crate::time::{DAY_MS, Timestamp};
+
+/// How long a webhook is kept, and known when it comes again, in milliseconds: 30 days.
+pub const RECEIVED_KEPT_MS: i64 = 30 * DAY_MS;
+
+/// Most receivers of one organization.
+pub const RECEIVERS_MAX: usize = 100;
+
+/// An address of ours that an app sends webhooks to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookReceiver {
+    pub id: ReceiverId,
+    pub organization: OrganizationId,
+    /// Name of the app's module, which says how its webhooks are told from forgeries.
+    pub app: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// What was set up in the app. None while the app is still to bring its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Sealed>,
+    pub enabled: bool,
+    pub created: Timestamp,
+    /// [`crate::Actor::label`] of who made it.
+    pub by: String,
+}
+
+impl Entity for HookReceiver {
+    const COLLECTION: &'static str = "hook_receiver";
+    fn key(&self) -> Key {
+        Key::new(Self::COLLECTION, self.id.to_string(), "")
+    }
+}
+
+impl ById for HookReceiver {
+    type Id = ReceiverId;
+    fn id(&self) -> ReceiverId {
+        self.id
+    }
+}
+
+impl HookReceiver {
+    /// What its secret is sealed under.
+    #[must_use]
+    pub fn binding(organization: OrganizationId, id: ReceiverId) -> Binding {
+        let tenant = Tenant::Organization(organization);
+        Binding::new(tenant, format!("{}/{id}", Self::COLLECTION), "secret")
+    }
+}
+
+impl HoldsSealed for HookReceiver {
+    fn sealed(&self) -> Vec<(Binding, Sealed)> {
+        let secret = self.secret.iter();
+        secret
+            .map(|sealed| (Self::binding(self.organization, self.id), sealed.clone()))
+            .collect()
+    }
+
+    fn resealed(&self, fresh: &[(Binding, Sealed)]) -> Self {
+        let secret = fresh.first().map(|(_, sealed)| sealed.clone());
+        Self {
+            secret: secret.or_else(|| self.secret.clone()),
+            ..self.clone()
+        }
+    }
+}
+
+/// Which receivers an organization has; written with each that is made or removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiverBook {
+    pub organization: OrganizationId,
+    /// Oldest first.
+    pub receivers: Vec<ReceiverId>,
+}
+
+impl Entity for ReceiverBook {
+    const COLLECTION: &'static str = "hook_receiver_book";
+    fn key(&self) -> Key {
+        Self::key_of(self.organization)
+    }
+}
+
+impl ReceiverBook {
+    #[must_use]
+    pub fn key_of(organization: OrganizationId) -> Key {
+        Key::new(Self::COLLECTION, organization.to_string(), "")
+    }
+}
+
+/// A webhook that was believed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceivedHook {
+    pub organization: OrganizationId,
+    /// Name of the app or integration type, as in the address.
+    pub app: String,
+    /// What else the address named; empty where it named nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// Hexadecimal SHA-256 of the app's own id of it, or of the body where it has none.
+    pub delivery: String,
+    /// The app's name of what happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// UTF-8 as it was sent.
+    pub body: String,
+    pub received: Timestamp,
+}
+
+impl Entity for ReceivedHook {
+    const COLLECTION: &'static str = "received_hook";
+    fn key(&self) -> Key {
+        Self::key_of(&self.app, &self.target, &self.delivery)
+    }
+    fn expires(&self) -> Option<Timestamp> {
+        Some(self.received.plus_millis(RECEIVED_KEPT_MS))
+    }
+}
+
+impl ReceivedHook {
+    #[must_use]
+    pub fn key_of(app: &str, target: &str, delivery: &str) -> Key {
+        Key::new(Self::COLLECTION, Self::partition(app, target), delivery)
+    }
+
+    /// What came for one receiver is in one partition.
+    #[must_use]
+    pub fn partition(app: &str, target: &str) -> String {
+        format!("{app}/{target}")
+    }
+}

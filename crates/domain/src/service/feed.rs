@@ -1,0 +1,198 @@
+//! Following the feed of changes for what must follow from each exactly once: messages to webhooks,
+//! notices to people.
+//!
+//! What is owed and the follower's own place in the feed are one commit, on condition that the place
+//! is as it was read: of several followers one moves on, and none twice. Entries that nothing is owed
+//! for move the place in memory only, so that following costs no writes where nobody listens; after a
+//! restart they are looked at once more.
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use crate::ctx::Ctx;
+use crate::error::{Kind, Result};
+use crate::model::FeedReader;
+use crate::port::repo;
+use crate::port::store::{ChangeSet, Effect, FeedItem, FeedPosition, Stored};
+
+/// Feed entries read at once; also the longest stretch that a restart looks at again.
+const BATCH: usize = 500;
+
+/// What a write may add to a commit beside itself: its entries in lists, a unique value.
+const WEIGHT: usize = 3;
+
+/// Says what is owed.
+#[async_trait]
+pub trait Owes: Send + Sync + 'static {
+    /// Of its place in the feed; stable.
+    fn name(&self) -> &'static str;
+
+    /// What follows from each entry, in order: records to be created. Called again for the same
+    /// entries it makes the same records, or none where they are.
+    ///
+    /// # Errors
+    /// The store's; the entries are then looked at again.
+    async fn owed(&self, ctx: &Ctx, items: &[FeedItem]) -> Result<Vec<ChangeSet>>;
+}
+
+/// Where a follower is: at or behind what it looked at last.
+struct Place {
+    /// The last entry that was looked at.
+    at: FeedPosition,
+    /// The durable place; nothing is owed for what lies between.
+    stored: Stored<FeedReader>,
+}
+
+/// Follows the feed for one [`Owes`].
+pub struct Follower<O> {
+    owes: O,
+    place: Mutex<Option<Place>>,
+}
+
+impl<O: Owes> Follower<O> {
+    #[must_use]
+    pub fn new(owes: O) -> Self {
+        Self {
+            owes,
+            place: Mutex::new(None),
+        }
+    }
+
+    /// Follows the feed to its end. One that never followed starts at the end.
+    ///
+    /// # Errors
+    /// The store's; call again later.
+    pub async fn catch_up(&self, ctx: &Ctx) -> Result<()> {
+        let mut held = self.place.lock().await;
+        loop {
+            // Whatever goes wrong from here on, the durable place is read again.
+            let place = match held.take() {
+                Some(place) => place,
+                None => place(ctx, self.owes.name()).await?,
+            };
+            let items = match ctx.store().feed(Some(&place.at), BATCH).await {
+                Ok(items) => items,
+                Err(error) if error.code() == "feed.gap" => {
+                    tracing::error!(
+                        follower = self.owes.name(),
+                        "fell behind what the feed keeps; what happened before is not told"
+                    );
+                    go_to_end(ctx, &place.stored).await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if items.is_empty() {
+                *held = Some(place);
+                return Ok(());
+            }
+            match self.follow(ctx, place, &items).await {
+                Ok(place) => *held = Some(place),
+                // Someone else followed the same stretch.
+                Err(error) if error.kind() == Kind::Conflict => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn follow(&self, ctx: &Ctx, mut place: Place, items: &[FeedItem]) -> Result<Place> {
+        let limits = ctx.store().limits();
+        let (most, largest) = ((limits.writes / WEIGHT).max(2) - 1, limits.bytes / 2);
+        let owed = self.owes.owed(ctx, items).await?;
+        let mut changes = ChangeSet::new();
+        let mut bytes = 0;
+        for (item, more) in items.iter().zip(owed) {
+            let size = size(&more);
+            let is_full = changes.writes.len() + more.writes.len() > most || bytes + size > largest;
+            if is_full && !changes.is_empty() {
+                place.stored = moved(ctx, &place, std::mem::take(&mut changes)).await?;
+                bytes = 0;
+            }
+            changes.writes.extend(more.writes);
+            bytes += size;
+            place.at = item.position.clone();
+        }
+        if !changes.is_empty() || items.len() >= BATCH {
+            place.stored = moved(ctx, &place, changes).await?;
+        }
+        Ok(place)
+    }
+}
+
+/// The durable place. One that is not there is made at the end of the feed.
+async fn place(ctx: &Ctx, name: &str) -> Result<Place> {
+    let at_end = begin(ctx, name).await?;
+    let stored = match at_end {
+        Some(stored) => stored,
+        None => repo::get_keys::<FeedReader>(ctx.store(), &[FeedReader::key_of(name)])
+            .await?
+            .pop()
+            .flatten()
+            .ok_or_else(repo::missing::<FeedReader>)?,
+    };
+    Ok(Place {
+        at: stored.position.clone(),
+        stored,
+    })
+}
+
+/// Makes a follower's place at the end of the feed, unless it has one; answers the one it made.
+/// Whoever begins to listen calls it first, so that what happens from then on is followed also where
+/// the follower has not started yet.
+///
+/// # Errors
+/// The store's.
+pub async fn begin(ctx: &Ctx, name: &str) -> Result<Option<Stored<FeedReader>>> {
+    let found = repo::get_keys::<FeedReader>(ctx.store(), &[FeedReader::key_of(name)]).await?;
+    if found.iter().any(Option::is_some) {
+        return Ok(None);
+    }
+    let reader = FeedReader {
+        name: name.to_owned(),
+        position: ctx.store().feed_end().await?,
+    };
+    let mut changes = ChangeSet::new();
+    changes.create(&reader, None)?;
+    match ctx.store().commit(changes).await {
+        Ok(_) => Ok(Some(Stored {
+            value: reader,
+            version: 1,
+        })),
+        // Another one is made at this moment.
+        Err(error) if error.kind() == Kind::Conflict => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn go_to_end(ctx: &Ctx, from: &Stored<FeedReader>) -> Result<()> {
+    let place = Place {
+        at: ctx.store().feed_end().await?,
+        stored: from.clone(),
+    };
+    match moved(ctx, &place, ChangeSet::new()).await {
+        Err(error) if error.kind() == Kind::Conflict => Ok(()),
+        done => done.map(|_| ()),
+    }
+}
+
+/// Commits what is owed up to the place together with the place.
+async fn moved(ctx: &Ctx, place: &Place, mut changes: ChangeSet) -> Result<Stored<FeedReader>> {
+    let next = FeedReader {
+        position: place.at.clone(),
+        ..place.stored.value.clone()
+    };
+    changes.update(&place.stored, &next, None)?;
+    ctx.store().commit(changes).await?;
+    Ok(Stored {
+        value: next,
+        version: place.stored.version + 1,
+    })
+}
+
+fn size(changes: &ChangeSet) -> usize {
+    let bodies = changes.writes.iter().map(|write| match &write.effect {
+        Effect::Put { body, .. } => body.len(),
+        Effect::Delete | Effect::Check => 0,
+    });
+    bodies.sum()
+}

@@ -1,0 +1,164 @@
+//! The log of deliveries, replays and tests.
+
+use serde_json::json;
+
+use super::super::access::retrying;
+use super::super::message;
+use super::endpoint::permitted;
+use super::{deliver, follow};
+use crate::ctx::Ctx;
+use crate::error::{Error, Result};
+use crate::id::{DeliveryId, EndpointId};
+use crate::model::{AuditEntry, Delivery, DeliveryState, Endpoint};
+use crate::page::{Page, PageRequest};
+use crate::policy::Action;
+use crate::port::repo;
+use crate::port::store::{ChangeSet, Stored};
+use crate::rules::event_type::TEST;
+use crate::rules::webhook as rules;
+use crate::time::Timestamp;
+
+/// Deliveries that one call replays at most.
+pub const REPLAY_MAX: usize = 1_000;
+
+/// Deliveries of one commit of a replay.
+const CHUNK: usize = 20;
+
+/// What was and is to be sent to an endpoint, newest first; kept for 30 days.
+///
+/// # Errors
+/// `not_found`, not permitted (`webhook.read`), or the store's.
+pub async fn list(
+    ctx: &Ctx,
+    endpoint: EndpointId,
+    page: PageRequest,
+) -> Result<Page<Stored<Delivery>>> {
+    permitted(ctx, endpoint, Action::WebhookRead).await?;
+    repo::children(ctx.store(), &endpoint.to_string(), true, page).await
+}
+
+fn enabled(endpoint: &Endpoint) -> Result<()> {
+    if endpoint.enabled {
+        return Ok(());
+    }
+    Err(Error::conflict(
+        "webhook.disabled",
+        "the endpoint is switched off; switch it on first",
+    ))
+}
+
+/// Adds the delivery's new start to a change.
+fn restart(ctx: &Ctx, changes: &mut ChangeSet, delivery: &Stored<Delivery>) -> Result<Delivery> {
+    let next = Delivery {
+        state: DeliveryState::Pending,
+        failures: 0,
+        next: Some(ctx.now()),
+        ..delivery.value.clone()
+    };
+    changes.update(delivery, &next, None)?;
+    changes.create(&follow::job(ctx, &next, &next.id.to_string()), None)?;
+    Ok(next)
+}
+
+/// Sends a message once more, with its id and its content as they were.
+///
+/// # Errors
+/// `not_found`, not permitted (`webhook.manage`), `webhook.pending`, `webhook.disabled`, or the store's.
+pub async fn replay(ctx: &Ctx, endpoint: EndpointId, id: DeliveryId) -> Result<Stored<Delivery>> {
+    retrying(|| async {
+        let of = permitted(ctx, endpoint, Action::WebhookManage).await?;
+        enabled(&of)?;
+        let delivery = deliver::delivery(ctx, endpoint, id)
+            .await?
+            .ok_or_else(repo::missing::<Delivery>)?;
+        if delivery.state == DeliveryState::Pending {
+            return Err(Error::conflict(
+                "webhook.pending",
+                "this message is still to be sent",
+            ));
+        }
+        let mut changes = ChangeSet::new();
+        let next = restart(ctx, &mut changes, &delivery)?;
+        let subject = [endpoint.to_string(), id.to_string()];
+        let entry = AuditEntry::new(ctx, Some(of.organization), "webhook.replayed", subject);
+        changes.create(&entry, None)?;
+        ctx.store().commit(changes).await?;
+        Ok(Stored {
+            value: next,
+            version: delivery.version + 1,
+        })
+    })
+    .await
+}
+
+/// Sends what failed since a time once more; answers how many messages. At most [`REPLAY_MAX`], the
+/// newest ones: call again for the rest.
+///
+/// # Errors
+/// As [`replay`].
+pub async fn replay_failed(ctx: &Ctx, endpoint: EndpointId, since: Timestamp) -> Result<usize> {
+    let of = permitted(ctx, endpoint, Action::WebhookManage).await?;
+    enabled(&of)?;
+    let mut page = PageRequest::first(CHUNK);
+    let mut count = 0;
+    loop {
+        let listed =
+            repo::children::<Delivery>(ctx.store(), &endpoint.to_string(), true, page.clone())
+                .await?;
+        let is_over = listed.items.iter().any(|delivery| delivery.created < since);
+        let mut changes = ChangeSet::new();
+        let mut started = 0;
+        for delivery in &listed.items {
+            if delivery.created >= since && delivery.state == DeliveryState::Failed {
+                restart(ctx, &mut changes, delivery)?;
+                started += 1;
+            }
+        }
+        if started > 0 {
+            let subject = [endpoint.to_string()];
+            let entry = AuditEntry::new(ctx, Some(of.organization), "webhook.replayed", subject);
+            let detail = json!({ "messages": started, "since": since });
+            changes.create(&entry.with(detail), None)?;
+            ctx.store().commit(changes).await?;
+            count += started;
+        }
+        match listed.next {
+            Some(next) if !is_over && count < REPLAY_MAX => page.after = Some(next),
+            _ => return Ok(count),
+        }
+    }
+}
+
+/// Sends a message of the type `webhook.test`, whatever the endpoint asked for.
+///
+/// # Errors
+/// `not_found`, not permitted (`webhook.manage`), `webhook.disabled`, or the store's.
+pub async fn test(ctx: &Ctx, endpoint: EndpointId) -> Result<Stored<Delivery>> {
+    let of = permitted(ctx, endpoint, Action::WebhookManage).await?;
+    enabled(&of)?;
+    let now = ctx.now();
+    let delivery = Delivery {
+        id: rules::delivery_id(&ctx.ports.ids.uuid().to_string(), now, endpoint),
+        endpoint,
+        organization: of.organization,
+        event: TEST.to_owned(),
+        body: message::test(now, &ctx.actor.label()).to_string(),
+        state: DeliveryState::Pending,
+        attempts: Vec::new(),
+        tries: 0,
+        failures: 0,
+        next: Some(now),
+        created: now,
+    };
+    let mut changes = ChangeSet::new();
+    changes.create(&delivery, None)?;
+    changes.create(&follow::job(ctx, &delivery, &delivery.id.to_string()), None)?;
+    let subject = [endpoint.to_string(), delivery.id.to_string()];
+    let entry = AuditEntry::new(ctx, Some(of.organization), "webhook.tested", subject);
+    changes.create(&entry, None)?;
+    ctx.store().commit(changes).await?;
+    Ok(Stored {
+        value: delivery,
+        version: 1,
+    })
+}

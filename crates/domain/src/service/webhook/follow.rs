@@ -1,0 +1,144 @@
+//! From the feed to deliveries: each event is owed to each endpoint that wants it, exactly once.
+
+use async_trait::async_trait;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::feed::{Follower, Owes};
+use super::super::message::{Message, Messages, Subjects};
+use super::deliver;
+use crate::ctx::Ctx;
+use crate::error::Result;
+use crate::id::OrganizationId;
+use crate::model::{Delivery, DeliveryState, Endpoint, EndpointBook, Job};
+use crate::page::PageRequest;
+use crate::port::store::{ChangeSet, FeedItem, Stored};
+use crate::port::{fresh, repo};
+use crate::rules::webhook::{self as rules, About};
+
+/// The name of the place in the feed.
+pub(super) const READER: &str = "webhooks";
+
+/// Deliveries of one endpoint that may be under way at a time.
+const LANES: u8 = 4;
+
+/// What endpoints are owed.
+pub struct Webhooks;
+
+/// Follows the feed for all endpoints.
+#[must_use]
+pub fn follower() -> Follower<Webhooks> {
+    Follower::new(Webhooks)
+}
+
+#[async_trait]
+impl Owes for Webhooks {
+    fn name(&self) -> &'static str {
+        READER
+    }
+
+    async fn owed(&self, ctx: &Ctx, items: &[FeedItem]) -> Result<Vec<ChangeSet>> {
+        let nothing = || items.iter().map(|_| ChangeSet::new()).collect();
+        // One look where nobody listens at all.
+        let any = repo::children::<EndpointBook>(
+            ctx.store(),
+            EndpointBook::PARTITION,
+            false,
+            PageRequest::first(1),
+        );
+        if any.await?.items.is_empty() {
+            return Ok(nothing());
+        }
+        let subjects = Subjects::load(ctx, items).await?;
+        let concerned = items.iter().filter_map(|item| subjects.organization(item));
+        // Read after the feed: an endpoint that was there before an event is there now.
+        let endpoints = endpoints(ctx, concerned.collect()).await?;
+        if endpoints.is_empty() {
+            return Ok(nothing());
+        }
+        let listening = endpoints.keys().copied().collect();
+        let messages = Messages::load(ctx, subjects, &listening).await?;
+        let owed = |item: &FeedItem| {
+            let mut changes = ChangeSet::new();
+            if let Some(message) = messages.of(item) {
+                for endpoint in endpoints.get(&message.organization).into_iter().flatten() {
+                    owe(ctx, &mut changes, endpoint, item, &message)?;
+                }
+            }
+            Ok(changes)
+        };
+        items.iter().map(owed).collect()
+    }
+}
+
+/// The endpoints of these organizations that are switched on.
+async fn endpoints(
+    ctx: &Ctx,
+    organizations: BTreeSet<OrganizationId>,
+) -> Result<BTreeMap<OrganizationId, Vec<Stored<Endpoint>>>> {
+    let keys: Vec<_> = organizations
+        .into_iter()
+        .map(EndpointBook::key_of)
+        .collect();
+    let books = repo::get_keys::<EndpointBook>(ctx.store(), &keys).await?;
+    let ids: Vec<_> = books
+        .into_iter()
+        .flatten()
+        .flat_map(|book| book.value.endpoints)
+        .collect();
+    let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for endpoint in repo::get_many::<Endpoint>(ctx.store(), &ids).await? {
+        if let Some(endpoint) = endpoint.filter(|endpoint| endpoint.enabled) {
+            all.entry(endpoint.organization).or_default().push(endpoint);
+        }
+    }
+    Ok(all)
+}
+
+/// Adds the delivery of an event to an endpoint that wants it.
+fn owe(
+    ctx: &Ctx,
+    changes: &mut ChangeSet,
+    endpoint: &Endpoint,
+    item: &FeedItem,
+    message: &Message,
+) -> Result<()> {
+    let about = About {
+        event: message.event,
+        group: Some(message.group),
+        level: message.level,
+        at: item.at,
+    };
+    if !rules::wants(endpoint, &about) {
+        return Ok(());
+    }
+    let delivery = Delivery {
+        id: rules::delivery_id(&item.position.0, item.at, endpoint.id),
+        endpoint: endpoint.id,
+        organization: endpoint.organization,
+        event: message.event.to_owned(),
+        body: message.body(item.at).to_string(),
+        state: DeliveryState::Pending,
+        attempts: Vec::new(),
+        tries: 0,
+        failures: 0,
+        next: Some(ctx.now()),
+        created: ctx.now(),
+    };
+    changes.create(&delivery, None)?;
+    changes.create(&job(ctx, &delivery, &item.key.partition), None)
+}
+
+/// The job of a delivery. Those about one thing take turns, so that they arrive in order unless one
+/// fails; those about others go beside.
+pub(super) fn job(ctx: &Ctx, delivery: &Delivery, about: &str) -> Job {
+    let digest = Sha256::digest(about);
+    let lane = digest.first().copied().unwrap_or(0) % LANES;
+    let payload = json!({ "endpoint": delivery.endpoint, "delivery": delivery.id });
+    let id = fresh(ctx.ports.ids.as_ref());
+    Job::new(id, deliver::KIND, payload, ctx.now())
+        .in_lane(format!("webhook:{}:{lane}", delivery.endpoint))
+        .yielding()
+        .of(delivery.organization)
+}
