@@ -107,6 +107,8 @@ typed_ids! {
     DeliveryId = "msg";
     /// One use of the one-time links: claim the first admin, reset a password.
     LinkId = "lnk";
+    /// One verdict of the gate.
+    GateRunId = "gat";
     CredentialId = "crd";
     EntityId = "ent";
     IntegrationId = "itg";

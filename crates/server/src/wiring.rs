@@ -6,7 +6,7 @@
 use gna_domain::connect::Credential;
 use gna_domain::connect::inbox::{Dispatcher, HookTaker};
 use gna_domain::error::{Error, Result};
-use gna_domain::model::{Endpoint, HookReceiver};
+use gna_domain::model::{Endpoint, HookReceiver, SigningKey};
 use gna_domain::port::jobs::{Handler, Jobs};
 use gna_domain::port::vault::{Sealing, SealingOf};
 use gna_domain::port::{Clock, Ids, Keyring, Search, Store};
@@ -139,6 +139,7 @@ impl Builder {
             Arc::new(SealingOf::<Credential>::new()),
             Arc::new(SealingOf::<Endpoint>::new()),
             Arc::new(SealingOf::<HookReceiver>::new()),
+            Arc::new(SealingOf::<SigningKey>::new()),
         ];
         let rotation = RotationHandler::new(Arc::clone(&vault), sealings);
         let mut handlers = self.handlers;

@@ -216,6 +216,15 @@ pub const COLLECTIONS: &[Collection] = &[
         ],
         unique: &[],
     },
+    Collection {
+        name: "gate_run",
+        indexes: &[Index {
+            name: "by_group",
+            partition: &["group"],
+            sort: &["created"],
+        }],
+        unique: &[],
+    },
     plain("report_chunk"),
     plain("stream"),
     plain("finding"),
@@ -335,6 +344,7 @@ pub const COLLECTIONS: &[Collection] = &[
     plain("received_hook"),
     // What secrets are sealed with; the numbers of a tenant's keys sort.
     plain("data_key"),
+    plain("signing_key"),
     Collection {
         name: "schedule",
         indexes: &[

@@ -5,7 +5,7 @@
 //! transfer and never a file that looks whole. JSON lines are in this file, the rest in theirs.
 
 mod csv;
-mod sarif;
+pub mod sarif;
 
 use axum::body::Bytes;
 use futures::stream::{BoxStream, StreamExt};

@@ -88,8 +88,8 @@ fn rule(id: &str, row: &Row) -> Value {
     })
 }
 
-/// A text of the standard has at least one character (3.11.8).
-fn filled<'a>(text: &'a str, instead: &'a str) -> &'a str {
+/// The text, or another where it is blank: a text of the standard has at least one character (3.11.8).
+pub fn filled<'a>(text: &'a str, instead: &'a str) -> &'a str {
     if text.trim().is_empty() {
         instead
     } else {
@@ -140,7 +140,7 @@ fn result(row: &Row, rules: &mut Rules) -> Value {
 }
 
 /// 3.27.10.
-fn level(level: Level) -> &'static str {
+pub fn level(level: Level) -> &'static str {
     match level {
         Level::Critical | Level::High => "error",
         Level::Medium => "warning",
@@ -188,7 +188,7 @@ fn suppressions(value: &Vulnerability) -> Vec<Value> {
 }
 
 /// 3.28: a file and its lines where there is one, a name otherwise.
-fn location(location: &Location) -> Value {
+pub fn location(location: &Location) -> Value {
     let mut place = json!({});
     let Some(object) = place.as_object_mut() else {
         return Value::Null;

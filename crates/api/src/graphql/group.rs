@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use gna_domain::id::GroupId;
 use gna_domain::model::{self, Scope};
 use gna_domain::policy::Action;
-use gna_domain::service::{account, asset, group, invitation, member, report, token};
+use gna_domain::service::{account, asset, gate, group, invitation, member, report, token};
 use gna_domain::{Ctx, Resource};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use super::enums::SeverityLevel;
 use super::filter::{
     VulnerabilityFacet, VulnerabilityFacetField, VulnerabilityFilter, VulnerabilityOrder,
 };
+use super::gate::GateRun;
 use super::loaders::{self, Shared, TallyOf};
 use super::member::{Invitation, Member};
 use super::organization::Organization;
@@ -176,6 +177,25 @@ impl Group {
         let wish = Wish::new(first, after)?;
         Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| {
             Report(Arc::new(stored))
+        })
+        .await?)
+    }
+    /// Verdicts of the gate on its reports, newest first.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn gate_runs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Items of a page, 1 to 200; 50 if left out.")] first: Option<i32>,
+        #[graphql(desc = "Cursor after which the page starts.")] after: Option<String>,
+    ) -> Result<List<GateRun>> {
+        let of = self.0.clone();
+        let list = move |ctx: Ctx, page| {
+            let of = of.clone();
+            async move { gate::of_group(&ctx, &of, page).await }
+        };
+        let wish = Wish::new(first, after)?;
+        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| {
+            GateRun(stored.value)
         })
         .await?)
     }

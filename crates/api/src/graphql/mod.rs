@@ -16,6 +16,7 @@ pub mod enums;
 pub mod errors;
 pub mod filter;
 pub mod finding;
+pub mod gate;
 pub mod group;
 pub mod history;
 pub mod http;
@@ -60,6 +61,7 @@ pub struct Query(
     report::ReportQuery,
     finding::FindingQuery,
     vulnerability::VulnerabilityQuery,
+    gate::GateQuery,
     user::UserQuery,
     job::JobQuery,
     schedule::ScheduleQuery,
@@ -78,6 +80,7 @@ pub struct Mutation(
     decide::DecideMutation,
     desk::DeskMutation,
     comment::CommentMutation,
+    gate::GateMutation,
     member::MemberMutation,
     token::TokenMutation,
     user::UserMutation,
@@ -104,6 +107,7 @@ pub fn schema() -> SchemaBuilder<Query, Mutation, subscription::Subscriptions> {
     .override_output_type_description::<List<asset::AssetRef>>("A page of refs.")
     .override_output_type_description::<List<audit::AuditEntry>>("A page of the audit log.")
     .override_output_type_description::<List<comment::Comment>>("A page of comments.")
+    .override_output_type_description::<List<gate::GateRun>>("A page of verdicts.")
     .override_output_type_description::<List<group::Group>>("A page of groups.")
     .override_output_type_description::<List<history::HistoryEntry>>("A page of a history.")
     .override_output_type_description::<List<job::Job>>("A page of jobs.")

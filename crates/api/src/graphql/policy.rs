@@ -64,6 +64,9 @@ policy! {
     gate_grace_days: u32;
     /// Days after which a vulnerability is technical debt and no longer breaks the gate; 0 never.
     gate_debt_days: u32;
+    /// A broken gate fails the build, also where the command line says lax. Unless a level sets it,
+    /// the command line decides.
+    gate_strict: bool;
     /// Days to repair a critical one, from when it reaches the default ref; 0 sets no due date.
     sla_days_critical: u32;
     /// Days to repair a high one; 0 sets no due date.

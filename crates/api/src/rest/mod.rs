@@ -9,6 +9,7 @@ mod comment;
 mod filter;
 mod format;
 mod function;
+mod gate;
 mod group;
 mod health;
 mod hook;
@@ -109,6 +110,12 @@ routes! {
     get "/api/v2/vulnerabilities/{vulnerability}/history" => vulnerability::history, Policy(Action::VulnerabilityRead);
     get "/api/v2/vulnerabilities/{vulnerability}/comments" => comment::list, Policy(Action::CommentRead);
     post "/api/v2/vulnerabilities/{vulnerability}/comments" => comment::create, Policy(Action::CommentWrite);
+
+    post "/api/v2/gate" => gate::run, Policy(Action::GateRun);
+    get "/api/v2/gate/runs" => gate::list, Policy(Action::GateRead);
+    get "/api/v2/gate/runs/{run}" => gate::show, Policy(Action::GateRead);
+    post "/api/v2/gate/snapshots" => gate::snapshot, Policy(Action::GateRun);
+    get "/api/v2/gate/key" => gate::key, Known("a public key, the same for everybody");
 
     get "/api/v2/jobs" => job::list, Policy(Action::JobRead);
     get "/api/v2/jobs/{job}" => job::show, Policy(Action::JobRead);

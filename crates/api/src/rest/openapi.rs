@@ -6,7 +6,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    asset, comment, format, function, group, health, hook, job, keys, metrics, organization,
+    asset, comment, format, function, gate, group, health, hook, job, keys, metrics, organization,
     receiver, report, schedule, store, token, upload, user, vulnerability, webhook,
 };
 
@@ -42,6 +42,11 @@ use super::{
         vulnerability::history,
         comment::list,
         comment::create,
+        gate::run,
+        gate::list,
+        gate::show,
+        gate::snapshot,
+        gate::key,
         job::list,
         job::show,
         job::replay,

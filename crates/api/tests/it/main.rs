@@ -2,6 +2,7 @@
 
 mod browser;
 mod codes;
+mod gate;
 mod graphql_actor;
 mod graphql_limits;
 mod graphql_read;

@@ -33,6 +33,7 @@ const GRAPHQL_EXCEPTIONS: &[(&str, &str)] = &[
     ("viewer", "who calls"),
     ("organizations", "lists what the caller knows"),
     ("formats", "the formats are the same for everybody"),
+    ("gateKey", "a public key, the same for everybody"),
 ];
 
 /// Acme's secrets: what must never be in a stranger's answer.
@@ -95,6 +96,7 @@ impl Foreign {
                     "rcv_00000000000000000000000000000001".to_owned(),
                 ),
                 ("webhook", "whk_00000000000000000000000000000001".to_owned()),
+                ("run", "gat_00000000000000000000000000000001".to_owned()),
                 ("place", place.shop.id.to_string()),
                 ("user", tess_id.to_string()),
             ],
@@ -130,7 +132,7 @@ async fn no_route_tells_a_stranger_anything() {
         let name = format!("{} {}", route.method, route.path);
         let mut path = foreign.fill(route.path);
         assert!(!path.contains('{'), "{name}: the walker has no such id");
-        if ["/reports", "/groups", "/assets"]
+        if ["/reports", "/groups", "/assets", "/gate/runs"]
             .iter()
             .any(|end| path.ends_with(end))
         {
@@ -155,6 +157,8 @@ async fn no_route_tells_a_stranger_anything() {
                 json!({ "enabled": false })
             }
             "/api/v2/webhooks/{webhook}/replay" => json!({ "since": "2026-01-01T00:00:00Z" }),
+            "/api/v2/gate" => json!({ "report": foreign.id("report") }),
+            "/api/v2/gate/snapshots" => json!({ "asset": foreign.id("asset") }),
             path if path.ends_with("/invoke") => json!({ "event": {} }),
             path if path.ends_with("/comments") => json!({ "text": "x" }),
             "/api/v2/keys/rotations" => json!({ "data_keys": true }),

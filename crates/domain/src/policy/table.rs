@@ -84,6 +84,9 @@ actions! {
     AcceptanceApprove = "acceptance.approve" on Group: [Owner, Manager];
     /// Close, reopen, review, rate, verify, confirm a false positive, take a merge back.
     VulnerabilityDecide = "vulnerability.decide" on Group: [Owner, Manager, Triager];
+    /// Ask the gate for a verdict, take a snapshot for verdicts without a server.
+    GateRun = "gate.run" on Group: [Owner, Manager, Triager, Developer, Ci];
+    GateRead = "gate.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];
     CommentRead = "comment.read" on Group: [Owner, Manager, Triager, Developer, Reader];
     CommentWrite = "comment.write" on Group: [Owner, Manager, Triager, Developer];
     PolicyRead = "policy.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];

@@ -11,6 +11,7 @@ pub mod desk;
 pub mod document;
 pub mod event_type;
 pub mod false_positive;
+pub mod gate;
 pub mod identity;
 pub mod integration;
 pub mod lifecycle;

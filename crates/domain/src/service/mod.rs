@@ -14,6 +14,7 @@ pub mod feed;
 pub mod filter;
 pub mod finding;
 pub mod function;
+pub mod gate;
 pub mod group;
 pub mod hook;
 pub mod idempotency;

@@ -1,6 +1,7 @@
 //! Services on a store, told as stories.
 
 mod access;
+mod gate;
 mod import;
 mod integrations;
 mod schedules;

@@ -111,6 +111,23 @@ impl ServerArgs {
         self.store.config(global)
     }
 
+    /// Whether a server or a store is meant: by a flag, or by the environment.
+    ///
+    /// # Errors
+    /// Exit code 2 with what is wrong in the environment.
+    pub fn is_named(&self) -> Result<bool, Failure> {
+        let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
+        let environment =
+            Environment::read(&folder).map_err(|error| Failure::usage("config.invalid", error))?;
+        let from_outside = environment
+            .get("GNA_SERVER")
+            .is_some_and(|url| !url.trim().is_empty());
+        Ok(from_outside
+            || self.server.is_some()
+            || self.store.data.is_some()
+            || self.store.store.is_some())
+    }
+
     /// # Errors
     /// Exit code 2 where a token or the store is missing, 3 where the store can't be opened.
     pub async fn connect(&self, config: Config, need: Need) -> Result<Client, Failure> {
@@ -339,10 +356,18 @@ impl Client {
 }
 
 impl Answer {
+    /// All of it.
+    ///
+    /// # Errors
+    /// Exit code 3 where the answer breaks off.
+    pub async fn bytes(self) -> Result<Vec<u8>, Failure> {
+        whole(self.body).await
+    }
+
     /// # Errors
     /// Exit code 3 where the answer breaks off or is no JSON.
     pub async fn json(self) -> Result<Value, Failure> {
-        let whole = whole(self.body).await?;
+        let whole = self.bytes().await?;
         serde_json::from_slice(&whole).map_err(|_| {
             Failure::unreadable(
                 "server.answer",

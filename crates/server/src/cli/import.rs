@@ -18,7 +18,7 @@ use super::output::{is_watched, plain};
 use super::{Exit, Failure, Global, Out};
 
 /// How long the first answer may wait for the end of the import, in seconds: most end in that.
-const WAIT_SECONDS: &str = "2";
+pub(super) const WAIT_SECONDS: &str = "2";
 /// How often a longer import is looked at.
 const GLANCE: Duration = Duration::from_millis(500);
 
@@ -116,7 +116,10 @@ async fn all(
 }
 
 /// The bytes, no more than may be uploaded.
-fn read(file: &str, limit: u64) -> Result<Vec<u8>, Failure> {
+///
+/// # Errors
+/// Exit code 3 with `report.unreadable` or `report.too_large`.
+pub(super) fn read(file: &str, limit: u64) -> Result<Vec<u8>, Failure> {
     let unreadable = |error: std::io::Error| {
         Failure::unreadable(
             "report.unreadable",
@@ -144,14 +147,18 @@ fn read(file: &str, limit: u64) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn query(args: &ImportArgs, file: &str) -> Query {
-    let name = match file {
+/// The name under which a file is uploaded.
+pub(super) fn name_of(file: &str) -> String {
+    match file {
         "-" => "stdin".to_owned(),
         file => Path::new(file).file_name().map_or_else(
             || file.to_owned(),
             |name| name.to_string_lossy().into_owned(),
         ),
-    };
+    }
+}
+
+fn query(args: &ImportArgs, file: &str) -> Query {
     let mut query = args.place.query();
     let optional = [
         ("asset_kind", args.asset_kind.clone()),
@@ -164,7 +171,7 @@ fn query(args: &ImportArgs, file: &str) -> Query {
         ("wait", (!args.no_wait).then(|| WAIT_SECONDS.to_owned())),
     ];
     query.push(("asset", args.asset.clone()));
-    query.push(("file_name", name));
+    query.push(("file_name", name_of(file)));
     query.extend(
         optional
             .into_iter()
@@ -173,7 +180,7 @@ fn query(args: &ImportArgs, file: &str) -> Query {
     query
 }
 
-/// Uploads and waits for the end; a person is shown how far it is.
+/// Uploads and waits for the end.
 async fn one(
     args: &ImportArgs,
     client: &Client,
@@ -183,11 +190,23 @@ async fn one(
     let sent = Some(Sent::Bytes(bytes.into()));
     let query = query(args, file);
     let answer = client.send(Method::POST, "/api/v2/reports", &query, sent);
-    let mut report = answer.await?.json().await?;
+    let report = answer.await?.json().await?;
     // The store at hand is given up with this process: there the end is always waited for.
     if args.no_wait && matches!(client, Client::Remote { .. }) {
         return Ok(report);
     }
+    follow(client, report, file).await
+}
+
+/// Waits for the end of an import; a person is shown how far it is.
+///
+/// # Errors
+/// Exit code 3 where nobody answers any more.
+pub(super) async fn follow(
+    client: &Client,
+    mut report: Value,
+    file: &str,
+) -> Result<Value, Failure> {
     let id = report["id"].as_str().unwrap_or_default().to_owned();
     let path = format!("/api/v2/reports/{id}");
     let bar = is_watched().then(|| progress_bar(file));

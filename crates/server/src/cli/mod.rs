@@ -13,6 +13,7 @@ mod export;
 mod filter;
 mod formats_command;
 mod functions;
+mod gate;
 mod graphql;
 mod group;
 mod import;
@@ -77,6 +78,7 @@ pub struct Global {
 enum Command {
     Serve(serve::ServeArgs),
     Parse(parse::ParseArgs),
+    Gate(Box<gate::GateArgs>),
     Import(import::ImportArgs),
     List(list::ListArgs),
     Export(export::ExportArgs),
@@ -122,6 +124,7 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Serve(args) => serve::run(&args, &cli.global, &mut out),
         Command::Parse(args) => parse::run(&args, &cli.global, &mut out),
+        Command::Gate(args) => gate::run(&args, &cli.global, &mut out),
         Command::Import(args) => import::run(&args, &cli.global, &mut out),
         Command::List(args) => list::run(&args, &cli.global, &mut out),
         Command::Export(args) => export::run(&args, &cli.global, &mut out),

@@ -167,7 +167,11 @@ fn one_file(
     Ok(worst)
 }
 
-fn read(file: &str, config: &Config) -> Result<Vec<decode::Decoded>, Refusal> {
+/// The reports in a file, or in standard input for `-`.
+///
+/// # Errors
+/// Why it is refused.
+pub(super) fn read(file: &str, config: &Config) -> Result<Vec<decode::Decoded>, Refusal> {
     let (name, source): (&str, Box<dyn Read>) = if file == "-" {
         ("stdin", Box::new(io::stdin().lock()))
     } else {

@@ -3,6 +3,7 @@
 mod config;
 mod features;
 mod functions;
+mod gate;
 mod keys;
 mod kill;
 mod live;
