@@ -3,6 +3,7 @@
 //! One JSON object per scenario goes to standard output; progress goes to standard error. The store
 //! is the default one with its default settings (SQLite, `synchronous=FULL`).
 
+mod gate;
 mod generate;
 mod http;
 mod server;
@@ -17,7 +18,7 @@ use server::Server;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// import, grown, page, facets, idle; all of them if none is named
+    /// import, gate, grown, page, facets, idle; all of them if none is named
     scenarios: Vec<String>,
     /// Findings of the large report
     #[arg(long, default_value_t = 100_000)]
@@ -54,6 +55,9 @@ pub fn run(args: &Args) -> Result<bool> {
     };
     if wanted("import") {
         import(&gna, folder.path().join("import"), args.findings)?;
+    }
+    if wanted("gate") {
+        gate::judge(&gna, folder.path())?;
     }
     if ["grown", "page", "facets", "idle"].into_iter().any(wanted) {
         let data = args.keep.clone().unwrap_or(folder.path().join("large"));

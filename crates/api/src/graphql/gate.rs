@@ -226,7 +226,7 @@ pub struct RunGateInput {
     pub report: ID,
     /// Ids of other reports of the same build, of the same asset and ref.
     #[graphql(default)]
-    pub with: Vec<ID>,
+    pub with_reports: Vec<ID>,
     /// Lowest score that breaks the gate, 0.0 to 10.0.
     pub threshold: Option<f64>,
     /// Days for which a new vulnerability is spared.
@@ -282,7 +282,7 @@ impl GateMutation {
     ) -> Result<RunGatePayload> {
         let asked = gate::RunGate {
             report: parse(&input.report, "input.report")?,
-            with: parse_all(Some(input.with), "input.with")?,
+            with: parse_all(Some(input.with_reports), "input.withReports")?,
             limits: rules::Limits {
                 threshold: input.threshold,
                 grace_days: input.grace_days,

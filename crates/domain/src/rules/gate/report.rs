@@ -7,7 +7,7 @@ use super::judge::Candidate;
 use super::snapshot::Snapshot;
 use crate::id::{TypedId, VulnerabilityId};
 use crate::import::{ParsedFinding, Reported};
-use crate::model::{Holder, State, preferred};
+use crate::model::{Holder, SnippetHash, State, preferred};
 use crate::rules::identity::Keys;
 use crate::rules::matching::{Known, Verdict, match_all};
 use crate::time::Timestamp;
@@ -157,7 +157,7 @@ fn matched(items: &[Keys], base: &[Keys]) -> Vec<bool> {
             known.entry(key.hash).or_default().push(Holder {
                 vulnerability,
                 line: keys.line,
-                snippet: keys.snippet.map(hex::encode),
+                snippet: keys.snippet.map(SnippetHash),
             });
         }
     }
