@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::connect::integration::{Integration, Level, Messages};
 use crate::connect::mapping::{Mapping, SOURCE_BYTES};
-use crate::connect::module::{Output, PageState};
+use crate::connect::module::{InputKind, Output, PageState};
 use crate::connect::process::Process;
 use crate::connect::recipe::{Delivery, Form, Occurrence, RecipeInfo, UserAction};
 use crate::connect::{Answer, ConnectedEntity, Values};
@@ -286,14 +286,23 @@ impl Desk<'_> {
         }
     }
 
+    fn input(&self, slot: &str, operation: &str, input: &str) -> Option<InputKind> {
+        let account = self.accounts.get(slot)?;
+        let module = self.apps.module(account.entity.module.as_str())?;
+        module.operations.get(operation)?.input.get(input).copied()
+    }
+
+    /// Whether an operation takes this input.
+    #[must_use]
+    pub fn takes(&self, slot: &str, operation: &str, input: &str) -> bool {
+        self.input(slot, operation, input).is_some()
+    }
+
     /// Whether an operation can't do without this input.
     #[must_use]
     pub fn needs(&self, slot: &str, operation: &str, input: &str) -> bool {
-        let account = self.accounts.get(slot);
-        account
-            .and_then(|account| self.apps.module(account.entity.module.as_str()))
-            .and_then(|module| module.operations.get(operation)?.input.get(input).copied())
-            .is_some_and(|kind| !kind.optional)
+        let kind = self.input(slot, operation, input);
+        kind.is_some_and(|kind| !kind.optional)
     }
 
     async fn output(

@@ -5,5 +5,6 @@ mod contract;
 mod documents;
 mod egress;
 mod keyrings;
+mod recipes;
 mod requester;
 mod vault;

@@ -145,7 +145,8 @@ impl Module {
             return Ok((headers, filled(&send.query, values)?));
         }
         let headers = match &self.auth {
-            Auth::None(_) => Vec::new(),
+            // A key that is sent nowhere is part of the address.
+            Auth::None(_) | Auth::ApiKey(_) => Vec::new(),
             Auth::Basic(kind) => {
                 let pair = UserPassword {
                     username: kind.username.clone(),

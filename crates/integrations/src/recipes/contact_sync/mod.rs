@@ -1,0 +1,94 @@
+//! Contacts of two CRMs, kept the same. Nothing in it is about security.
+//!
+//! Contacts are matched by e-mail address when they are first seen, and by what is remembered from
+//! then on. Fields are merged one by one (`merge.rs`); those that one of the two can't be told are
+//! left alone. What is removed on one side stays on the other. Read next: `side.rs` (one CRM),
+//! `sync.rs` (one look).
+
+mod merge;
+mod side;
+mod sync;
+
+use async_trait::async_trait;
+use gna_domain::connect::recipe::{About, Delivery, Form, RecipeInfo, Slot, UserAction};
+use gna_domain::error::{Error, Result};
+use gna_domain::port::recipes::{Desk, Recipe};
+use serde_json::{Value, json};
+
+use sync::Sync;
+
+/// The CRMs whose modules know contacts.
+const CRMS: &[&str] = &["hubspot", "pipedrive", "salesforce"];
+
+pub struct ContactSync {
+    info: RecipeInfo,
+}
+
+impl ContactSync {
+    pub fn new() -> Self {
+        let slot = |key: &str| Slot {
+            key: key.to_owned(),
+            modules: CRMS.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "winner": {
+                    "type": "string",
+                    "title": "Whose value counts where both were changed",
+                    "enum": ["first", "second"],
+                    "default": "first",
+                },
+            },
+        });
+        Self {
+            info: RecipeInfo {
+                name: "contact-sync".into(),
+                version: "1".into(),
+                label: "Contacts of two CRMs".into(),
+                description: "Keeps the contacts of two CRMs the same, field by field.".into(),
+                category: "CRM".into(),
+                slots: vec![slot("first"), slot("second")],
+                about: About::Nothing,
+                needs: Vec::new(),
+                events: Vec::new(),
+                every_seconds: 300,
+                actions: vec![UserAction {
+                    name: "SYNC_NOW".into(),
+                    kind: "SYNC_ACTION".into(),
+                    title: "Compare now".into(),
+                    description: "Reads what changed on both sides and brings them together."
+                        .into(),
+                }],
+                config: Form::vertical(schema),
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl Recipe for ContactSync {
+    fn info(&self) -> &RecipeInfo {
+        &self.info
+    }
+
+    async fn tick(&self, desk: &Desk<'_>) -> Result<()> {
+        Sync::at(desk)?.look().await.map(|_| ())
+    }
+
+    /// A webhook says that something changed; what, is read from the CRM itself.
+    async fn webhook(&self, desk: &Desk<'_>, _: &Delivery) -> Result<()> {
+        self.tick(desk).await
+    }
+
+    async fn act(&self, desk: &Desk<'_>, action: &str, _: &Value) -> Result<Value> {
+        if action != "SYNC_NOW" {
+            return Err(Error::not_found(
+                "integration.action_unknown",
+                "this integration has no such action",
+            ));
+        }
+        let looked = Sync::at(desk)?.look().await?;
+        Ok(json!({ "message": format!("{looked} contacts were compared") }))
+    }
+}

@@ -1,0 +1,257 @@
+//! Doing what a recipe file says.
+
+use async_trait::async_trait;
+use gna_domain::connect::Values;
+use gna_domain::connect::mapping::Mapping;
+use gna_domain::connect::recipe::{Form, Occurrence, RecipeInfo, Slot, UserAction};
+use gna_domain::connect::template::Tree;
+use gna_domain::error::{Error, Result};
+use gna_domain::id::VulnerabilityId;
+use gna_domain::policy::Action;
+use gna_domain::port::recipes::{Desk, Recipe};
+use gna_domain::port::store::Stored;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+use super::definition::{AboutGroups, Definition, Memory, On, When, called, level};
+use crate::recipes::each::each;
+use crate::recipes::subject::Subject;
+
+/// A recipe from a file.
+pub struct DataRecipe {
+    definition: Definition,
+    info: RecipeInfo,
+}
+
+impl DataRecipe {
+    pub(super) fn new(definition: Definition) -> Self {
+        Self {
+            info: info(&definition),
+            definition,
+        }
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.definition.name
+    }
+}
+
+/// The form of the configuration; `required` of a property moves to where JSON Schema has it.
+fn form(config: &BTreeMap<String, Map<String, Value>>) -> Form {
+    let is_required =
+        |property: &Map<String, Value>| property.get("required") == Some(&Value::Bool(true));
+    let required: Vec<&String> = config
+        .iter()
+        .filter(|(_, property)| is_required(property))
+        .map(|(name, _)| name)
+        .collect();
+    let properties: Map<String, Value> = config
+        .iter()
+        .map(|(name, property)| {
+            let mut property = property.clone();
+            property.remove("required");
+            (name.clone(), Value::Object(property))
+        })
+        .collect();
+    Form::vertical(json!({ "type": "object", "properties": properties, "required": required }))
+}
+
+fn info(definition: &Definition) -> RecipeInfo {
+    let needs = match definition.about {
+        AboutGroups::Nothing => Vec::new(),
+        AboutGroups::AnyGroup | AboutGroups::OneGroup => vec![Action::VulnerabilityRead],
+    };
+    let slots = definition.slots.iter();
+    let actions = definition.actions.iter();
+    RecipeInfo {
+        name: definition.name.clone(),
+        version: definition.version.clone(),
+        label: definition.display.label.clone(),
+        description: definition.display.description.clone(),
+        category: definition.display.category.clone(),
+        slots: slots
+            .map(|slot| Slot {
+                key: slot.key.clone(),
+                modules: slot.modules.clone(),
+            })
+            .collect(),
+        about: definition.about.into(),
+        needs,
+        events: definition.on.iter().map(|on| on.event.clone()).collect(),
+        every_seconds: 0,
+        actions: actions
+            .map(|action| UserAction {
+                name: action.name.clone(),
+                kind: "QUICK_ACTION".to_owned(),
+                title: action.title.clone(),
+                description: action.description.clone(),
+            })
+            .collect(),
+        config: form(&definition.config),
+    }
+}
+
+impl On {
+    fn handles(&self, event: &str) -> bool {
+        match self.event.strip_suffix('*') {
+            Some(start) => event.starts_with(start),
+            None => event == self.event,
+        }
+    }
+}
+
+impl When {
+    fn holds(&self, values: &Values) -> Result<bool> {
+        let unfilled = |wrong: gna_domain::connect::template::Unfilled| {
+            Error::invalid(
+                "recipe.value",
+                format!("a condition of the recipe: {wrong}"),
+            )
+        };
+        let value = self.value.optional_text(values).map_err(unfilled)?;
+        let value = value.unwrap_or_default();
+        let is_one = |of: &[String]| of.iter().any(|one| one.eq_ignore_ascii_case(&value));
+        let least = match &self.at_least {
+            Some(least) => least.optional_text(values).map_err(unfilled)?,
+            None => None,
+        };
+        let is_least = match least.as_deref().map(level) {
+            // Nothing configured: everything is enough.
+            None | Some(None) => true,
+            Some(least) => level(&value) >= least,
+        };
+        Ok((self.is.is_empty() || is_one(&self.is)) && !is_one(&self.is_not) && is_least)
+    }
+}
+
+fn filled(input: &BTreeMap<String, Tree>, values: &Values) -> Result<Value> {
+    let mut filled = Map::new();
+    for (name, tree) in input {
+        let value = tree.value(values).map_err(|wrong| {
+            Error::invalid(
+                "recipe.value",
+                format!("the input {name} of the recipe: {wrong}"),
+            )
+        })?;
+        if let Some(value) = value {
+            filled.insert(name.clone(), value);
+        }
+    }
+    Ok(Value::Object(filled))
+}
+
+async fn call(desk: &Desk<'_>, call: &str, input: Value) -> Result<Map<String, Value>> {
+    let (slot, operation) = called(call).unwrap_or_default();
+    let (mut items, _) = desk.page(slot, operation, input, None).await?;
+    Ok(items.pop().unwrap_or_default())
+}
+
+/// What a file's templates may name, all of it under `input`.
+fn values(desk: &Desk<'_>, event: &str, subject: &Subject, made: Option<&str>) -> Values {
+    let input = json!({
+        "event": event,
+        "subject": subject.words(),
+        "config": desk.integration.config,
+        "made": made,
+    });
+    Values::new().with("input", input)
+}
+
+impl DataRecipe {
+    async fn tell(
+        &self,
+        desk: &Desk<'_>,
+        id: VulnerabilityId,
+        events: &[Occurrence],
+    ) -> Result<()> {
+        let Some(subject) = Subject::load(desk, id).await? else {
+            return Ok(());
+        };
+        let source = id.to_string();
+        let of = |event: &&Occurrence| event.subject == source;
+        for event in events.iter().filter(of) {
+            for on in self
+                .definition
+                .on
+                .iter()
+                .filter(|on| on.handles(&event.event))
+            {
+                let mapping = desk.mapping(&source).await?;
+                run(desk, on, &event.event, &subject, mapping).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn run(
+    desk: &Desk<'_>,
+    on: &On,
+    event: &str,
+    subject: &Subject,
+    mapping: Option<Stored<Mapping>>,
+) -> Result<()> {
+    let made = mapping
+        .as_ref()
+        .and_then(|mapping| mapping.external.clone());
+    let is_time = match on.memory {
+        Memory::None => true,
+        Memory::Makes => made.is_none(),
+        Memory::Needs | Memory::Ends => made.is_some(),
+    };
+    let values = values(desk, event, subject, made.as_deref());
+    if !is_time {
+        return Ok(());
+    }
+    for when in &on.when {
+        if !when.holds(&values)? {
+            return Ok(());
+        }
+    }
+    let answer = call(desk, &on.call, filled(&on.input, &values)?).await?;
+    match (on.memory, mapping) {
+        (Memory::None | Memory::Needs, _) | (Memory::Ends, None) => Ok(()),
+        (Memory::Ends, Some(mapping)) => desk.forget(&mapping).await,
+        (Memory::Makes, mapping) => {
+            let id = match answer.get("id") {
+                Some(Value::String(id)) => id.clone(),
+                Some(Value::Number(id)) => id.to_string(),
+                _ => subject.vulnerability.id.to_string(),
+            };
+            let source = subject.vulnerability.id.to_string();
+            desk.remember(mapping.as_ref(), &source, Some(id), Value::Null)
+                .await
+                .map(|_| ())
+        }
+    }
+}
+
+#[async_trait]
+impl Recipe for DataRecipe {
+    fn info(&self) -> &RecipeInfo {
+        &self.info
+    }
+
+    async fn events(&self, desk: &Desk<'_>, events: &[Occurrence]) -> Result<()> {
+        each(events, |id| self.tell(desk, id, events)).await
+    }
+
+    async fn act(&self, desk: &Desk<'_>, action: &str, data: &Value) -> Result<Value> {
+        let found = self
+            .definition
+            .actions
+            .iter()
+            .find(|known| known.name == action);
+        let action = found.ok_or_else(|| {
+            Error::not_found(
+                "integration.action_unknown",
+                "this integration has no such action",
+            )
+        })?;
+        let input = json!({ "config": desk.integration.config, "data": data });
+        let values = Values::new().with("input", input);
+        let answer = call(desk, &action.call, filled(&action.input, &values)?).await?;
+        Ok(Value::Object(answer))
+    }
+}

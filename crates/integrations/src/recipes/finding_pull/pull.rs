@@ -1,0 +1,354 @@
+//! One step of a pull: one kind of finding of one project.
+
+use gna_domain::connect::integration::Level;
+use gna_domain::connect::mapping::Mapping;
+use gna_domain::error::{Error, Result};
+use gna_domain::model::AssetKind;
+use gna_domain::page::PageRequest;
+use gna_domain::port::recipes::Desk;
+use gna_domain::port::store::Stored;
+use gna_domain::rules::integration::is_permanent;
+use gna_domain::secret::Secret;
+use gna_domain::service::report::{self, UploadReport};
+use gna_domain::time::{DAY_MS, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::SLOT;
+use super::feed::{Feed, Order, text};
+use super::snapshot::Snapshot;
+use super::source::feeds;
+
+/// How much earlier than the last pull the next one begins, in milliseconds: ten minutes. Apps
+/// have clocks and indexes of their own.
+const OVERLAP_MS: i64 = 600_000;
+/// Most projects of one pull.
+const PROJECTS: usize = 500;
+/// Longest name of an asset, in characters.
+const NAME: usize = 200;
+/// Title of messages about single projects.
+const TITLE: &str = "Pull";
+
+/// One kind of finding of one project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Name of the feed.
+    pub feed: String,
+    /// The app's id of the project.
+    pub project: String,
+    /// Name of the asset that the findings are of.
+    pub asset: String,
+}
+
+impl Unit {
+    /// Source id of what is remembered of it.
+    fn key(&self) -> String {
+        let project = if self.project.len() <= 100 {
+            self.project.clone()
+        } else {
+            Secret::new(self.project.clone()).digest()
+        };
+        format!("{KEYS}{}:{project}", self.feed)
+    }
+}
+
+const KEYS: &str = "pull:";
+
+/// What is remembered of a unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct State {
+    /// When it was read last.
+    since: Option<Timestamp>,
+    /// When everything of it was read last.
+    whole: Option<Timestamp>,
+    /// Blob of the snapshot.
+    blob: Option<String>,
+    /// Digest of the last report that was imported.
+    digest: Option<String>,
+}
+
+impl State {
+    fn of(mapping: Option<&Stored<Mapping>>) -> Self {
+        mapping
+            .and_then(|mapping| serde_json::from_value(mapping.data.clone()).ok())
+            .unwrap_or_default()
+    }
+
+    /// Since when to ask; `None` for everything.
+    fn ask_since(&self, order: Order, now: Timestamp) -> Option<Timestamp> {
+        let whole = self.whole?;
+        let is_fresh = now.millis().saturating_sub(whole.millis()) < DAY_MS;
+        if order == Order::Whole || !is_fresh || self.blob.is_none() {
+            return None;
+        }
+        self.since.map(|since| since.plus_millis(-OVERLAP_MS))
+    }
+}
+
+/// Everything that a pull goes through.
+///
+/// # Errors
+/// The app's, where it is asked for its projects.
+pub async fn units(desk: &Desk<'_>) -> Result<Vec<Unit>> {
+    let module = desk.account(SLOT)?.entity.module.as_str().to_owned();
+    let (by_project, whole): (Vec<&Feed>, Vec<&Feed>) =
+        feeds(&module).partition(|feed| feed.by_project);
+    let mut units = Vec::new();
+    if !by_project.is_empty() {
+        let projects = projects(desk).await?;
+        for (project, asset) in projects {
+            units.extend(by_project.iter().map(|feed| Unit {
+                feed: feed.name.to_owned(),
+                project: project.clone(),
+                asset: asset.clone(),
+            }));
+        }
+    }
+    let account = &desk.account(SLOT)?.entity;
+    units.extend(whole.into_iter().map(|feed| Unit {
+        feed: feed.name.to_owned(),
+        project: account.external_id.clone(),
+        asset: name(&account.name),
+    }));
+    // They are taken from the end.
+    units.reverse();
+    Ok(units)
+}
+
+fn name(name: &str) -> String {
+    let name = name.chars().filter(|c| !c.is_control());
+    name.take(NAME).collect()
+}
+
+/// Id and name of the wanted projects.
+async fn projects(desk: &Desk<'_>) -> Result<Vec<(String, String)>> {
+    let wanted: Vec<String> = desk
+        .text("projects")
+        .map(|names| {
+            names
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .collect()
+        })
+        .unwrap_or_default();
+    let listed = desk.list(SLOT, "list_projects", json!({})).await?;
+    let mut found: Vec<(String, String)> = listed
+        .items
+        .iter()
+        .filter_map(|item| {
+            let id = text(item.get("id"))?;
+            let title = text(item.get("name")).unwrap_or_else(|| id.clone());
+            let is_wanted = wanted.is_empty() || wanted.contains(&id) || wanted.contains(&title);
+            is_wanted.then(|| (id, name(&title)))
+        })
+        .collect();
+    // One that the account can read and the list leaves out.
+    for project in wanted {
+        if !found
+            .iter()
+            .any(|(id, title)| *id == project || *title == name(&project))
+        {
+            found.push((project.clone(), name(&project)));
+        }
+    }
+    if found.len() > PROJECTS || !listed.is_whole {
+        let text = format!("there are more than {PROJECTS} projects; name those that are wanted");
+        desk.note(Level::Warning, TITLE, &text).await?;
+        found.truncate(PROJECTS);
+    }
+    Ok(found)
+}
+
+/// Whether an error is about one project, so that the others can go on.
+pub fn is_of_unit(error: &Error) -> bool {
+    is_permanent(error)
+}
+
+/// # Errors
+/// The store's.
+pub async fn tell(desk: &Desk<'_>, unit: &Unit, error: &Error) -> Result<()> {
+    let text = format!("{} of {}: {}", unit.feed, unit.asset, error.message());
+    desk.note(Level::Error, TITLE, &text).await
+}
+
+/// Reads a unit and imports it where something changed; answers whether it did.
+///
+/// # Errors
+/// The app's, the import's refusal, or the store's. Nothing is remembered then, and the next pull
+/// reads the same.
+pub async fn pull(desk: &Desk<'_>, unit: &Unit) -> Result<bool> {
+    let module = desk.account(SLOT)?.entity.module.as_str().to_owned();
+    let Some(feed) = feeds(&module).find(|feed| feed.name == unit.feed) else {
+        return Ok(false);
+    };
+    let key = unit.key();
+    let mapping = desk.mapping(&key).await?;
+    let state = State::of(mapping.as_ref());
+    let now = desk.ctx.now();
+    let since = state.ask_since(feed.order, now);
+    let read = feed.read(desk, &unit.project, since).await?;
+    let before = match (&state.blob, since) {
+        (Some(blob), Some(_)) => Snapshot::from_bytes(&desk.ctx.ports.blobs.get(blob).await?),
+        _ => Snapshot::default(),
+    };
+    let snapshot = before.with(read.items);
+    let report = snapshot.report(feed, &unit.asset);
+    let digest = Secret::new(String::from_utf8_lossy(&report).into_owned()).digest();
+    let is_new = state.digest.as_ref() != Some(&digest);
+    if is_new {
+        upload(desk, feed, unit, report, !read.is_whole).await?;
+    }
+    if !read.is_whole {
+        let text = format!(
+            "{} has more findings than are read at once; nothing of it is closed",
+            unit.asset
+        );
+        desk.note(Level::Warning, TITLE, &text).await?;
+    }
+    let blob = keep(desk, &digest, &state, &snapshot, feed.order).await?;
+    let next = State {
+        since: Some(now),
+        whole: match since {
+            Some(_) => state.whole,
+            None if read.is_whole => Some(now),
+            None => None,
+        },
+        blob: blob.clone(),
+        digest: Some(digest),
+    };
+    desk.remember(
+        mapping.as_ref(),
+        &key,
+        Some(unit.project.clone()),
+        json!(next),
+    )
+    .await?;
+    if let Some(old) = state.blob.filter(|old| blob.as_ref() != Some(old)) {
+        forget(desk, &old).await;
+    }
+    Ok(is_new)
+}
+
+async fn upload(
+    desk: &Desk<'_>,
+    feed: &Feed,
+    unit: &Unit,
+    bytes: Vec<u8>,
+    partial: bool,
+) -> Result<()> {
+    let group = desk.integration.group.ok_or_else(|| {
+        Error::invalid(
+            "integration.group",
+            "name the group that this integration is for",
+        )
+    })?;
+    let upload = UploadReport {
+        asset: unit.asset.clone(),
+        asset_kind: Some(AssetKind::Repository),
+        r#ref: desk.text("branch").map(str::to_owned),
+        file_name: format!("{}.json", feed.name),
+        format: Some("gna-json".to_owned()),
+        partial,
+        ..UploadReport::default()
+    };
+    report::upload(&desk.ctx, group, upload, bytes.into())
+        .await
+        .map(|_| ())
+}
+
+/// The blob of a snapshot, under a name of its own for each content: the one that is remembered
+/// stays whole whatever happens.
+async fn keep(
+    desk: &Desk<'_>,
+    digest: &str,
+    state: &State,
+    snapshot: &Snapshot,
+    order: Order,
+) -> Result<Option<String>> {
+    if order == Order::Whole {
+        return Ok(None);
+    }
+    if state.digest.as_deref() == Some(digest) && state.blob.is_some() {
+        return Ok(state.blob.clone());
+    }
+    let id = desk.ctx.ports.ids.uuid().simple();
+    let blob = format!("integrations/{}/{id}", desk.integration.id);
+    desk.ctx
+        .ports
+        .blobs
+        .put(&blob, snapshot.to_bytes().into())
+        .await?;
+    Ok(Some(blob))
+}
+
+async fn forget(desk: &Desk<'_>, blob: &str) {
+    if let Err(error) = desk.ctx.ports.blobs.delete(blob).await {
+        tracing::warn!(
+            code = error.code(),
+            "a snapshot that nobody needs could not be removed"
+        );
+    }
+}
+
+/// Removes all snapshots.
+///
+/// # Errors
+/// The store's.
+pub async fn clear(desk: &Desk<'_>) -> Result<()> {
+    let mut page = PageRequest::first(500);
+    loop {
+        let some = desk.mappings(page.clone()).await?;
+        for mapping in some
+            .items
+            .iter()
+            .filter(|mapping| mapping.source.starts_with(KEYS))
+        {
+            if let Some(blob) = State::of(Some(mapping)).blob {
+                forget(desk, &blob).await;
+            }
+        }
+        match some.next {
+            Some(next) => page.after = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_is_asked_for_and_everything_once_a_day() {
+        let at = Timestamp::from_millis;
+        let state = State {
+            since: Some(at(2_000_000)),
+            whole: Some(at(1_000_000)),
+            blob: Some("b".to_owned()),
+            digest: None,
+        };
+        let asked = state.ask_since(Order::Since, at(3_000_000));
+        assert_eq!(asked, Some(at(2_000_000 - OVERLAP_MS)));
+        assert_eq!(state.ask_since(Order::NewestFirst, at(3_000_000)), asked);
+        assert_eq!(state.ask_since(Order::Whole, at(3_000_000)), None);
+        assert_eq!(state.ask_since(Order::Since, at(1_000_000 + DAY_MS)), None);
+        let lost = State {
+            blob: None,
+            ..state
+        };
+        assert_eq!(lost.ask_since(Order::Since, at(3_000_000)), None);
+        assert_eq!(State::default().ask_since(Order::Since, at(1)), None);
+    }
+
+    #[test]
+    fn long_projects_have_short_keys() {
+        let unit = |project: String| Unit {
+            feed: "code".to_owned(),
+            project,
+            asset: "a".to_owned(),
+        };
+        assert_eq!(unit("acme/web".to_owned()).key(), "pull:code:acme/web");
+        assert!(unit("x".repeat(500)).key().len() <= 200);
+    }
+}

@@ -1,0 +1,209 @@
+//! Contacts of two CRMs, which are answers of our own invention, changed on both sides in random
+//! order while calls fail: in the end both have the same, and nobody is there twice.
+
+use super::flaky::Random;
+use super::workplace::{Asked, Said, Workplace};
+use super::*;
+use std::sync::Mutex;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Card {
+    email: String,
+    first: String,
+    last: String,
+}
+
+#[derive(Default)]
+struct Crms {
+    hubspot: BTreeMap<String, Card>,
+    pipedrive: BTreeMap<String, Card>,
+}
+
+impl Crms {
+    fn answer(&mut self, asked: &Asked) -> Said {
+        match asked.path.split_once('/') {
+            Some(("api.hubapi.com", path)) => hubspot(&mut self.hubspot, asked, path),
+            Some(("acme.pipedrive.com", path)) => pipedrive(&mut self.pipedrive, asked, path),
+            other => panic!("nobody expects {other:?}"),
+        }
+    }
+}
+
+const AT: &str = "2026-01-01T00:00:00Z";
+
+fn text(value: &Value, old: &str) -> String {
+    value.as_str().unwrap_or(old).to_owned()
+}
+
+fn hubspot(cards: &mut BTreeMap<String, Card>, asked: &Asked, path: &str) -> Said {
+    let shown = |id: &str, card: &Card| json!({"id": id, "updatedAt": AT, "properties": {"email": card.email, "firstname": card.first, "lastname": card.last, "company": "Hub"}});
+    let properties = &asked.body["properties"];
+    match (asked.method, path) {
+        ("POST", "crm/v3/objects/contacts/search") => {
+            let all: Vec<Value> = cards.iter().map(|(id, card)| shown(id, card)).collect();
+            (200, json!({"total": all.len(), "results": all}))
+        }
+        ("POST", "crm/v3/objects/contacts") => {
+            let id = format!("h{}", cards.len() + 1);
+            let card = Card {
+                email: text(&properties["email"], ""),
+                first: text(&properties["firstname"], ""),
+                last: text(&properties["lastname"], ""),
+            };
+            cards.insert(id.clone(), card);
+            (201, json!({"id": id, "updatedAt": AT}))
+        }
+        (method, path) => {
+            let id = path.rsplit('/').next().expect("an id");
+            let Some(card) = cards.get_mut(id) else {
+                return (404, json!({"message": "gone"}));
+            };
+            if method == "PATCH" {
+                card.email = text(&properties["email"], &card.email);
+                card.first = text(&properties["firstname"], &card.first);
+                card.last = text(&properties["lastname"], &card.last);
+            }
+            (200, shown(id, card))
+        }
+    }
+}
+
+fn pipedrive(cards: &mut BTreeMap<String, Card>, asked: &Asked, path: &str) -> Said {
+    let shown = |id: &str, card: &Card| {
+        let number: u32 = id.trim_start_matches('p').parse().expect("a number");
+        json!({"id": number, "name": format!("{} {}", card.first, card.last), "first_name": card.first, "last_name": card.last,
+            "emails": [{"value": card.email, "primary": true}], "update_time": AT, "org_id": 3})
+    };
+    let apply = |card: &mut Card, body: &Value| {
+        if let Some(email) = body["emails"][0]["value"].as_str() {
+            email.clone_into(&mut card.email);
+        }
+        if let Some(name) = body["name"].as_str() {
+            let (first, last) = name.rsplit_once(' ').unwrap_or(("", name));
+            (card.first, card.last) = (first.to_owned(), last.to_owned());
+        }
+    };
+    match (asked.method, path) {
+        ("GET", "api/v2/persons") => {
+            let all: Vec<Value> = cards.iter().map(|(id, card)| shown(id, card)).collect();
+            (
+                200,
+                json!({"success": true, "data": all, "additional_data": {"next_cursor": null}}),
+            )
+        }
+        ("POST", "api/v2/persons") => {
+            let id = format!("p{}", cards.len() + 1);
+            let mut card = Card::default();
+            apply(&mut card, &asked.body);
+            cards.insert(id.clone(), card.clone());
+            (201, json!({"success": true, "data": shown(&id, &card)}))
+        }
+        (method, path) => {
+            let id = format!("p{}", path.rsplit('/').next().expect("an id"));
+            let Some(card) = cards.get_mut(&id) else {
+                return (404, json!({"error": "gone"}));
+            };
+            if method == "PATCH" {
+                apply(card, &asked.body);
+            }
+            (200, json!({"success": true, "data": shown(&id, card)}))
+        }
+    }
+}
+
+fn card(name: &str, last: &str) -> Card {
+    Card {
+        email: format!("{name}@example.com"),
+        first: name.to_owned(),
+        last: last.to_owned(),
+    }
+}
+
+fn sorted(cards: &BTreeMap<String, Card>) -> Vec<(String, String, String)> {
+    let all = cards.values().cloned();
+    let mut all: Vec<_> = all
+        .map(|card| (card.email, card.first, card.last))
+        .collect();
+    all.sort();
+    all
+}
+
+/// Calls may fail: whatever is due is done until nothing is.
+async fn settle(workplace: &mut Workplace, minutes: i64) {
+    for _ in 0..minutes {
+        workplace.world.clock.advance_millis(60_000);
+        schedule::tick(&workplace.world.system())
+            .await
+            .expect("ticks");
+        for _ in 0..20 {
+            if workplace.world.run_jobs().await.is_ok() {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn contacts_of_two_invented_crms_become_the_same_whoever_changes_them() {
+    for seed in 0..6 {
+        let crms = Arc::new(Mutex::new(Crms::default()));
+        {
+            let mut crms = crms.lock().expect("a lock");
+            crms.hubspot
+                .insert("h1".to_owned(), card("ada", "Lovelace"));
+            crms.hubspot
+                .insert("h2".to_owned(), card("grace", "Hopper"));
+            // The same person, known before, under another name.
+            crms.pipedrive.insert("p1".to_owned(), card("ada", "Byron"));
+        }
+        let there = Arc::clone(&crms);
+        let mut workplace =
+            Workplace::new(move |asked| there.lock().expect("a lock").answer(asked)).await;
+        let config = json!({"winner": "first"});
+        let of = workplace
+            .made("contact-sync", &["hubspot", "pipedrive"], config)
+            .await;
+        {
+            let crms = crms.lock().expect("a lock");
+            assert_eq!(
+                sorted(&crms.hubspot),
+                sorted(&crms.pipedrive),
+                "after the first look"
+            );
+            assert_eq!(crms.pipedrive["p1"].last, "Lovelace", "the first wins");
+        }
+        let mut random = Random::new(seed + 100);
+        workplace.flaky.fail_one_in(8);
+        for step in 0..30 {
+            {
+                let mut crms = crms.lock().expect("a lock");
+                let crms = &mut *crms;
+                let side = match random.below(2) {
+                    0 => &mut crms.hubspot,
+                    _ => &mut crms.pipedrive,
+                };
+                let ids: Vec<String> = side.keys().cloned().collect();
+                let at = usize::try_from(random.below(ids.len() as u64)).expect("small");
+                match random.below(3) {
+                    0 => {
+                        let id = format!("{}{}", &ids[0][..1], side.len() + 1);
+                        side.insert(id, card(&format!("new{step}"), "Comer"));
+                    }
+                    1 => side.get_mut(&ids[at]).expect("there").last = format!("Name{step}"),
+                    _ => side.get_mut(&ids[at]).expect("there").first = format!("First{step}"),
+                }
+            }
+            settle(&mut workplace, 6).await;
+        }
+        workplace.flaky.fail_one_in(0);
+        settle(&mut workplace, 30).await;
+        let crms = crms.lock().expect("a lock");
+        let (one, two) = (sorted(&crms.hubspot), sorted(&crms.pipedrive));
+        assert_eq!(one, two, "seed {seed}");
+        let mut emails: Vec<&String> = one.iter().map(|(email, ..)| email).collect();
+        emails.dedup();
+        assert_eq!(emails.len(), one.len(), "nobody is there twice");
+        let told = workplace.now(&of).await;
+        assert_eq!(told.status, Status::Enabled, "{:?}", told.messages);
+    }
+}

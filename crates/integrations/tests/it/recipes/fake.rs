@@ -1,0 +1,237 @@
+//! The story against a fake of Redmine, many times over; and what only a fake can be made to do.
+
+use super::*;
+use bytes::Bytes;
+use gna_domain::port::egress::{EgressError, OutRequest, OutResponse};
+use std::sync::Mutex;
+
+const KEY: &str = "fake-key-hunter2";
+
+#[derive(Clone)]
+struct Ticket {
+    subject: String,
+    description: String,
+    closed: bool,
+    updated: u32,
+}
+
+/// Answers as Redmine does, for the calls that its module makes.
+#[derive(Default)]
+struct FakeRedmine {
+    tickets: Mutex<Vec<Ticket>>,
+    locked_out: Mutex<bool>,
+}
+
+impl FakeRedmine {
+    fn ticket(at: usize, ticket: &Ticket) -> Value {
+        let (id, name) = if ticket.closed {
+            (5, "Closed")
+        } else {
+            (1, "New")
+        };
+        json!({
+            "id": at + 1, "subject": ticket.subject, "description": ticket.description,
+            "status": {"id": id, "name": name},
+            "updated_on": format!("2026-01-01T00:00:{:02}Z", ticket.updated % 60),
+        })
+    }
+
+    fn answer(&self, request: &OutRequest) -> Result<OutResponse, EgressError> {
+        let url = request
+            .url
+            .strip_prefix("https://redmine.example")
+            .expect("our Redmine");
+        let path = url.split('?').next().expect("a path");
+        let mut tickets = self.tickets.lock().expect("a lock");
+        let body = request.body.as_ref().map(|body| {
+            serde_json::from_slice::<Value>(&body.bytes).expect("JSON")["issue"].clone()
+        });
+        let (status, answer) = match (request.method.as_str(), path, body) {
+            _ if *self.locked_out.lock().expect("a lock") => (401, Value::Null),
+            ("GET", "/users/current.json", _) => {
+                (200, json!({"user": {"id": 1, "login": "admin"}}))
+            }
+            ("GET", "/issue_statuses.json", _) => (
+                200,
+                json!({"issue_statuses": [
+                    {"id": 1, "name": "New", "is_closed": false}, {"id": 5, "name": "Closed", "is_closed": true},
+                ]}),
+            ),
+            ("GET", "/issues.json", _) => {
+                let all: Vec<Value> = tickets
+                    .iter()
+                    .enumerate()
+                    .map(|(at, ticket)| Self::ticket(at, ticket))
+                    .collect();
+                (200, json!({"total_count": all.len(), "issues": all}))
+            }
+            ("POST", "/issues.json", Some(issue)) => {
+                let text = |key: &str| issue[key].as_str().unwrap_or_default().to_owned();
+                let made = Ticket {
+                    subject: text("subject"),
+                    description: text("description"),
+                    closed: false,
+                    updated: 0,
+                };
+                tickets.push(made.clone());
+                (
+                    201,
+                    json!({"issue": Self::ticket(tickets.len() - 1, &made)}),
+                )
+            }
+            ("PUT", path, Some(issue)) => {
+                let id = path
+                    .trim_start_matches("/issues/")
+                    .trim_end_matches(".json");
+                let at: usize = id.parse::<usize>().expect("an id") - 1;
+                if let Some(status) = issue["status_id"].as_i64() {
+                    tickets[at].closed = status == 5;
+                    tickets[at].updated += 1;
+                }
+                for (key, field) in [("subject", 0), ("description", 1)] {
+                    if let Some(text) = issue[key].as_str() {
+                        let ticket = &mut tickets[at];
+                        let place = if field == 0 {
+                            &mut ticket.subject
+                        } else {
+                            &mut ticket.description
+                        };
+                        text.clone_into(place);
+                    }
+                }
+                (204, Value::Null)
+            }
+            other => panic!("the fake does not know {other:?}"),
+        };
+        let body = if answer.is_null() {
+            Bytes::new()
+        } else {
+            Bytes::from(answer.to_string())
+        };
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Ok(OutResponse {
+            status,
+            headers,
+            body,
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl Person for FakeRedmine {
+    async fn issues(&self) -> Vec<(String, String, bool)> {
+        let tickets = self.tickets.lock().expect("a lock");
+        let all = tickets.iter().enumerate();
+        all.map(|(at, ticket)| {
+            (
+                (at + 1).to_string(),
+                ticket.description.clone(),
+                ticket.closed,
+            )
+        })
+        .collect()
+    }
+
+    async fn set(&self, issue: &str, closed: bool) {
+        let at: usize = issue.parse::<usize>().expect("an id") - 1;
+        self.tickets.lock().expect("a lock")[at].closed = closed;
+    }
+}
+
+async fn with_fake(stores: Stores) -> (Office, Arc<FakeRedmine>) {
+    let world = World::on(stores).await;
+    let redmine = Arc::new(FakeRedmine::default());
+    let answering = redmine.clone();
+    world
+        .egress
+        .respond(move |request| answering.answer(request));
+    (
+        Office::in_world(world, None, "https://redmine.example", KEY).await,
+        redmine,
+    )
+}
+
+#[tokio::test]
+async fn both_sides_of_a_fake_redmine_agree_in_the_end_whatever_fails() {
+    for seed in 0..12 {
+        let (mut office, redmine) = with_fake(Stores::Memory).await;
+        story(&mut office, redmine.as_ref(), seed, 40, 5).await;
+    }
+    let (mut office, redmine) = with_fake(Stores::Sqlite).await;
+    story(&mut office, redmine.as_ref(), 99, 30, 4).await;
+}
+
+#[tokio::test]
+async fn an_account_of_a_fake_redmine_that_stops_working_loses_nothing_and_heals_by_itself() {
+    let (mut office, redmine) = with_fake(Stores::Memory).await;
+    office.scan(&[0]).await;
+    office.settle().await;
+    assert_eq!(redmine.issues().await.len(), 1);
+    *redmine.locked_out.lock().expect("a lock") = true;
+    office.scan(&[0, 1]).await;
+    office.dispatch().await;
+    office.work().await;
+    assert_eq!(status(&office).await, Status::Error);
+    let told = integration::get(&office.olga, office.integration.id)
+        .await
+        .expect("reads");
+    assert_eq!(told.messages.errors.len(), 1, "{:?}", told.messages);
+    *redmine.locked_out.lock().expect("a lock") = false;
+    integration::test(&office.olga, office.flaky.as_ref(), office.integration.id)
+        .await
+        .expect("works again");
+    assert_eq!(status(&office).await, Status::Enabled);
+    office.settle().await;
+    office.assert_agreement(redmine.as_ref()).await;
+    assert_eq!(redmine.issues().await.len(), 2);
+}
+
+#[tokio::test]
+async fn making_it_twice_makes_it_once_and_taking_it_down_leaves_nothing() {
+    let (mut office, redmine) = with_fake(Stores::Memory).await;
+    office.scan(&[0, 1]).await;
+    office.settle().await;
+    let first = office.integration.value.clone();
+    let again = NewIntegration {
+        organization: first.organization,
+        owner: first.owner,
+        group: first.group,
+        recipe: first.recipe.clone(),
+        entities: first.entities.iter().map(|joined| joined.entity).collect(),
+        config: first.config.clone(),
+    };
+    integration::pause(&office.olga, first.id)
+        .await
+        .expect("pauses");
+    let second = integration::create(
+        &office.olga,
+        office.flaky.as_ref(),
+        office.recipes.as_ref(),
+        again,
+    )
+    .await
+    .expect("is there");
+    assert_eq!((second.id, second.status), (first.id, Status::Enabled));
+    let strangers = office
+        .world
+        .in_organization(&office.world.organization("other").await, Role::Owner);
+    let hidden = integration::get(&strangers, first.id)
+        .await
+        .expect_err("hidden");
+    assert_eq!(hidden.code(), "not_found");
+    integration::delete(&office.olga, first.id)
+        .await
+        .expect("goes");
+    office.work().await;
+    let store = office.world.ports.store.as_ref();
+    for collection in ["integration", "mapping"] {
+        let left = store
+            .scan(collection, &PageRequest::first(10))
+            .await
+            .expect("scans");
+        assert!(left.items.is_empty(), "{collection}");
+    }
+    office.scan(&[2]).await;
+    office.settle().await;
+    assert_eq!(redmine.issues().await.len(), 2, "nobody listens any more");
+}

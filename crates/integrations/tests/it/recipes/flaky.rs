@@ -1,0 +1,109 @@
+//! Apps whose calls fail at times, before or after they took effect.
+
+use async_trait::async_trait;
+use gna_domain::connect::oauth2::SigningInput;
+use gna_domain::connect::{Answer, ConnectedEntity, Credential, Module, Request};
+use gna_domain::error::{Error, Kind, Result};
+use gna_domain::port::Vault;
+use gna_domain::port::apps::{Apps, Ask, Registration};
+use gna_domain::port::egress::EgressError;
+use gna_domain::port::store::Stored;
+use gna_domain::secret::Secret;
+use gna_integrations::framework::client::AppClient;
+use std::sync::{Arc, Mutex};
+
+/// Numbers that the seed decides (splitmix64).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % end.max(1)
+    }
+}
+
+pub struct Flaky {
+    inner: AppClient,
+    /// One call in so many fails; 0 for none. And what decides which.
+    chance: Mutex<(u64, Random)>,
+}
+
+impl Flaky {
+    pub fn new(inner: AppClient) -> Self {
+        Self {
+            inner,
+            chance: Mutex::new((0, Random::new(7))),
+        }
+    }
+
+    pub fn fail_one_in(&self, calls: u64) {
+        self.chance.lock().expect("a lock").0 = calls;
+    }
+
+    fn fails(&self) -> bool {
+        let mut chance = self.chance.lock().expect("a lock");
+        let calls = chance.0;
+        calls > 0 && chance.1.below(calls * 2) == 0
+    }
+}
+
+fn failure(text: &str) -> Error {
+    Error::new(Kind::Upstream, "app.unavailable", text)
+}
+
+#[async_trait]
+impl Apps for Flaky {
+    fn module(&self, name: &str) -> Option<Arc<Module>> {
+        self.inner.module(name)
+    }
+
+    fn modules(&self) -> Vec<Arc<Module>> {
+        self.inner.modules()
+    }
+
+    fn registration(&self, module: &Module) -> Option<Registration> {
+        self.inner.registration(module)
+    }
+
+    fn redirect_uri(&self, module: &Module) -> String {
+        self.inner.redirect_uri(module)
+    }
+
+    fn vault(&self) -> &dyn Vault {
+        self.inner.vault()
+    }
+
+    fn sign(&self, input: &SigningInput) -> Result<Secret> {
+        self.inner.sign(input)
+    }
+
+    async fn send(&self, module: &Module, request: Request, repeatable: bool) -> Result<Answer> {
+        self.inner.send(module, request, repeatable).await
+    }
+
+    async fn exchange(&self, request: Request, timeout_ms: i64) -> Result<Answer, EgressError> {
+        self.inner.exchange(request, timeout_ms).await
+    }
+
+    async fn call(&self, entity: &ConnectedEntity, ask: Ask<'_>) -> Result<Answer> {
+        if self.fails() {
+            return Err(failure("it failed before anything was done"));
+        }
+        let answer = self.inner.call(entity, ask).await;
+        if self.fails() {
+            return Err(failure("it was done, and the answer was lost"));
+        }
+        answer
+    }
+
+    async fn fresh(&self, credential: Stored<Credential>) -> Result<Stored<Credential>> {
+        self.inner.fresh(credential).await
+    }
+}

@@ -1,0 +1,85 @@
+//! Notices in chats and incidents of pagers, against answers of our own invention.
+
+use super::workplace::Workplace;
+use super::*;
+use std::sync::Mutex;
+
+#[tokio::test]
+async fn a_message_is_posted_once_for_each_that_opens_on_invented_answers_of_each_chat() {
+    for (module, config) in [
+        ("slack", json!({"channel": "C1", "min_severity": "LOW"})),
+        (
+            "microsoft-teams",
+            json!({"team": "T1", "channel": "C1", "min_severity": "LOW"}),
+        ),
+        ("google-chat", json!({"min_severity": "LOW"})),
+    ] {
+        let posted = Arc::new(Mutex::new(Vec::new()));
+        let there = Arc::clone(&posted);
+        let mut workplace = Workplace::new(move |asked| {
+            assert_eq!(asked.method, "POST", "{}", asked.path);
+            there.lock().expect("a lock").push(asked.body.to_string());
+            (
+                200,
+                json!({"ok": true, "ts": "1.2", "id": "m", "name": "spaces/AAA/messages/m"}),
+            )
+        })
+        .await;
+        let of = workplace.made("chat-notice", &[module], config).await;
+        workplace.scan(&["rule-1"]).await;
+        workplace.scan(&["rule-1"]).await;
+        {
+            let posted = posted.lock().expect("a lock");
+            assert_eq!(posted.len(), 1, "{module} {posted:?}");
+            assert!(
+                posted[0].contains("Problem rule-1 in api"),
+                "{module} {posted:?}"
+            );
+        }
+        let many: Vec<String> = (2..40).map(|number| format!("rule-{number}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        workplace.scan(&many).await;
+        {
+            let posted = posted.lock().expect("a lock");
+            assert_eq!(posted.len(), 12, "{module}: ten of them and how many more");
+            assert!(posted[11].contains("28 more"), "{module} {}", posted[11]);
+        }
+        let test = integration::act(
+            &workplace.olga,
+            workplace.apps.as_ref(),
+            workplace.recipes.as_ref(),
+            of.id,
+            "SEND_TEST",
+            &Value::Null,
+        );
+        test.await.expect("is sent");
+        assert_eq!(posted.lock().expect("a lock").len(), 13, "{module}");
+    }
+}
+
+#[tokio::test]
+async fn an_invented_pager_hears_of_each_vulnerability_when_it_opens_and_when_it_closes() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let there = Arc::clone(&heard);
+    let mut workplace = Workplace::new(move |asked| {
+        let event = asked.body["event_action"].as_str().unwrap_or_default();
+        let severity = asked.body["payload"]["severity"]
+            .as_str()
+            .unwrap_or_default();
+        let mut heard = there.lock().expect("a lock");
+        heard.push(format!("{event} {severity}"));
+        (
+            202,
+            json!({"status": "success", "dedup_key": asked.body["dedup_key"]}),
+        )
+    })
+    .await;
+    workplace
+        .made("paging", &["pagerduty"], json!({"min_severity": "MEDIUM"}))
+        .await;
+    workplace.scan(&["rule-1"]).await;
+    workplace.scan(&[]).await;
+    workplace.scan(&["rule-1"]).await;
+    let heard = heard.lock().expect("a lock").clone();
+    assert_eq!(heard, ["trigger warning", "resolve ", "trigger warning"]);
+}
