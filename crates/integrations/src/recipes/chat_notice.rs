@@ -6,6 +6,7 @@ use gna_domain::error::{Error, Result};
 use gna_domain::policy::Action;
 use gna_domain::port::recipes::{Desk, Recipe};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 use super::subject::{Subject, threshold, threshold_schema};
 
@@ -95,30 +96,33 @@ impl Recipe for ChatNotice {
 
     async fn events(&self, desk: &Desk<'_>, events: &[Occurrence]) -> Result<()> {
         let mut told = Vec::new();
+        let mut seen = BTreeSet::new();
         for event in events {
-            // Told at most once, also when the job is done again after a crash between two messages.
-            let source = format!("{}:{}", event.event, event.subject);
             let Ok(id) = event.subject.parse() else {
                 continue;
             };
+            if !seen.insert(event.subject.as_str()) {
+                continue;
+            }
             let Some(subject) = Subject::load(desk, id).await? else {
                 continue;
             };
-            if subject.is_open()
-                && subject.level() >= threshold(desk)
-                && desk.mapping(&source).await?.is_none()
-            {
-                told.push((source, subject.title()));
+            // Each opening is told once, unless the process dies between a message and this note.
+            let since = Value::from(subject.vulnerability.state_since.millis());
+            let before = desk.mapping(&event.subject).await?;
+            let is_told = before.as_ref().is_some_and(|before| before.data == since);
+            if subject.is_open() && subject.level() >= threshold(desk) && !is_told {
+                told.push((event.subject.clone(), before, since, subject.title()));
             }
         }
         let more = told.len().saturating_sub(MESSAGES_MAX);
-        for (at, (source, title)) in told.into_iter().enumerate() {
+        for (at, (source, before, since, title)) in told.into_iter().enumerate() {
             if at < MESSAGES_MAX {
                 post(desk, &title).await?;
             } else if at == MESSAGES_MAX {
                 post(desk, &format!("… and {more} more vulnerabilities")).await?;
             }
-            desk.remember(None, &source, None, Value::Null).await?;
+            desk.remember(before.as_ref(), &source, None, since).await?;
         }
         Ok(())
     }

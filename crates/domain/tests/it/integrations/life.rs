@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 #[tokio::test]
 async fn it_is_told_what_happens_in_its_group_from_then_on_and_everything_once() {
     for stores in Stores::ALL {
-        let mut office = Office::on(stores).await;
+        let office = Office::on(stores).await;
         let shop = office.start.shop.clone();
         let other = office.start.world.group(&office.start.acme, "other").await;
         office.scan(shop.id, &["before"]).await;
@@ -27,8 +27,9 @@ async fn it_is_told_what_happens_in_its_group_from_then_on_and_everything_once()
         office.scan(other.id, &["elsewhere"]).await;
         assert!(office.herald.heard().is_empty());
         // Another process follows from the place that is kept, and tells nothing again.
-        office.passed = None;
-        office.dispatch().await;
+        let another = follower(office.recipes.clone());
+        let ctx = office.start.world.system();
+        another.catch_up(&ctx).await.expect("follows the feed");
         office.work().await;
         assert!(office.herald.heard().is_empty());
         assert!(office.dead().await.is_empty());
@@ -37,7 +38,7 @@ async fn it_is_told_what_happens_in_its_group_from_then_on_and_everything_once()
 
 #[tokio::test]
 async fn of_two_processes_that_follow_the_feed_one_tells() {
-    let mut office = Office::on(Stores::Sqlite).await;
+    let office = Office::on(Stores::Sqlite).await;
     office.made().await;
     let shop = office.start.shop.id;
     let upload = UploadReport {
@@ -51,12 +52,11 @@ async fn of_two_processes_that_follow_the_feed_one_tells() {
         .expect("is taken");
     office.work().await;
     let ctx = office.start.world.system();
-    let recipes = office.recipes.clone();
-    let (mut one, mut two) = (office.passed.clone(), office.passed.clone());
-    let (first, second) = tokio::join!(
-        dispatch(&ctx, recipes.as_ref(), &mut one),
-        dispatch(&ctx, recipes.as_ref(), &mut two)
+    let (one, two) = (
+        follower(office.recipes.clone()),
+        follower(office.recipes.clone()),
     );
+    let (first, second) = tokio::join!(one.catch_up(&ctx), two.catch_up(&ctx));
     first.expect("follows");
     second.expect("follows");
     office.dispatch().await;
@@ -66,7 +66,7 @@ async fn of_two_processes_that_follow_the_feed_one_tells() {
 
 #[tokio::test]
 async fn asking_for_it_again_makes_it_once_and_goes_on_with_a_paused_one() {
-    let mut office = Office::new().await;
+    let office = Office::new().await;
     let made = office.made().await;
     let paused = integration::pause(&office.ada, made.id)
         .await
@@ -231,7 +231,7 @@ async fn a_webhook_reaches_the_recipe_as_a_job() {
 
 #[tokio::test]
 async fn taking_it_down_leaves_nothing_and_makes_room_at_once() {
-    let mut office = Office::new().await;
+    let office = Office::new().await;
     let made = office.made().await;
     assert_eq!(office.all::<Mapping>("mapping").await.len(), 1);
     integration::delete(&office.ada, made.id)
@@ -280,4 +280,56 @@ async fn an_app_that_can_not_be_cleared_up_does_not_keep_it() {
         .expect("is asked for");
     office.work().await;
     assert!(office.all::<Integration>("integration").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_webhook_of_an_app_reaches_the_integrations_that_have_an_account_of_it() {
+    use gna_domain::connect::inbox::HookTaker;
+    use gna_domain::model::ReceivedHook;
+    use gna_domain::port::jobs::{Handler, Outcome};
+    use gna_domain::service::connect::integration::IntegrationHooks;
+
+    /// Hands on whatever it is given, as the inbox does.
+    struct Hands(IntegrationHooks, ReceivedHook);
+
+    #[async_trait::async_trait]
+    impl Handler for Hands {
+        fn kind(&self) -> &'static str {
+            "test.hands"
+        }
+        async fn run(&self, ctx: &Ctx, claimed: &gna_domain::port::Claimed) -> Result<Outcome> {
+            self.0.take(ctx, claimed, &self.1).await
+        }
+    }
+
+    let mut office = Office::new().await;
+    office.made().await;
+    let hooks = IntegrationHooks(office.recipes.clone());
+    assert!(hooks.takes("board") && !hooks.takes("slack"));
+    let hook = ReceivedHook {
+        organization: office.start.acme.id,
+        app: "board".to_owned(),
+        target: String::new(),
+        delivery: "d1".to_owned(),
+        event: Some("issue.changed".to_owned()),
+        content_type: None,
+        body: r#"{"issue":7}"#.to_owned(),
+        received: office.start.world.ports.clock.now(),
+    };
+    office.start.world = office.start.world.handling(Arc::new(Hands(hooks, hook)));
+    let ids = office.start.world.ports.ids.as_ref();
+    let now = office.start.world.ports.clock.now();
+    let job = Job::new(gna_domain::port::fresh(ids), "test.hands", Value::Null, now);
+    let mut changes = ChangeSet::new();
+    changes.create(&job, None).expect("writes");
+    office
+        .start
+        .world
+        .ports
+        .store
+        .commit(changes)
+        .await
+        .expect("commits");
+    office.work().await;
+    assert_eq!(office.herald.heard(), [r#"webhook {"issue":7}"#]);
 }

@@ -16,10 +16,11 @@ use gna_domain::policy::Role;
 use gna_domain::port::apps::Apps;
 use gna_domain::port::recipes::Recipes;
 use gna_domain::port::repo;
-use gna_domain::port::store::{Entity, FeedPosition, Stored};
+use gna_domain::port::store::{Entity, Stored};
 use gna_domain::service::connect::authorize::{Complete, Completed, complete};
 use gna_domain::service::connect::integration::work::IntegrationHandler;
-use gna_domain::service::connect::integration::{self, NewIntegration, dispatch};
+use gna_domain::service::connect::integration::{self, NewIntegration, Telling, follower};
+use gna_domain::service::feed::Follower;
 use gna_domain::service::report::UploadReport;
 use gna_domain::service::schedule;
 use gna_testkit::Stores;
@@ -40,7 +41,7 @@ struct Office {
     recipes: Arc<dyn Recipes>,
     ada: Ctx,
     entity: EntityId,
-    passed: Option<FeedPosition>,
+    follower: Follower<Telling>,
 }
 
 impl Office {
@@ -59,14 +60,15 @@ impl Office {
         }
         let ada = start.ada().await;
         let entity = connect(&ada, apps.as_ref(), start.acme.id, true).await;
-        let mut office = Self {
+        let follower = follower(recipes.clone());
+        let office = Self {
             start,
             apps,
             herald,
             recipes,
             ada,
             entity,
-            passed: None,
+            follower,
         };
         // The feed is followed from the first look on.
         office.dispatch().await;
@@ -105,9 +107,10 @@ impl Office {
         found.expect("is there").value
     }
 
-    async fn dispatch(&mut self) {
+    async fn dispatch(&self) {
         let ctx = self.start.world.system();
-        dispatch(&ctx, self.recipes.as_ref(), &mut self.passed)
+        self.follower
+            .catch_up(&ctx)
             .await
             .expect("follows the feed");
     }
@@ -133,7 +136,7 @@ impl Office {
     }
 
     /// The scanner shows these rules, and whoever wants to know is told.
-    async fn scan(&mut self, group: GroupId, rules: &[&str]) {
+    async fn scan(&self, group: GroupId, rules: &[&str]) {
         let issues: Vec<Issue> = rules
             .iter()
             .map(|rule| Issue::new(rule, "src/main.py", 7))

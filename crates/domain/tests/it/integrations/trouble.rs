@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 #[tokio::test]
 async fn work_for_an_account_that_does_not_work_waits_and_is_done_when_it_is_connected_again() {
-    let mut office = Office::new().await;
+    let office = Office::new().await;
     let made = office.made().await;
     let shop = office.start.shop.id;
     office.apps.is_locked.store(true, Ordering::SeqCst);
@@ -65,7 +65,7 @@ async fn a_test_that_succeeds_heals_it_and_one_that_fails_says_so() {
 
 #[tokio::test]
 async fn an_app_that_refuses_makes_a_dead_letter_and_one_out_of_order_is_tried_again() {
-    let mut office = Office::new().await;
+    let office = Office::new().await;
     let made = office.made().await;
     let shop = office.start.shop.id;
     office
@@ -91,7 +91,7 @@ async fn an_app_that_refuses_makes_a_dead_letter_and_one_out_of_order_is_tried_a
 
 #[tokio::test]
 async fn a_throttled_app_is_left_alone_for_as_long_as_it_asks() {
-    let mut office = Office::new().await;
+    let office = Office::new().await;
     office.made().await;
     let shop = office.start.shop.id;
     let slow = || Error::new(Kind::Upstream, "app.throttled", "slow down").after_seconds(600);
@@ -145,7 +145,7 @@ async fn a_disconnected_account_stops_it_with_a_message() {
 
 #[tokio::test]
 async fn nobody_gets_more_by_an_integration_than_they_have() {
-    let mut office = Office::new().await;
+    let office = Office::new().await;
     let made = office.made().await;
     let (signed_in, mia) = office.mia(Role::Reader).await;
     let own = connect(&mia, office.apps.as_ref(), office.start.acme.id, false).await;

@@ -30,6 +30,9 @@ pub struct Item {
     pub findings: Vec<Value>,
 }
 
+/// What an operation gives of one thing.
+pub type Listed = Map<String, Value>;
+
 /// One kind of finding of an app.
 pub struct Feed {
     pub module: &'static str,
@@ -45,7 +48,7 @@ pub struct Feed {
     /// Whether it lists one project at a time.
     pub by_project: bool,
     /// An item, and the items of its places, in our words. `None` for what is no finding.
-    pub map: fn(&Map<String, Value>, &[Map<String, Value>]) -> Option<Item>,
+    pub map: fn(&Listed, &[Listed]) -> Option<Item>,
 }
 
 /// What was read.

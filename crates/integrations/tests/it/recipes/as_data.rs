@@ -9,7 +9,7 @@ use std::sync::Mutex;
 async fn a_recipe_of_a_file_sends_to_an_invented_address_when_something_opens_and_closes() {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let there = Arc::clone(&sent);
-    let mut workplace = Workplace::new(move |asked| {
+    let workplace = Workplace::new(move |asked| {
         there.lock().expect("a lock").push(asked.body.clone());
         (202, Value::Null)
     })
@@ -88,4 +88,15 @@ fn recipes_of_a_folder_are_added_and_replace_those_of_the_same_name() {
         .err()
         .expect("is refused");
     assert!(error.to_string().contains("bad.toml: name"), "{error}");
+}
+
+#[test]
+fn the_whole_example_of_the_document_loads() {
+    let text = include_str!("../../../../../docs/RECIPES.md");
+    let example = text
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let recipe = data::load("RECIPES.md", example.expect("an example"));
+    assert_eq!(recipe.expect("loads").name(), "board-cards");
 }

@@ -129,7 +129,7 @@ fn sorted(cards: &BTreeMap<String, Card>) -> Vec<(String, String, String)> {
 }
 
 /// Calls may fail: whatever is due is done until nothing is.
-async fn settle(workplace: &mut Workplace, minutes: i64) {
+async fn settle(workplace: &Workplace, minutes: i64) {
     for _ in 0..minutes {
         workplace.world.clock.advance_millis(60_000);
         schedule::tick(&workplace.world.system())
@@ -157,7 +157,7 @@ async fn contacts_of_two_invented_crms_become_the_same_whoever_changes_them() {
             crms.pipedrive.insert("p1".to_owned(), card("ada", "Byron"));
         }
         let there = Arc::clone(&crms);
-        let mut workplace =
+        let workplace =
             Workplace::new(move |asked| there.lock().expect("a lock").answer(asked)).await;
         let config = json!({"winner": "first"});
         let of = workplace
@@ -193,12 +193,14 @@ async fn contacts_of_two_invented_crms_become_the_same_whoever_changes_them() {
                     _ => side.get_mut(&ids[at]).expect("there").first = format!("First{step}"),
                 }
             }
-            settle(&mut workplace, 6).await;
+            settle(&workplace, 6).await;
         }
         workplace.flaky.fail_one_in(0);
-        settle(&mut workplace, 30).await;
-        let crms = crms.lock().expect("a lock");
-        let (one, two) = (sorted(&crms.hubspot), sorted(&crms.pipedrive));
+        settle(&workplace, 30).await;
+        let (one, two) = {
+            let crms = crms.lock().expect("a lock");
+            (sorted(&crms.hubspot), sorted(&crms.pipedrive))
+        };
         assert_eq!(one, two, "seed {seed}");
         let mut emails: Vec<&String> = one.iter().map(|(email, ..)| email).collect();
         emails.dedup();

@@ -235,3 +235,62 @@ async fn making_it_twice_makes_it_once_and_taking_it_down_leaves_nothing() {
     office.settle().await;
     assert_eq!(redmine.issues().await.len(), 2, "nobody listens any more");
 }
+
+#[tokio::test]
+async fn what_a_fake_redmine_was_not_told_of_gets_its_issue_when_somebody_asks() {
+    use gna_domain::connect::process::ProcessState;
+    use gna_domain::service::connect::integration::process;
+
+    let (mut office, redmine) = with_fake(Stores::Memory).await;
+    let id = office.integration.id;
+    integration::pause(&office.olga, id).await.expect("pauses");
+    office.scan(&[0, 1, 2]).await;
+    office.dispatch().await;
+    integration::resume(&office.olga, office.recipes.as_ref(), id)
+        .await
+        .expect("goes on");
+    office.settle().await;
+    assert!(redmine.issues().await.is_empty(), "nobody told it");
+    let begun = integration::act(
+        &office.olga,
+        office.flaky.as_ref(),
+        office.recipes.as_ref(),
+        id,
+        "FILE_OPEN",
+        &Value::Null,
+    )
+    .await
+    .expect("begins");
+    office.settle().await;
+    assert_eq!(redmine.issues().await.len(), 3);
+    office.assert_agreement(redmine.as_ref()).await;
+    let process = begun["processIds"][0].as_str().expect("an id").parse();
+    let process = process::get(&office.olga, process.expect("an id")).await;
+    let process = process.expect("is there");
+    assert_eq!(process.state, ProcessState::Completed);
+    assert_eq!((process.progress.done, process.progress.failed), (3, 0));
+}
+
+#[tokio::test]
+async fn an_issue_in_a_fake_redmine_says_what_the_vulnerability_says_by_now() {
+    use gna_domain::rules::desk::{Command, Rating};
+    use gna_domain::service::triage;
+
+    let (mut office, redmine) = with_fake(Stores::Memory).await;
+    office.scan(&[0]).await;
+    office.settle().await;
+    let subject = || redmine.tickets.lock().expect("a lock")[0].subject.clone();
+    assert!(subject().starts_with("[Medium] "), "{}", subject());
+    let id = *office.vulnerabilities().await.keys().next().expect("one");
+    let rate = Command::Rate(Some(Rating::Score(9.8)));
+    let rated = triage::act(&office.olga, id, &rate, Some("it is exposed"), None).await;
+    let rated = rated.expect("is rated");
+    let ticket = rated.triage.ticket.clone();
+    assert_eq!(ticket.as_deref(), Some("https://redmine.example/issues/1"));
+    office.settle().await;
+    assert!(subject().starts_with("[Critical] "), "{}", subject());
+    // Somebody who writes a comment into the text is not overwritten until something changes here.
+    redmine.tickets.lock().expect("a lock")[0].subject = "Ours".to_owned();
+    office.settle().await;
+    assert_eq!(subject(), "Ours");
+}

@@ -21,10 +21,11 @@ use gna_domain::port::Egress;
 use gna_domain::port::apps::Apps;
 use gna_domain::port::recipes::Recipes;
 use gna_domain::port::repo;
-use gna_domain::port::store::{FeedPosition, Stored};
+use gna_domain::port::store::Stored;
 use gna_domain::service::connect::authorize::{Complete, Completed, complete};
 use gna_domain::service::connect::integration::work::IntegrationHandler;
-use gna_domain::service::connect::integration::{self, NewIntegration, dispatch};
+use gna_domain::service::connect::integration::{self, NewIntegration, Telling, follower};
+use gna_domain::service::feed::Follower;
 use gna_domain::service::report::UploadReport;
 use gna_domain::service::schedule;
 use gna_integrations::framework::client::{AppClient, AppPorts};
@@ -53,7 +54,7 @@ struct Office {
     ci: Ctx,
     olga: Ctx,
     integration: Stored<Integration>,
-    passed: Option<FeedPosition>,
+    follower: Follower<Telling>,
 }
 
 impl Office {
@@ -86,11 +87,9 @@ impl Office {
         let olga = world.in_organization(&acme, Role::Owner);
         let ci = world.member(&shop, Role::Ci);
         let entity = connect(&olga, apps.as_ref(), &acme, url, key).await;
-        let mut passed = None;
+        let follower = follower(recipes.clone());
         // The feed is followed from the first look on.
-        dispatch(&world.system(), recipes.as_ref(), &mut passed)
-            .await
-            .expect("begins");
+        follower.catch_up(&world.system()).await.expect("begins");
         let integration = integration::create(
             &olga,
             apps.as_ref(),
@@ -118,7 +117,7 @@ impl Office {
             ci,
             olga,
             integration,
-            passed,
+            follower,
         }
     }
 
@@ -162,7 +161,8 @@ impl Office {
 
     async fn dispatch(&mut self) {
         let ctx = self.world.system();
-        dispatch(&ctx, self.recipes.as_ref(), &mut self.passed)
+        self.follower
+            .catch_up(&ctx)
             .await
             .expect("follows the feed");
     }

@@ -16,7 +16,7 @@ async fn a_message_is_posted_once_for_each_that_opens_on_invented_answers_of_eac
     ] {
         let posted = Arc::new(Mutex::new(Vec::new()));
         let there = Arc::clone(&posted);
-        let mut workplace = Workplace::new(move |asked| {
+        let workplace = Workplace::new(move |asked| {
             assert_eq!(asked.method, "POST", "{}", asked.path);
             there.lock().expect("a lock").push(asked.body.to_string());
             (
@@ -44,6 +44,9 @@ async fn a_message_is_posted_once_for_each_that_opens_on_invented_answers_of_eac
             assert_eq!(posted.len(), 12, "{module}: ten of them and how many more");
             assert!(posted[11].contains("28 more"), "{module} {}", posted[11]);
         }
+        workplace.scan(&["rule-1"]).await;
+        let again = posted.lock().expect("a lock").len();
+        assert_eq!(again, 13, "{module}: what opens again is told again");
         let test = integration::act(
             &workplace.olga,
             workplace.apps.as_ref(),
@@ -53,7 +56,7 @@ async fn a_message_is_posted_once_for_each_that_opens_on_invented_answers_of_eac
             &Value::Null,
         );
         test.await.expect("is sent");
-        assert_eq!(posted.lock().expect("a lock").len(), 13, "{module}");
+        assert_eq!(posted.lock().expect("a lock").len(), 14, "{module}");
     }
 }
 
@@ -61,7 +64,7 @@ async fn a_message_is_posted_once_for_each_that_opens_on_invented_answers_of_eac
 async fn an_invented_pager_hears_of_each_vulnerability_when_it_opens_and_when_it_closes() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let there = Arc::clone(&heard);
-    let mut workplace = Workplace::new(move |asked| {
+    let workplace = Workplace::new(move |asked| {
         let event = asked.body["event_action"].as_str().unwrap_or_default();
         let severity = asked.body["payload"]["severity"]
             .as_str()

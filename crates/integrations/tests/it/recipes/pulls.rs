@@ -195,7 +195,7 @@ async fn story(module: &str, answer: Answer, expected: usize) -> Vec<Vulnerabili
     let fixed = Arc::new(AtomicBool::new(false));
     let there = Arc::clone(&fixed);
     let name = module.to_owned();
-    let mut workplace = Workplace::new(move |asked| {
+    let workplace = Workplace::new(move |asked| {
         let answered = answer(asked, there.load(Ordering::SeqCst));
         answered.unwrap_or_else(|| panic!("{name}: nobody expects {} {}", asked.method, asked.path))
     })

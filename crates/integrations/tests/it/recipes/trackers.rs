@@ -238,7 +238,7 @@ async fn story(module: &str, project: &str, answer: Answer) {
     let issue = Arc::new(Mutex::new(Issue7::default()));
     let there = Arc::clone(&issue);
     let name = module.to_owned();
-    let mut workplace = Workplace::new(move |asked| {
+    let workplace = Workplace::new(move |asked| {
         let answered = answer(asked, &mut there.lock().expect("a lock"));
         answered.unwrap_or_else(|| panic!("{name}: nobody expects {} {}", asked.method, asked.path))
     })

@@ -32,7 +32,7 @@ pub struct Workplace {
     pub acme: Organization,
     pub shop: Group,
     pub olga: Ctx,
-    passed: Option<FeedPosition>,
+    follower: Follower<Telling>,
 }
 
 impl Workplace {
@@ -59,7 +59,8 @@ impl Workplace {
         let acme = world.organization("acme").await;
         let shop = world.group(&acme, "shop").await;
         let olga = world.in_organization(&acme, Role::Owner);
-        let mut workplace = Self {
+        let follower = follower(recipes.clone());
+        let workplace = Self {
             world,
             apps,
             flaky,
@@ -67,7 +68,7 @@ impl Workplace {
             acme,
             shop,
             olga,
-            passed: None,
+            follower,
         };
         workplace.dispatch().await;
         workplace
@@ -164,15 +165,16 @@ impl Workplace {
         self.world.run_jobs().await.expect("works");
     }
 
-    pub async fn dispatch(&mut self) {
+    pub async fn dispatch(&self) {
         let ctx = self.world.system();
-        dispatch(&ctx, self.recipes.as_ref(), &mut self.passed)
+        self.follower
+            .catch_up(&ctx)
             .await
             .expect("follows the feed");
     }
 
     /// So many minutes pass, one by one.
-    pub async fn wait(&mut self, minutes: usize) {
+    pub async fn wait(&self, minutes: usize) {
         for _ in 0..minutes {
             self.world.clock.advance_millis(60_000);
             self.work().await;
@@ -181,7 +183,7 @@ impl Workplace {
         }
     }
 
-    pub async fn scan(&mut self, rules: &[&str]) {
+    pub async fn scan(&self, rules: &[&str]) {
         let issues: Vec<Issue> = rules
             .iter()
             .map(|rule| Issue::new(rule, "src/main.py", 7))

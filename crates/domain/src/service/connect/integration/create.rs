@@ -20,6 +20,7 @@ use crate::rules::config;
 use crate::rules::integration::{Happening, after, missing};
 use crate::secret::Secret;
 use crate::service::connect::access::{Wish, permit, require};
+use crate::service::feed;
 
 /// An integration to be made.
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ pub async fn create(
     if let Some(found) = there_is(ctx, &new, &identity).await? {
         return super::change::reconnected(ctx, apps, recipes, found).await;
     }
+    // What happens from now on is told, also where nobody follows yet.
+    feed::begin(ctx, super::FOLLOWER).await?;
     let now = ctx.now();
     let lacks = missing(&info.config.schema, &new.config);
     let complete = lacks.is_empty();

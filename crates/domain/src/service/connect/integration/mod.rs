@@ -9,6 +9,7 @@ mod change;
 mod create;
 mod desk;
 mod dispatch;
+mod hooks;
 pub mod process;
 mod read;
 mod schedule;
@@ -20,7 +21,8 @@ pub use act::{act, action_form, actions, form, test};
 pub use change::{configure, pause, resume};
 pub use create::{NewIntegration, create};
 pub(crate) use desk::desk;
-pub use dispatch::{FOLLOWER, dispatch};
+pub use dispatch::{FOLLOWER, Telling, follower};
+pub use hooks::IntegrationHooks;
 pub use read::{get, list, recipes};
 pub use tear_down::delete;
 
