@@ -44,6 +44,7 @@ async fn a_message_is_posted_once_for_each_that_opens_on_invented_answers_of_eac
             assert_eq!(posted.len(), 12, "{module}: ten of them and how many more");
             assert!(posted[11].contains("28 more"), "{module} {}", posted[11]);
         }
+        workplace.world.clock.advance_millis(60_000);
         workplace.scan(&["rule-1"]).await;
         let again = posted.lock().expect("a lock").len();
         assert_eq!(again, 13, "{module}: what opens again is told again");
