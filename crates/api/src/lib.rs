@@ -5,6 +5,7 @@
 //! [`rest`] (routes as a table), [`ui`] (pages) and [`problem`] (errors).
 
 pub mod auth;
+pub mod compat;
 pub mod export;
 pub mod extract;
 pub mod graphql;
@@ -45,6 +46,7 @@ pub fn app(state: AppState) -> Router {
         .layer(from_fn(keep_reports_compressed));
     Router::new()
         .merge(rest)
+        .merge(compat::frigg::router())
         .merge(graphql::router(&state))
         .merge(ui::router())
         .fallback(|| async { problem::Problem(middleware::no_such_route()) })

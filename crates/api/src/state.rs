@@ -3,6 +3,7 @@
 use gna_domain::connect::inbox::{Dispatcher, HookApps};
 use gna_domain::connect::module::Webhook;
 use gna_domain::ctx::Ports;
+use gna_domain::port::Apps;
 use gna_domain::service::function::Function;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,9 @@ pub struct ApiConfig {
     pub metrics_on_loopback: bool,
     /// SHA-256, in hexadecimal, of the key by which commands on this machine act as its operator.
     pub operator_key: Option<String>,
+    /// Where browsers go that come back from an app, without a slash at its end; our own page if there is
+    /// no other front end.
+    pub frontend_url: Option<String>,
     /// What can be run by name: groups of routes, and what a worker runs.
     pub functions: Vec<Function>,
 }
@@ -53,6 +57,7 @@ impl ApiConfig {
             metrics_key: None,
             metrics_on_loopback: false,
             operator_key: None,
+            frontend_url: None,
             functions: crate::rest::functions(),
         }
     }
@@ -93,6 +98,8 @@ impl ApiConfig {
 #[derive(Clone)]
 pub struct AppState {
     pub ports: Ports,
+    /// The external apps that accounts are connected with.
+    pub apps: Arc<dyn Apps>,
     pub config: Arc<ApiConfig>,
     pub(crate) rates: Arc<RateLimits>,
     pub(crate) operator: Arc<Operator>,
@@ -112,9 +119,10 @@ impl HookApps for NoApps {
 
 impl AppState {
     #[must_use]
-    pub fn new(ports: Ports, config: ApiConfig) -> Self {
+    pub fn new(ports: Ports, apps: Arc<dyn Apps>, config: ApiConfig) -> Self {
         Self {
             ports,
+            apps,
             rates: Arc::new(RateLimits::new(config.rate_per_minute)),
             operator: Arc::new(Operator::new(config.operator_key.clone())),
             config: Arc::new(config),

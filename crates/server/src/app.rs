@@ -19,6 +19,9 @@ pub fn api_config(config: &Config) -> ApiConfig {
         metrics_key: (!config.metrics.key.is_empty())
             .then(|| Secret::new(config.metrics.key.clone()).digest()),
         metrics_on_loopback: config.metrics.on_loopback,
+        frontend_url: Some(config.server.frontend_url.trim_end_matches('/'))
+            .filter(|url| !url.is_empty())
+            .map(str::to_owned),
         ..ApiConfig::at(&config.public_url())
     }
 }
@@ -34,7 +37,8 @@ pub fn router(instance: &Instance, operator: Option<&Secret>) -> Router {
         Arc::clone(&instance.ports.clock),
     );
     let config = config.with_functions(instance.functions());
-    let state = AppState::new(instance.ports.clone(), config)
+    let apps = Arc::clone(&instance.apps);
+    let state = AppState::new(instance.ports.clone(), apps, config)
         .with_gauges(Arc::new(backlog))
         .with_hooks(Arc::clone(&instance.hooks))
         .with_hook_apps(instance.modules.clone());

@@ -3,6 +3,7 @@
 //! Read next: [`cli`] for the commands, [`wiring`] for what is put together, [`config`].
 
 pub mod app;
+pub mod apps;
 pub mod cli;
 pub mod config;
 pub mod formats;

@@ -9,7 +9,7 @@ use gna_domain::error::{Error, Result};
 use gna_domain::model::{Endpoint, HookReceiver, SigningKey};
 use gna_domain::port::jobs::{Handler, Jobs};
 use gna_domain::port::vault::{Sealing, SealingOf};
-use gna_domain::port::{Clock, Ids, Keyring, Search, Store};
+use gna_domain::port::{Apps, Clock, Ids, Keyring, Search, Store};
 use gna_domain::rules::address::{AllowList, TargetPolicy};
 use gna_domain::secret::Secret;
 use gna_domain::service::function::Function;
@@ -42,6 +42,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::apps;
 use crate::config::{Config, KeyringKind};
 use crate::formats;
 use crate::modules;
@@ -157,9 +158,11 @@ impl Builder {
             vault,
             ids,
         };
+        let apps = apps::client(&config, &modules, &ports)?;
         Ok(Instance {
             config,
             ports,
+            apps,
             jobs,
             registry,
             modules,
@@ -177,6 +180,8 @@ impl Builder {
 pub struct Instance {
     pub config: Config,
     pub ports: Ports,
+    /// The way to the external apps, with their modules and our registrations.
+    pub apps: Arc<dyn Apps>,
     pub jobs: Arc<dyn Jobs>,
     pub registry: Arc<Registry>,
     /// The external apps that there are.

@@ -3,12 +3,14 @@
 //! [`World`] holds the ports; [`World::organization`] and the like build what a test needs;
 //! [`World::run_jobs`] does what a worker would do, until nothing is due.
 
+mod apps;
 mod build;
 mod egress;
 mod outside;
 mod reports;
 mod world;
 
+pub use apps::{PUBLIC_URL, RIGHT_KEY};
 pub use egress::FakeEgress;
 pub use outside::{FakeClock, MemoryBlobs, PlainPasswords, SequenceIds};
 pub use reports::{Issue, sarif, trivy};

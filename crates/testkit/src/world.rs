@@ -8,6 +8,7 @@ use gna_domain::service::import::ImportHandler;
 use gna_domain::service::index;
 use gna_domain::service::settle::SettleHandler;
 use gna_domain::service::sweep::SweepHandler;
+use gna_integrations::framework::client::AppClient;
 use gna_integrations::framework::vault::EnvelopeVault;
 use gna_integrations::framework::vault::keyring::HeldKeyring;
 use gna_parsers::data::Runner;
@@ -25,6 +26,7 @@ use gna_storage::search::memory::MemorySearch;
 use gna_storage::search::sqlite::SqliteSearch;
 use std::sync::Arc;
 
+use crate::apps;
 use crate::egress::FakeEgress;
 use crate::outside::{FakeClock, MemoryBlobs, PlainPasswords, SequenceIds};
 
@@ -59,6 +61,8 @@ pub struct World {
     pub blobs: Arc<MemoryBlobs>,
     /// What is sent to other systems ends here.
     pub egress: Arc<FakeEgress>,
+    /// A tracker and a keyed app, which answer once [`World::answer_apps`] was called.
+    pub apps: Arc<AppClient>,
     /// The same as in the ports, as what it is.
     pub vault: Arc<EnvelopeVault>,
     /// Counts what is asked of the store.
@@ -142,6 +146,7 @@ impl World {
             vault: vault.clone(),
         };
         Self {
+            apps: Arc::new(apps::client(&ports)),
             ports,
             clock,
             blobs,
@@ -155,6 +160,12 @@ impl World {
             ],
             _place: place,
         }
+    }
+
+    /// From now on the world's apps answer: the tracker gives tokens for any code and any refresh token,
+    /// the keyed app takes [`crate::RIGHT_KEY`].
+    pub fn answer_apps(&self) {
+        self.egress.respond(apps::answer);
     }
 
     /// Adds a handler that [`World::run_jobs`] knows.

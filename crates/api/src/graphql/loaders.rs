@@ -7,9 +7,11 @@
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use async_graphql::{Context, Lookahead};
 use gna_domain::Ctx;
+use gna_domain::connect::{ConnectedEntity, Credential};
 use gna_domain::error::{Error, Result};
 use gna_domain::id::{
-    AssetId, FindingId, GroupId, OrganizationId, RefId, ReportId, UserId, VulnerabilityId,
+    AssetId, CredentialId, EntityId, FindingId, GroupId, OrganizationId, RefId, ReportId, UserId,
+    VulnerabilityId,
 };
 use gna_domain::model::{
     Asset, AssetRef, Finding, Group, Organization, Report, Stream, Tally, User, Vulnerability,
@@ -106,6 +108,8 @@ by_id! {
     ReportId => Report,
     VulnerabilityId => Vulnerability,
     UserId => User,
+    CredentialId => Credential,
+    EntityId => ConnectedEntity,
 }
 
 impl Loader<FindingId> for Batches {

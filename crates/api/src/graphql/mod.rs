@@ -7,11 +7,14 @@
 
 pub mod asset;
 pub mod audit;
+pub mod authorization;
 pub mod comment;
 pub mod connection;
+pub mod credential;
 pub mod decide;
 pub mod desk;
 pub mod document;
+pub mod entity;
 pub mod enums;
 pub mod errors;
 pub mod filter;
@@ -24,6 +27,7 @@ pub mod job;
 pub mod loaders;
 pub mod location;
 pub mod member;
+pub mod module;
 pub mod organization;
 pub mod persisted;
 pub mod policy;
@@ -67,6 +71,9 @@ pub struct Query(
     schedule::ScheduleQuery,
     webhook::WebhookQuery,
     receiver::ReceiverQuery,
+    module::ModuleQuery,
+    entity::EntityQuery,
+    credential::CredentialQuery,
 );
 
 /// What can be done.
@@ -88,6 +95,9 @@ pub struct Mutation(
     schedule::ScheduleMutation,
     webhook::WebhookMutation,
     receiver::ReceiverMutation,
+    authorization::AuthorizationMutation,
+    entity::EntityMutation,
+    credential::CredentialMutation,
 );
 
 pub type GnaSchema = Schema<Query, Mutation, subscription::Subscriptions>;
@@ -108,6 +118,8 @@ pub fn schema() -> SchemaBuilder<Query, Mutation, subscription::Subscriptions> {
     .override_output_type_description::<List<audit::AuditEntry>>("A page of the audit log.")
     .override_output_type_description::<List<comment::Comment>>("A page of comments.")
     .override_output_type_description::<List<gate::GateRun>>("A page of verdicts.")
+    .override_output_type_description::<List<credential::Credential>>("A page of credentials.")
+    .override_output_type_description::<List<entity::Entity>>("A page of connected accounts.")
     .override_output_type_description::<List<group::Group>>("A page of groups.")
     .override_output_type_description::<List<history::HistoryEntry>>("A page of a history.")
     .override_output_type_description::<List<job::Job>>("A page of jobs.")

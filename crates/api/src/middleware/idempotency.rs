@@ -1,8 +1,8 @@
 //! `Idempotency-Key` on POST: a client that does not know whether its request arrived sends it again
 //! with the same key, and gets the first one's answer with `Idempotency-Replayed: true`.
 //!
-//! Not for what makes tokens and other secrets: they are kept nowhere, so that answer can't be given
-//! twice. Nor for webhooks of apps, which have ids of their own.
+//! Not for what makes tokens and other secrets or begins connections: they are kept nowhere, so that
+//! answer can't be given twice. Nor for webhooks of apps, which have ids of their own.
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts, Request, State};

@@ -5,6 +5,7 @@
 //! handler with its `utoipa::path`, a line here and one in [`openapi`].
 
 mod asset;
+mod authorization;
 mod comment;
 mod filter;
 mod format;
@@ -16,6 +17,7 @@ mod hook;
 mod job;
 mod keys;
 mod metrics;
+mod module;
 pub mod openapi;
 mod organization;
 mod receiver;
@@ -42,7 +44,7 @@ pub(crate) use function::of_routes as functions;
 pub use metrics::{install as install_metrics, upkeep as upkeep_metrics};
 pub(crate) use receiver::address as receiver_address;
 pub(crate) use schedule::timing;
-pub(crate) use view::NextPage;
+pub(crate) use view::{NextPage, OrganizationParams, PageParams, paged};
 pub(crate) use vulnerability::VulnerabilityView;
 
 /// What keeps strangers out of a route.
@@ -156,6 +158,11 @@ routes! {
     post "/api/{integration}/webhooks" => hook::integration, Signed("by the app, as its module says");
     post "/api/{integration}/webhooks/{target}" => hook::integration_target, Signed("by the app, as its module says");
 
+    get "/api/v2/modules" => module::list, Known("the apps are the same for everybody");
+    get "/api/v2/modules/{module}" => module::show, Known("the apps are the same for everybody");
+    post "/api/v2/authorizations" => authorization::create, Policy(Action::ConnectionOwn);
+    post "/api/v2/authorizations/finish" => authorization::finish, Policy(Action::ConnectionOwn);
+
     get "/api/v2/tokens" => token::list, Known("lists the caller's own");
     post "/api/v2/tokens" => token::create, Known("makes one of the caller's own");
     delete "/api/v2/tokens/{token}" => token::revoke, Known("the holder's, or whoever manages the holder's");
@@ -208,5 +215,6 @@ pub fn is_hook(path: &str) -> bool {
 pub fn shows_secret(path: &str) -> bool {
     path.ends_with("/tokens")
         || path.ends_with("/rotate")
+        || path.starts_with("/api/v2/authorizations")
         || ["/api/v2/webhooks", "/api/v2/receivers"].contains(&path)
 }

@@ -6,9 +6,10 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    asset, comment, format, function, gate, group, health, hook, job, keys, metrics, organization,
-    receiver, report, schedule, store, token, upload, user, vulnerability, webhook,
+    asset, authorization, comment, format, function, gate, group, health, hook, job, keys, metrics, module,
+    organization, receiver, report, schedule, store, token, upload, user, vulnerability, webhook,
 };
+use crate::compat::frigg;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -82,6 +83,10 @@ use super::{
         hook::app_target,
         hook::integration,
         hook::integration_target,
+        module::list,
+        module::show,
+        authorization::create,
+        authorization::finish,
         token::list,
         token::create,
         token::revoke,
@@ -115,7 +120,9 @@ impl Modify for Bearer {
 /// The whole description.
 #[must_use]
 pub fn document() -> utoipa::openapi::OpenApi {
-    Description::openapi()
+    let mut whole = Description::openapi();
+    whole.merge(frigg::Description::openapi());
+    whole
 }
 
 /// This description.

@@ -90,6 +90,18 @@ pub struct PageParams {
     after: Option<String>,
 }
 
+/// Which organization.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "describes the parameters; they are read one by one"
+)]
+pub struct OrganizationParams {
+    /// Slug or id; may be left out by those who belong to one.
+    organization: Option<String>,
+}
+
 /// Which group.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -70,6 +70,15 @@ impl Fields {
         found.map(|(_, value)| value.as_str()).unwrap_or_default()
     }
 
+    /// The fields whose names begin so, by the rest of their names.
+    pub fn under(&self, prefix: &str) -> serde_json::Map<String, serde_json::Value> {
+        let named = self.0.iter().filter_map(|(name, value)| {
+            let name = name.strip_prefix(prefix)?;
+            Some((name.to_owned(), value.as_str().into()))
+        });
+        named.collect()
+    }
+
     /// A field's text, where there is any.
     pub fn given(&self, name: &str) -> Option<&str> {
         Some(self.text(name).trim()).filter(|text| !text.is_empty())

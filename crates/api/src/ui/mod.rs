@@ -1,5 +1,6 @@
-//! Four plain pages, rendered on the server, without a line of script: claim the first
-//! administrator, sign in and out, one's account, members; with the one-time links that lead there.
+//! Plain pages, rendered on the server, without a line of script: claim the first
+//! administrator, sign in and out, one's account, members; with the one-time links that lead there, and
+//! where apps send people back to.
 //!
 //! A page shows what services answer and posts forms to them; it decides nothing. A GET changes
 //! nothing: links are used up by the form behind them. Read next: [`crate::auth`] for what keeps
@@ -10,6 +11,7 @@ mod claim;
 pub mod form;
 mod home;
 mod invitation;
+mod landing;
 mod members;
 mod members_view;
 mod page;
@@ -75,6 +77,8 @@ pages! {
     post "/reset/{secret}" [[]] => reset::submit, Public("whoever has the link is meant");
     get "/invitations/{secret}" [[]] => invitation::show, Public("whoever has the link is meant");
     post "/invitations/{secret}" [[]] => invitation::submit, Public("whoever has the link is meant");
+    get "/redirect/{app}" [[]] => landing::show, Public("apps send browsers here; what it shows is of whoever began");
+    post "/redirect/{app}" [[]] => landing::submit, Public("ends only what the same person began");
     get "/account" [[]] => account::show, Person("their own account");
     post "/account/{action}" [account::ACTIONS] => account::submit, Person("their own account");
     get "/users" [[]] => users::show, Policy;

@@ -22,7 +22,7 @@ pub struct Site {
 impl Site {
     pub async fn new() -> Self {
         let world = World::new().await;
-        let state = AppState::new(world.ports.clone(), ApiConfig::at(HOME));
+        let state = AppState::new(world.ports.clone(), world.apps.clone(), ApiConfig::at(HOME));
         let router = ui::router().with_state(state.clone());
         Self {
             world,

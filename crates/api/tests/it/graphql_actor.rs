@@ -30,7 +30,11 @@ pub struct Place {
 impl Place {
     pub async fn new() -> Self {
         let world = World::new().await;
-        let state = AppState::new(world.ports.clone(), ApiConfig::at("http://127.0.0.1:8080"));
+        let state = AppState::new(
+            world.ports.clone(),
+            world.apps.clone(),
+            ApiConfig::at("http://127.0.0.1:8080"),
+        );
         let router = graphql::router(&state).with_state(state.clone());
         let acme = world.organization("acme").await;
         let shop = world.group(&acme, "shop").await;

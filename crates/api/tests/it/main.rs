@@ -3,6 +3,8 @@
 mod browser;
 mod codes;
 mod gate;
+mod connect;
+mod frigg;
 mod graphql_actor;
 mod graphql_limits;
 mod graphql_read;

@@ -32,7 +32,11 @@ impl Place {
     pub async fn with(change: impl FnOnce(ApiConfig) -> ApiConfig) -> Self {
         let world = World::new().await;
         let config = change(ApiConfig::at("http://127.0.0.1:8080"));
-        let app = gna_api::app(AppState::new(world.ports.clone(), config));
+        let app = gna_api::app(AppState::new(
+            world.ports.clone(),
+            world.apps.clone(),
+            config,
+        ));
         let acme = world.organization("acme").await;
         let shop = world.group(&acme, "shop").await;
         let evil = world.organization("evil").await;

@@ -6,11 +6,14 @@
 
 use async_graphql::{Request, Variables};
 use futures::StreamExt;
+use gna_api::compat::frigg;
 use gna_api::rest::ROUTES;
 use gna_api::ui::{Guard, PAGES};
 use gna_api::{ApiConfig, AppState, graphql, rest};
+use gna_domain::Resource;
+use gna_domain::policy::Role;
 use gna_domain::service::authenticate::{Credential, authenticate};
-use gna_testkit::trivy;
+use gna_testkit::{RIGHT_KEY, trivy};
 use serde_json::{Value, json};
 
 use crate::browser::Site;
@@ -34,6 +37,11 @@ const GRAPHQL_EXCEPTIONS: &[(&str, &str)] = &[
     ("organizations", "lists what the caller knows"),
     ("formats", "the formats are the same for everybody"),
     ("gateKey", "a public key, the same for everybody"),
+    (
+        "modules",
+        "the apps are the same for everybody who is known",
+    ),
+    ("module", "the apps are the same for everybody who is known"),
 ];
 
 /// Acme's secrets: what must never be in a stranger's answer.
@@ -54,6 +62,11 @@ impl Foreign {
             )
             .await;
         place.world.run_jobs().await.expect("the import runs");
+        place.world.answer_apps();
+        let acme = Resource::Organization(place.acme.id);
+        let mia = place.actor("mia", acme, Role::Member).await;
+        let key = json!({"module": "keyed", "data": {"api_key": RIGHT_KEY}});
+        let connected = mia.post("/api/v2/authorizations/finish", &key).await.json();
         let list = tess.get("/api/v2/vulnerabilities").await.json();
         let system = place.world.system();
         let tess_id = gna_domain::service::user::find(&system, "tess@example.com")
@@ -98,6 +111,10 @@ impl Foreign {
                 ("webhook", "whk_00000000000000000000000000000001".to_owned()),
                 ("run", "gat_00000000000000000000000000000001".to_owned()),
                 ("place", place.shop.id.to_string()),
+                ("entity", text(&connected["entity"])),
+                ("credential", text(&connected["credential"])),
+                ("module", "keyed".to_owned()),
+                ("type", "keyed".to_owned()),
                 ("user", tess_id.to_string()),
             ],
         }
@@ -128,9 +145,15 @@ async fn no_route_tells_a_stranger_anything() {
     let foreign = Foreign::of(&place, &tess).await;
     let eve = place.eve().await;
     let nobody = place.anonymous();
-    for route in ROUTES {
-        let name = format!("{} {}", route.method, route.path);
-        let mut path = foreign.fill(route.path);
+    let ours = ROUTES
+        .iter()
+        .map(|route| (route.method, route.path, route.guard));
+    let of_frigg = frigg::ROUTES
+        .iter()
+        .map(|route| (route.method, route.path, route.guard));
+    for (method, route, guard) in ours.chain(of_frigg) {
+        let name = format!("{method} {route}");
+        let mut path = foreign.fill(route);
         assert!(!path.contains('{'), "{name}: the walker has no such id");
         if ["/reports", "/groups", "/assets", "/gate/runs"]
             .iter()
@@ -140,14 +163,32 @@ async fn no_route_tells_a_stranger_anything() {
             if !path.contains("groups") {
                 path.push_str("&group=shop&asset=a");
             }
-            if route.method == "get" {
+            if method == "get" {
                 path = path.replace("&asset=a", "");
+            }
+        } else if method == "get"
+            && ["/authorize", "/requirements", "/entities", "/credentials"]
+                .iter()
+                .any(|end| path.ends_with(end))
+        {
+            path.push_str("?organization=acme");
+            if path.contains("/authorize") {
+                path.push_str("&entityType=keyed&moduleType=keyed");
             }
         }
         if ["get /api/v2/webhooks", "get /api/v2/receivers"].contains(&name.as_str()) {
             path.push_str("?organization=acme");
         }
-        let body = match route.path {
+        let body = match route {
+            "/api/v2/authorizations" => json!({ "organization": "acme", "module": "keyed" }),
+            "/api/v2/authorizations/finish" => {
+                json!({ "organization": "acme", "module": "keyed", "data": {} })
+            }
+            path if frigg::ROUTES.iter().any(|route| route.path == path) => json!({
+                "organization": "acme", "entityType": "keyed", "moduleType": "keyed",
+                "credentialId": foreign.id("credential"),
+                "data": { "api_key": "x", "credential_id": foreign.id("credential") },
+            }),
             "/api/v2/organizations" => json!({ "slug": "x", "name": "x" }),
             "/api/v2/groups" => json!({ "organization": "acme", "slug": "x", "name": "x" }),
             "/api/v2/schedules" => json!({ "name": "x", "job": "x", "every_seconds": 60 }),
@@ -172,7 +213,7 @@ async fn no_route_tells_a_stranger_anything() {
             async move {
                 let headers = [("content-type", "application/json")];
                 actor
-                    .send(&route.method.to_uppercase(), &path, &headers, body)
+                    .send(&method.to_uppercase(), &path, &headers, body)
                     .await
             }
         };
@@ -187,7 +228,7 @@ async fn no_route_tells_a_stranger_anything() {
                 answer.text
             );
         }
-        match route.guard {
+        match guard {
             rest::Guard::Public(reason) => assert!(
                 !reason.is_empty() && unknown.status.is_success(),
                 "{name}: {}",
@@ -253,7 +294,13 @@ fn nothing_is_mounted_outside_the_tables() {
     // REST, pages and GraphQL are walked by their tables and schema; `ui/page.rs` has two static files.
     assert_eq!(
         found,
-        ["graphql/http.rs", "rest/mod.rs", "ui/mod.rs", "ui/page.rs"]
+        [
+            "compat/frigg/mod.rs",
+            "graphql/http.rs",
+            "rest/mod.rs",
+            "ui/mod.rs",
+            "ui/page.rs"
+        ]
     );
 }
 
@@ -415,7 +462,8 @@ async fn no_subscription_tells_a_stranger_anything() {
     let ports = &place.world.ports;
     let eves = authenticate(ports, &known(&eve)).await.expect("holds").ctx;
     let tess = authenticate(ports, &known(&tess)).await.expect("holds").ctx;
-    let state = AppState::new(ports.clone(), ApiConfig::at("http://127.0.0.1:8080"));
+    let apps = place.world.apps.clone();
+    let state = AppState::new(ports.clone(), apps, ApiConfig::at("http://127.0.0.1:8080"));
     let live = graphql::schema().data(state).finish();
     let fields = found(&schema, &schema["subscriptionType"])["fields"].clone();
     let fields = fields.as_array().expect("fields");
@@ -485,6 +533,7 @@ async fn no_page_tells_a_stranger_anything() {
                 ("organization", "acme"),
                 ("group", "shop"),
                 ("secret", &"0".repeat(64)),
+                ("app", "tracker"),
             ]
             .iter()
             .fold(page.path.to_owned(), |path, (name, with)| {

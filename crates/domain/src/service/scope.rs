@@ -79,6 +79,27 @@ async fn existing(ctx: &Ctx, id: GroupId, action: Action) -> Result<Stored<Group
     Ok(group)
 }
 
+/// The organization that is named by id or slug, or the only one that the caller belongs to.
+///
+/// # Errors
+/// `auth.required`, `organization.required`, `not_found` also where the caller may not see it, or the
+/// store's.
+pub async fn organization(ctx: &Ctx, named: Option<&str>) -> Result<OrganizationId> {
+    super::access::not_anonymous(ctx)?;
+    if let Some(name) = named {
+        return organization_id(ctx, name).await;
+    }
+    let mut own = ctx.grants.organizations.keys();
+    match (own.next(), own.next()) {
+        (Some(only), None) => Ok(*only),
+        _ => Err(Error::invalid(
+            "organization.required",
+            "say which organization, by its slug or id",
+        )
+        .on_field("organization")),
+    }
+}
+
 async fn organization_id(ctx: &Ctx, name: &str) -> Result<OrganizationId> {
     let found = match name.parse::<OrganizationId>() {
         Ok(id) => organization::require(ctx, id).await?,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::local::{StoreArgs, block_on, server_of};
 use super::{Exit, Failure, Global, Out};
+use crate::apps;
 use crate::config::{Config, KeyringKind};
 use crate::formats;
 use crate::modules;
@@ -86,7 +87,18 @@ fn formats_of(config: &Config) -> Result<String, Failure> {
 fn modules_of(config: &Config) -> Result<String, Failure> {
     let catalogue =
         modules::catalogue(config).map_err(|error| Failure::usage("module.invalid", error))?;
-    Ok(format!("{} apps can be connected", catalogue.all().count()))
+    let registered = apps::registrations(config, &catalogue)
+        .map_err(|error| Failure::usage("module.invalid", error))?;
+    let waiting = apps::unregistered(config, &catalogue).count();
+    let ready = catalogue.all().count() - waiting;
+    let names: Vec<&str> = registered.keys().map(String::as_str).collect();
+    let registered = match names.as_slice() {
+        [] => "registered with none".to_owned(),
+        names => format!("registered with {}", names.join(", ")),
+    };
+    Ok(format!(
+        "{ready} apps can be connected, {registered}; {waiting} more once this server is registered with them (`gna modules show NAME`)"
+    ))
 }
 
 /// Formats as data need this very program once more, as a child.

@@ -2,13 +2,15 @@
 
 use clap::{Args, Subcommand};
 use gna_domain::connect::Module;
+use gna_domain::connect::module::AuthKind;
+use gna_domain::service::connect::module::needs_registration;
 use gna_integrations::modules::{Catalogue, Loaded, load_over, shipped_text};
 use serde_json::json;
 use std::path::PathBuf;
 
 use super::output::plain;
 use super::{Exit, Failure, Global, Out};
-use crate::config::Overrides;
+use crate::config::{Config, Overrides};
 use crate::modules;
 
 /// List, show and check modules: definitions of external apps
@@ -50,14 +52,15 @@ pub fn run(args: &ModulesArgs, global: &Global, out: &mut Out) -> Result<Exit, F
     let catalogue =
         modules::catalogue(&config).map_err(|error| Failure::usage("module.invalid", error))?;
     match &args.command {
-        Some(ModulesCommand::Show { name }) => show(&catalogue, name, out),
-        _ => list(&catalogue, out),
+        Some(ModulesCommand::Show { name }) => show(&config, &catalogue, name, out),
+        _ => list(&config, &catalogue, out),
     }
 }
 
-fn list(catalogue: &Catalogue, out: &mut Out) -> Result<Exit, Failure> {
+fn list(config: &Config, catalogue: &Catalogue, out: &mut Out) -> Result<Exit, Failure> {
     if out.is_json() {
-        let modules: Vec<_> = catalogue.all().map(summary).collect();
+        let all = catalogue.all();
+        let modules: Vec<_> = all.map(|loaded| summary(config, loaded)).collect();
         out.json(&json!({ "modules": modules }))?;
         return Ok(Exit::Done);
     }
@@ -77,9 +80,15 @@ fn list(catalogue: &Catalogue, out: &mut Out) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn summary(loaded: &Loaded) -> serde_json::Value {
+/// Whether accounts can be connected, or the operator has to register the server first.
+fn is_ready(config: &Config, module: &Module) -> bool {
+    !needs_registration(module) || config.modules.clients.contains_key(module.name.as_str())
+}
+
+fn summary(config: &Config, loaded: &Loaded) -> serde_json::Value {
     let module = &loaded.module;
     json!({
+        "ready": is_ready(config, module),
         "name": module.name,
         "label": module.display.label,
         "description": module.display.description,
@@ -91,7 +100,12 @@ fn summary(loaded: &Loaded) -> serde_json::Value {
     })
 }
 
-fn show(catalogue: &Catalogue, name: &str, out: &mut Out) -> Result<Exit, Failure> {
+fn show(
+    config: &Config,
+    catalogue: &Catalogue,
+    name: &str,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
     let loaded = catalogue.by_name(name).ok_or_else(|| {
         Failure::usage(
             "module.not_found",
@@ -102,8 +116,14 @@ fn show(catalogue: &Catalogue, name: &str, out: &mut Out) -> Result<Exit, Failur
         )
     })?;
     let module = &loaded.module;
+    let is_redirected = module.auth.kind() == AuthKind::Oauth2Code;
+    let redirect =
+        is_redirected.then(|| format!("{}/redirect/{}", config.public_url(), module.name));
     if out.is_json() {
-        out.json(&json!({ "module": module, "credential": module.credential_fields(), "form": module.form(0), "file": loaded.file }))?;
+        out.json(&json!({
+            "module": module, "credential": module.credential_fields(), "form": module.form(0), "file": loaded.file,
+            "ready": is_ready(config, module), "redirect_uri": redirect,
+        }))?;
         return Ok(Exit::Done);
     }
     out.line(format_args!(
@@ -113,6 +133,20 @@ fn show(catalogue: &Catalogue, name: &str, out: &mut Out) -> Result<Exit, Failur
     ))?;
     out.line(plain(&module.display.description))?;
     out.line(format_args!("signs in by   {}", module.auth.kind().name()))?;
+    if needs_registration(module) {
+        let says = if is_ready(config, module) {
+            "yes".to_owned()
+        } else {
+            format!(
+                "no; set modules.{0}.client_id and modules.{0}.client_secret",
+                module.name
+            )
+        };
+        out.line(format_args!("registered    {says}"))?;
+    }
+    if let Some(redirect) = redirect {
+        out.line(format_args!("redirects to  {}", plain(&redirect)))?;
+    }
     for (title, names) in [
         ("asks for", form_names(module)),
         ("stores", credential_names(module)),

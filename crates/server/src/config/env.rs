@@ -79,9 +79,20 @@ impl Environment {
                 }
                 None => (path, value.clone()),
             };
-            settings.push((path.replace("__", "."), value));
+            settings.push((dotted(&path), value));
         }
         Ok(settings)
+    }
+}
+
+/// `store__url` as `store.url`. Names of modules have `-` where a variable can only have `_`.
+fn dotted(path: &str) -> String {
+    let parts: Vec<&str> = path.split("__").collect();
+    match parts.as_slice() {
+        ["modules", name, rest @ ..] if !rest.is_empty() => {
+            format!("modules.{}.{}", name.replace('_', "-"), rest.join("."))
+        }
+        parts => parts.join("."),
     }
 }
 
@@ -105,8 +116,9 @@ fn typed(text: &str) -> Value {
         return Value::from(flag);
     }
     match text.parse::<u64>() {
-        Ok(number) => Value::from(number),
-        Err(_) => Value::from(text),
+        // What starts with a zero is a name or an id.
+        Ok(number) if number.to_string() == text => Value::from(number),
+        _ => Value::from(text),
     }
 }
 
@@ -181,6 +193,23 @@ mod tests {
                 .settings()
                 .is_err_and(|error| error.contains("GNA_STORE__URL_FILE"))
         );
+    }
+
+    #[test]
+    fn a_module_is_named_with_its_dashes() {
+        let environment = Environment::from_pairs([
+            ("GNA_MODULES__JIRA_CLOUD__CLIENT_ID", "007"),
+            ("GNA_MODULES__DIR", "apps"),
+        ]);
+        assert_eq!(
+            environment.settings(),
+            Ok(vec![
+                ("modules.dir".to_owned(), "apps".to_owned()),
+                ("modules.jira-cloud.client_id".to_owned(), "007".to_owned()),
+            ])
+        );
+        assert_eq!(typed("007"), Value::from("007"));
+        assert_eq!(typed("7"), Value::from(7_u64));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use gna_domain::rules::address::AllowList;
 use gna_parsers::Limits;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -30,6 +31,7 @@ pub struct ServerConfig {
     pub public_url: String,
     pub trust_proxy: bool,
     pub rate_per_minute: u32,
+    pub frontend_url: String,
     pub roles: String,
 }
 
@@ -111,10 +113,45 @@ impl std::fmt::Debug for KeyringConfig {
     }
 }
 
+/// `dir`, and beside it a section per module that this server is registered with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ModulesConfig {
     pub dir: String,
+    /// By the module's name. Variables of the environment have `_` where the name has `-`.
+    #[serde(flatten)]
+    pub clients: BTreeMap<String, ClientConfig>,
+}
+
+/// Our registration with an app. Printed by `gna config` only, which masks the secret.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientConfig {
+    #[serde(deserialize_with = "text")]
+    pub client_id: String,
+    #[serde(deserialize_with = "text")]
+    pub client_secret: String,
+}
+
+impl std::fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientConfig")
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A text that may look like a number: some apps give out ids that are.
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Text(String),
+        Number(u64),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Text(text) => text,
+        Written::Number(number) => number.to_string(),
+    })
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -211,6 +248,13 @@ impl Config {
             public.is_empty() || public.starts_with("http://") || public.starts_with("https://"),
             "server.public_url must start with http:// or https://, or be empty",
         );
+        let front_end = &self.server.frontend_url;
+        check(
+            front_end.is_empty()
+                || front_end.starts_with("http://")
+                || front_end.starts_with("https://"),
+            "server.frontend_url must start with http:// or https://, or be empty",
+        );
         check(
             self.server
                 .roles
@@ -275,6 +319,14 @@ impl Config {
             self.keyring.kind != KeyringKind::Env || !self.keyring.key.is_empty(),
             "keyring.kind is env: give the key, 32 bytes in base64, as GNA_KEYRING__KEY (or GNA_KEYRING__KEY_FILE)",
         );
+        for (name, client) in &self.modules.clients {
+            check(
+                !client.client_id.is_empty(),
+                &format!(
+                    "modules.{name} has no client_id; it is what the app calls this server's registration"
+                ),
+            );
+        }
         check(
             (1..=64).contains(&self.worker.slots),
             "worker.slots must be between 1 and 64",

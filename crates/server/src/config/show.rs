@@ -8,7 +8,7 @@ use super::Config;
 const MASK: &str = "********";
 
 /// Names of settings that are secrets as a whole.
-const SECRETS: &[&str] = &["key", "old_keys"];
+const SECRETS: &[&str] = &["key", "old_keys", "client_secret"];
 
 /// As JSON. Passwords in addresses are masked.
 #[must_use]

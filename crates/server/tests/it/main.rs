@@ -1,6 +1,7 @@
 //! The real binary, as people and pipelines use it.
 
 mod config;
+mod connect;
 mod features;
 mod functions;
 mod gate;
@@ -9,6 +10,7 @@ mod kill;
 mod live;
 mod modules;
 mod numbers;
+mod oidc;
 mod operator;
 mod parse;
 mod run;

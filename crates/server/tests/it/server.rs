@@ -18,7 +18,14 @@ pub struct Server {
 
 impl Server {
     pub fn start(folder: &Path, args: &[&str]) -> Self {
-        let mut command = Self::command(folder);
+        let mut command = Self::command(folder, "127.0.0.1:0");
+        command.args(args).env("GNA_LOG__LEVEL", "warn");
+        Self::of(command)
+    }
+
+    /// At an address that is known before.
+    pub fn start_at(folder: &Path, listen: &str, args: &[&str]) -> Self {
+        let mut command = Self::command(folder, listen);
         command.args(args).env("GNA_LOG__LEVEL", "warn");
         Self::of(command)
     }
@@ -26,15 +33,15 @@ impl Server {
     /// Configured by the folder's file, with its log appended to another.
     pub fn start_logging(folder: &Path, log: &Path) -> Self {
         let log = OpenOptions::new().create(true).append(true).open(log);
-        let mut command = Self::command(folder);
+        let mut command = Self::command(folder, "127.0.0.1:0");
         command.stderr(log.expect("opens"));
         Self::of(command)
     }
 
-    fn command(folder: &Path) -> Command {
+    fn command(folder: &Path, listen: &str) -> Command {
         let mut command = gna(folder);
         command
-            .args(["serve", "--json", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--json", "--listen", listen])
             .env("TMPDIR", folder)
             .stdout(Stdio::piped());
         command

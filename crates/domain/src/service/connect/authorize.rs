@@ -230,7 +230,7 @@ async fn open_sessions(ctx: &Ctx, user: UserId) -> Result<Vec<Stored<Authorizati
     Ok(live.collect())
 }
 
-fn no_session() -> Error {
+pub(super) fn no_session() -> Error {
     Error::invalid(
         "authorization.expired",
         "this connection was not begun by you, took longer than ten minutes, or was finished already; begin again",

@@ -48,7 +48,13 @@ pub async fn list(
 }
 
 fn masked(apps: &dyn Apps, found: Stored<Credential>) -> Masked {
-    let fields = module(apps, found.module.as_str())
+    mask(apps, found.value)
+}
+
+/// A credential with the names of its fields; none where its module is gone.
+#[must_use]
+pub fn mask(apps: &dyn Apps, credential: Credential) -> Masked {
+    let fields = module(apps, credential.module.as_str())
         .map(|module| module.credential_fields())
         .unwrap_or_default();
     Masked {
@@ -56,8 +62,19 @@ fn masked(apps: &dyn Apps, found: Stored<Credential>) -> Masked {
             .into_iter()
             .map(|field| (field.name, field.secret))
             .collect(),
-        credential: found.value,
+        credential,
     }
+}
+
+/// Has tokens that are due renewed now instead of with the next call; others stay as they are.
+///
+/// # Errors
+/// `credential.reconnect` where a person must connect the account again, `credential.busy`, the app's,
+/// `not_found` also where it belongs to somebody else, or the store's.
+pub async fn refresh(ctx: &Ctx, apps: &dyn Apps, id: CredentialId) -> Result<Masked> {
+    let found = require::<Credential>(ctx, Wish::Change, id).await?;
+    let fresh = apps.fresh(found).await?;
+    Ok(masked(apps, fresh))
 }
 
 /// Removes a credential. Its entities go with it where `cascade` says so.

@@ -7,7 +7,7 @@ use super::secrets;
 use crate::connect::module::{Auth, PageState};
 use crate::connect::{ConnectedEntity, Credential, oauth2};
 use crate::ctx::Ctx;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id::{EntityId, OrganizationId};
 use crate::model::AuditEntry;
 use crate::page::{Page, PageRequest};
@@ -69,6 +69,19 @@ pub async fn test(ctx: &Ctx, apps: &dyn Apps, id: EntityId) -> Result<()> {
         return apps.fresh(credential).await.map(|_| ());
     }
     apps.call(&found, Ask::Test).await.map(|_| ())
+}
+
+/// What [`test`] showed: nothing where the connection works, otherwise what the app or the state of the
+/// credential says against it.
+///
+/// # Errors
+/// `not_found`, or the store's: what says nothing about the connection.
+pub async fn verdict(ctx: &Ctx, apps: &dyn Apps, id: EntityId) -> Result<Option<Error>> {
+    match test(ctx, apps, id).await {
+        Ok(()) => Ok(None),
+        Err(error) if error.kind() == Kind::Upstream => Ok(Some(error)),
+        Err(error) => Err(error),
+    }
 }
 
 /// What can be chosen in the account, like its projects; empty where the module has no such list.
@@ -204,7 +217,7 @@ async fn try_revoke(apps: &dyn Apps, credential: &Credential) -> Result<()> {
         Ok(())
     } else {
         Err(Error::new(
-            crate::error::Kind::Upstream,
+            Kind::Upstream,
             "app.refused",
             format!("the app answered {}", answer.status),
         ))

@@ -10,6 +10,8 @@ mod connecting;
 pub mod credential;
 pub mod entity;
 pub mod integration;
+pub mod landing;
+pub mod module;
 pub mod secrets;
 pub mod tokens;
 

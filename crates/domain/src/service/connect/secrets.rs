@@ -105,7 +105,7 @@ pub fn client(apps: &dyn Apps, module: &Module, values: &Values) -> Result<Clien
         Error::invalid(
             "module.unregistered",
             format!(
-                "this server is not registered with {}; the operator sets modules.clients.{}.client_id and client_secret",
+                "this server is not registered with {}; the operator sets modules.{}.client_id and client_secret",
                 module.display.label, module.name
             ),
         )

@@ -1,0 +1,133 @@
+//! Frigg's surface: its unprefixed routes (v1), and those of its v2 that are also ours. Shapes and names
+//! are those that its clients expect; what they send wrong is answered with a status below 500.
+//!
+//! [`ROUTES`] is the whole table. v1 errors are `{"error": "…"}`, v2 errors `{"error": {"code",
+//! "message"}}`; see [`fault`]. What differs is said where it does.
+
+mod authorize;
+mod credential;
+mod entity;
+mod fault;
+mod kind;
+mod place;
+mod view;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, map_response};
+use axum::routing::{MethodRouter, delete, get, post};
+use gna_domain::policy::Action;
+use utoipa::OpenApi;
+
+use crate::extract::JSON_BYTES;
+use crate::middleware;
+use crate::rest::Guard::{self, Known, Policy};
+use crate::state::AppState;
+
+/// One line of the table.
+#[derive(Clone, Copy)]
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub guard: Guard,
+    mount: fn() -> MethodRouter<AppState>,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:path, $guard:expr;)*) => {
+        /// Every route of this module.
+        pub const ROUTES: &[Route] = &[$(Route {
+            method: stringify!($method),
+            path: $path,
+            guard: $guard,
+            mount: || $method($handler),
+        }),*];
+    };
+}
+
+const OWN: Guard = Policy(Action::ConnectionOwn);
+const SAME: Guard = Known("the apps are the same for everybody");
+
+routes! {
+    get "/api/authorize" => authorize::v1_requirements, OWN;
+    post "/api/authorize" => authorize::v1_complete, OWN;
+    post "/api/entity" => entity::create, OWN;
+    get "/api/entity/options/{credential}" => entity::options_of_credential, OWN;
+    get "/api/entities/{entity}" => entity::v1_show, OWN;
+    get "/api/entities/{entity}/test-auth" => entity::test, OWN;
+    post "/api/entities/{entity}/options" => entity::options, OWN;
+    post "/api/entities/{entity}/options/refresh" => entity::options, OWN;
+
+    get "/api/v2/authorize" => authorize::requirements, OWN;
+    post "/api/v2/authorize" => authorize::complete, OWN;
+    get "/api/v2/entities" => entity::list, OWN;
+    post "/api/v2/entities" => entity::create_v2, OWN;
+    get "/api/v2/entities/types" => kind::list, SAME;
+    get "/api/v2/entities/types/{type}" => kind::show, SAME;
+    get "/api/v2/entities/types/{type}/requirements" => authorize::requirements_of, OWN;
+    get "/api/v2/entities/{entity}" => entity::show, OWN;
+    delete "/api/v2/entities/{entity}" => entity::remove, OWN;
+    get "/api/v2/entities/{entity}/test-auth" => entity::test_auth, OWN;
+    get "/api/v2/entities/{entity}/test" => entity::test, OWN;
+    get "/api/v2/entities/{entity}/options" => entity::options_v2, OWN;
+    post "/api/v2/entities/{entity}/options/refresh" => entity::options_again, OWN;
+    get "/api/v2/entities/{entity}/reauthorize" => authorize::requirements_again, OWN;
+    post "/api/v2/entities/{entity}/reauthorize" => authorize::complete_again, OWN;
+    get "/api/v2/credentials" => credential::list, OWN;
+    get "/api/v2/credentials/{credential}" => credential::show, OWN;
+    delete "/api/v2/credentials/{credential}" => credential::remove, OWN;
+    post "/api/v2/credentials/{credential}/refresh" => credential::refresh, OWN;
+    get "/api/v2/credentials/{credential}/reauthorize" => credential::requirements_again, OWN;
+    post "/api/v2/credentials/{credential}/reauthorize" => credential::complete_again, OWN;
+}
+
+/// What `/api/meta/openapi.json` says of the routes under `/api/v2`; v1 is Frigg's own.
+#[derive(OpenApi)]
+#[openapi(paths(
+    authorize::requirements,
+    authorize::complete,
+    entity::list,
+    entity::create_v2,
+    kind::list,
+    kind::show,
+    authorize::requirements_of,
+    entity::show,
+    entity::remove,
+    entity::test_auth,
+    entity::test,
+    entity::options_v2,
+    entity::options_again,
+    authorize::requirements_again,
+    authorize::complete_again,
+    credential::list,
+    credential::show,
+    credential::remove,
+    credential::refresh,
+    credential::requirements_again,
+    credential::complete_again,
+))]
+pub(crate) struct Description;
+
+/// Whether a path is of the version that is also ours.
+#[must_use]
+pub fn is_v2(path: &str) -> bool {
+    path.starts_with("/api/v2/")
+}
+
+/// All routes of the table.
+pub fn router() -> Router<AppState> {
+    let of = |wanted: bool| {
+        let mine = ROUTES
+            .iter()
+            .filter(move |route| is_v2(route.path) == wanted);
+        mine.fold(Router::new(), |router, route| {
+            let limit = DefaultBodyLimit::max(JSON_BYTES);
+            router.route(route.path, (route.mount)().layer(limit))
+        })
+    };
+    let v1 = of(false).layer(map_response(fault::v1));
+    let v2 = of(true)
+        .layer(from_fn(middleware::pages))
+        .layer(map_response(fault::v2));
+    v1.merge(v2)
+}

@@ -1,0 +1,3 @@
+//! Surfaces of other products, for their clients.
+
+pub mod frigg;

@@ -1,0 +1,359 @@
+//! Frigg's surface: one golden exchange per route, as its clients make it.
+//!
+//! The files in `golden/frigg/` are written by `UPDATE=1`; ids and random texts are numbered. What
+//! strangers get is tried by the walker, for every route.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gna_api::compat::frigg::ROUTES;
+use gna_domain::Resource;
+use gna_domain::policy::Role;
+use gna_testkit::RIGHT_KEY;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::rest_actor::{Actor, Place};
+
+/// Acme's Mia, and apps that answer.
+async fn place() -> (Place, Actor) {
+    let place = Place::new().await;
+    place.world.answer_apps();
+    let acme = Resource::Organization(place.acme.id);
+    let mia = place.actor("mia", acme, Role::Member).await;
+    (place, mia)
+}
+
+/// Numbers what differs from run to run.
+#[derive(Default)]
+struct Numbered(BTreeMap<String, String>);
+
+impl Numbered {
+    fn text(&mut self, text: &str) -> String {
+        let mut whole = String::new();
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let mut rest = text;
+        while let Some(at) = rest.find(is_part) {
+            let (before, from) = rest.split_at(at);
+            let end = from.find(|c: char| !is_part(c)).unwrap_or(from.len());
+            let (word, after) = from.split_at(end);
+            whole.push_str(before);
+            whole.push_str(&self.word(word));
+            rest = after;
+        }
+        whole.push_str(rest);
+        whole
+    }
+
+    fn word(&mut self, word: &str) -> String {
+        let is_id = word
+            .split_once('_')
+            .is_some_and(|(kind, digits)| kind.len() == 3 && digits.len() == 32);
+        if !is_id && word.len() < 40 {
+            return word.to_owned();
+        }
+        let kind = word
+            .split_once('_')
+            .filter(|_| is_id)
+            .map_or("random", |(kind, _)| kind);
+        let next = format!("{kind}#{}", self.0.len() + 1);
+        self.0.entry(word.to_owned()).or_insert(next).clone()
+    }
+
+    fn json(&mut self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(text)),
+            Value::Array(list) => list.iter().map(|value| self.json(value)).collect(),
+            Value::Object(map) => Value::Object(
+                map.iter()
+                    .map(|(name, value)| (name.clone(), self.json(value)))
+                    .collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+}
+
+/// A conversation with the server, each exchange compared with its file.
+struct Talk {
+    numbered: Numbered,
+    /// What was learned, for `{name}` in paths and bodies.
+    known: BTreeMap<&'static str, String>,
+    /// Routes that were taken.
+    taken: BTreeSet<(&'static str, &'static str)>,
+}
+
+impl Talk {
+    fn new() -> Self {
+        Self {
+            numbered: Numbered::default(),
+            known: BTreeMap::new(),
+            taken: BTreeSet::new(),
+        }
+    }
+
+    fn fill(&self, text: &str) -> String {
+        self.known.iter().fold(text.to_owned(), |text, (name, is)| {
+            text.replace(&format!("{{{name}}}"), is)
+        })
+    }
+
+    /// `route` is as in the table of routes; `query` comes behind it.
+    async fn say(
+        &mut self,
+        actor: &Actor,
+        name: &str,
+        (method, route): (&'static str, &'static str),
+        query: &str,
+        body: Value,
+    ) -> Value {
+        self.taken.insert((method, route));
+        let path = self.fill(route) + query;
+        let body: Value = serde_json::from_str(&self.fill(&body.to_string())).expect("JSON");
+        let sent = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let headers = [("content-type", "application/json")];
+        let answer = actor
+            .send(&method.to_uppercase(), &path, &headers, sent)
+            .await;
+        let shown = answer.text.replace("access-hunter2", "hunter2");
+        assert!(!shown.contains("hunter2"), "{name}: {}", answer.text);
+        let got: Value = serde_json::from_str(&answer.text).unwrap_or(Value::Null);
+        assert!(
+            answer.status == 204 || !got.is_null(),
+            "{name}: every other answer is JSON: {}",
+            answer.text
+        );
+        let numbered = &mut self.numbered;
+        let sent = body.to_string().replace(RIGHT_KEY, "a key that is right");
+        let sent: Value = serde_json::from_str(&sent).expect("JSON");
+        let exchange = json!({
+            "request": {
+                "method": method.to_uppercase(), "path": numbered.text(&path), "body": numbered.json(&sent),
+            },
+            "response": { "status": answer.status.as_u16(), "body": numbered.json(&got) },
+        });
+        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/it/golden/frigg")
+            .join(format!("{name}.json"));
+        let text = format!("{exchange:#}\n");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+            std::fs::write(&file, &text).expect("writes");
+        }
+        let kept = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(
+            text, kept,
+            "{name}: run with UPDATE=1 and look at the difference"
+        );
+        got
+    }
+
+    fn learn(&mut self, name: &'static str, value: &Value) {
+        let text = value.as_str().expect("a text").to_owned();
+        self.known.insert(name, text);
+    }
+}
+
+const AUTHORIZE: (&str, &str) = ("get", "/api/authorize");
+const AUTHORIZED: (&str, &str) = ("post", "/api/authorize");
+const AUTHORIZE_2: (&str, &str) = ("get", "/api/v2/authorize");
+const AUTHORIZED_2: (&str, &str) = ("post", "/api/v2/authorize");
+const NONE: Value = Value::Null;
+
+#[tokio::test]
+async fn every_route_answers_as_its_golden_file_says() {
+    let (place, mia) = place().await;
+    let nobody = place.anonymous();
+    let mut talk = Talk::new();
+    first_version(&mut talk, &mia, &nobody).await;
+    second_version(&mut talk, &mia).await;
+    let all: BTreeSet<(&str, &str)> = ROUTES
+        .iter()
+        .map(|route| (route.method, route.path))
+        .collect();
+    let missing: Vec<_> = all.difference(&talk.taken).collect();
+    assert!(
+        missing.is_empty(),
+        "routes without a golden file: {missing:?}"
+    );
+}
+
+async fn first_version(talk: &mut Talk, mia: &Actor, nobody: &Actor) {
+    let t = talk;
+    // Without a token, without a type, with a wrong one.
+    t.say(
+        nobody,
+        "v1-authorize-nobody",
+        AUTHORIZE,
+        "?entityType=tracker",
+        NONE,
+    )
+    .await;
+    t.say(mia, "v1-authorize-missing", AUTHORIZE, "", NONE)
+        .await;
+    t.say(
+        mia,
+        "v1-authorize-unknown",
+        AUTHORIZE,
+        "?entityType=nothing",
+        NONE,
+    )
+    .await;
+    t.say(mia, "v1-authorized-missing", AUTHORIZED, "", json!({}))
+        .await;
+    // By a form.
+    t.say(
+        mia,
+        "v1-authorize-form",
+        AUTHORIZE,
+        "?entityType=keyed",
+        NONE,
+    )
+    .await;
+    let wrong = json!({"entityType": "keyed", "data": {"api_key": "wrong"}});
+    t.say(mia, "v1-authorized-refused", AUTHORIZED, "", wrong)
+        .await;
+    // By the app itself; the client drops the state, as Frigg's does.
+    let query = "?entityType=tracker&connectingEntityType=tracker";
+    t.say(mia, "v1-authorize-oauth2", AUTHORIZE, query, NONE)
+        .await;
+    let code = json!({"entityType": "tracker", "data": {"code": "c"}});
+    let made = t
+        .say(mia, "v1-authorized-code", AUTHORIZED, "", code.clone())
+        .await;
+    t.learn("entity", &made["entity_id"]);
+    t.learn("credential", &made["credential_id"]);
+    t.say(mia, "v1-authorized-twice", AUTHORIZED, "", code)
+        .await;
+    // What became of it.
+    let create = ("post", "/api/entity");
+    let of = json!({"entityType": "tracker", "data": {"credential_id": "{credential}"}});
+    t.say(mia, "v1-entity", create, "", of).await;
+    let of = json!({"entityType": "tracker", "data": {"credential_id": "unknown"}});
+    t.say(mia, "v1-entity-unknown", create, "", of).await;
+    let options = ("get", "/api/entity/options/{credential}");
+    t.say(
+        mia,
+        "v1-entity-options",
+        options,
+        "?entityType=tracker",
+        NONE,
+    )
+    .await;
+    let show = ("get", "/api/entities/{entity}");
+    t.say(mia, "v1-entities-show", show, "", NONE).await;
+    let test = ("get", "/api/entities/{entity}/test-auth");
+    t.say(mia, "v1-entities-test-auth", test, "", NONE).await;
+    let options = ("post", "/api/entities/{entity}/options");
+    t.say(mia, "v1-entities-options", options, "", json!({}))
+        .await;
+    let again = ("post", "/api/entities/{entity}/options/refresh");
+    t.say(mia, "v1-entities-options-refresh", again, "", json!({}))
+        .await;
+}
+
+async fn second_version(talk: &mut Talk, mia: &Actor) {
+    let t = talk;
+    t.known.insert("type", "keyed".to_owned());
+    let get = |path: &'static str| ("get", path);
+    for (name, route) in [
+        ("v2-types", get("/api/v2/entities/types")),
+        ("v2-type", get("/api/v2/entities/types/{type}")),
+        (
+            "v2-type-requirements",
+            get("/api/v2/entities/types/{type}/requirements"),
+        ),
+    ] {
+        t.say(mia, name, route, "", NONE).await;
+    }
+    t.say(mia, "v2-authorize-missing", AUTHORIZE_2, "", NONE)
+        .await;
+    let query = "?moduleType=tracker";
+    t.say(mia, "v2-authorize-oauth2", AUTHORIZE_2, query, NONE)
+        .await;
+    let empty = json!({"moduleType": "keyed", "data": {}});
+    t.say(mia, "v2-authorized-empty", AUTHORIZED_2, "", empty)
+        .await;
+    let right = json!({"moduleType": "keyed", "data": {"api_key": RIGHT_KEY}});
+    let made = t
+        .say(mia, "v2-authorized", AUTHORIZED_2, "", right.clone())
+        .await;
+    t.learn("entity", &made["entityId"]);
+    t.learn("credential", &made["credentialId"]);
+    let create = ("post", "/api/v2/entities");
+    let of = json!({"moduleType": "keyed", "credentialId": "{credential}"});
+    t.say(mia, "v2-entity-create", create, "", of).await;
+    for (name, route) in [
+        ("v2-entities", get("/api/v2/entities")),
+        ("v2-entity", get("/api/v2/entities/{entity}")),
+        ("v2-entity-test", get("/api/v2/entities/{entity}/test")),
+        (
+            "v2-entity-test-auth",
+            get("/api/v2/entities/{entity}/test-auth"),
+        ),
+        (
+            "v2-entity-options",
+            get("/api/v2/entities/{entity}/options"),
+        ),
+        (
+            "v2-entity-reauthorize",
+            get("/api/v2/entities/{entity}/reauthorize"),
+        ),
+        ("v2-credentials", get("/api/v2/credentials")),
+        ("v2-credential", get("/api/v2/credentials/{credential}")),
+        (
+            "v2-credential-reauthorize",
+            get("/api/v2/credentials/{credential}/reauthorize"),
+        ),
+    ] {
+        t.say(mia, name, route, "", NONE).await;
+    }
+    let again = ("post", "/api/v2/entities/{entity}/options/refresh");
+    t.say(mia, "v2-entity-options-refresh", again, "", json!({}))
+        .await;
+    let again = ("post", "/api/v2/entities/{entity}/reauthorize");
+    let wrong = json!({"data": {"api_key": "wrong"}});
+    t.say(mia, "v2-entity-reauthorized-refused", again, "", wrong)
+        .await;
+    t.say(mia, "v2-entity-reauthorized", again, "", right.clone())
+        .await;
+    let again = ("post", "/api/v2/credentials/{credential}/reauthorize");
+    t.say(mia, "v2-credential-reauthorized", again, "", right)
+        .await;
+    let refresh = ("post", "/api/v2/credentials/{credential}/refresh");
+    t.say(mia, "v2-credential-refresh", refresh, "", json!({}))
+        .await;
+    let delete = ("delete", "/api/v2/credentials/{credential}");
+    t.say(mia, "v2-credential-in-use", delete, "", NONE).await;
+    let entity = ("delete", "/api/v2/entities/{entity}");
+    t.say(mia, "v2-entity-delete", entity, "", NONE).await;
+    t.say(mia, "v2-entity-gone", entity, "", NONE).await;
+    t.say(mia, "v2-credential-gone", delete, "?cascade=true", NONE)
+        .await;
+}
+
+#[tokio::test]
+async fn tokens_are_taken_in_the_form_of_frigg() {
+    let (place, mia) = place().await;
+    let inner = mia.token.clone().expect("a token");
+    let wrapped = |value: Value| STANDARD.encode(value.to_string());
+    for (token, status) in [
+        (wrapped(json!({"id": "x", "token": inner.expose()})), 200),
+        (wrapped(json!({"id": "x", "token": "gna_0"})), 401),
+        (wrapped(json!({"id": "x", "token": ""})), 401),
+        (wrapped(json!({})), 401),
+        ("not base64!".to_owned(), 401),
+    ] {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str())];
+        let answer = place
+            .anonymous()
+            .send("GET", "/api/v2/entities", &headers, "")
+            .await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+    }
+}
