@@ -10,15 +10,14 @@
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use gna_domain::ctx::{Actor, Ctx, Grants};
 use gna_domain::error::{Error, Kind, Result};
-use gna_domain::model::{Origin, TOKEN_PREFIX};
+use gna_domain::model::Origin;
 use gna_domain::secret::Secret;
 use gna_domain::service::authenticate::{Caller, Credential, authenticate};
 use std::net::{IpAddr, SocketAddr};
 
+use crate::adopter;
 use crate::operator;
 use crate::problem::Problem;
 use crate::state::{ApiConfig, AppState};
@@ -113,16 +112,11 @@ async fn identify(parts: &Parts, state: &AppState) -> Result<Caller> {
     if let Some(key) = operator::key(&parts.headers) {
         return state.operator.identify(parts, &state.ports, &key);
     }
+    if let Some(caller) = adopter::by_key(&parts.headers, state).await? {
+        return Ok(caller);
+    }
     if let Some(token) = bearer(&parts.headers)? {
-        let Some(inner) = unwrapped(&token) else {
-            return authenticate(&state.ports, &Credential::Bearer(token)).await;
-        };
-        let caller = authenticate(&state.ports, &inner).await?;
-        // No browser adds this by itself, so what guards the cookie is not needed.
-        return Ok(Caller {
-            session: None,
-            ..caller
-        });
+        return adopter::by_token(&parts.headers, state, token).await;
     }
     if let Some(secret) = cookie(&parts.headers, &state.config) {
         match authenticate(&state.ports, &Credential::Session(secret)).await {
@@ -158,19 +152,6 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Secret>> {
             "auth.scheme",
             "send the token as \"Authorization: Bearer gna_…\"",
         )
-    })
-}
-
-/// What is in a token as Frigg's clients hold it: base64 of a JSON object with `id` and `token`, the
-/// latter an API token or the secret of a session.
-fn unwrapped(token: &Secret) -> Option<Credential> {
-    let bytes = STANDARD.decode(token.expose()).ok()?;
-    let object: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-    let inner = Secret::new(object.get("token")?.as_str()?);
-    Some(if inner.expose().starts_with(TOKEN_PREFIX) {
-        Credential::Bearer(inner)
-    } else {
-        Credential::Session(inner)
     })
 }
 

@@ -4,6 +4,7 @@
 //! [`app`] is the whole. Read [`auth`] first (who calls, and what keeps other sites out), then
 //! [`rest`] (routes as a table), [`ui`] (pages) and [`problem`] (errors).
 
+mod adopter;
 pub mod auth;
 pub mod compat;
 pub mod export;
@@ -17,7 +18,7 @@ pub mod rest;
 pub mod state;
 pub mod ui;
 
-pub use state::{ApiConfig, AppState};
+pub use state::{ApiConfig, AppState, FriggConfig};
 
 use axum::Router;
 use axum::body::Body;

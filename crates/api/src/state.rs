@@ -3,7 +3,7 @@
 use gna_domain::connect::inbox::{Dispatcher, HookApps};
 use gna_domain::connect::module::Webhook;
 use gna_domain::ctx::Ports;
-use gna_domain::port::Apps;
+use gna_domain::port::{AdopterTokens, Apps};
 use gna_domain::service::function::Function;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,19 @@ use std::time::Duration;
 use crate::middleware::RateLimits;
 use crate::numbers::Gauges;
 use crate::operator::Operator;
+
+/// What Frigg's clients may do besides what all callers may; nothing unless it is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FriggConfig {
+    /// Slug of the organization of people who come without a customer.
+    pub organization: Option<String>,
+    /// Whether everybody may register.
+    pub open_registration: bool,
+    /// SHA-256, in hexadecimal, of the key by which an adopter speaks for its people.
+    pub key: Option<String>,
+    /// SHA-256, in hexadecimal, of a key that opens `/health/detailed`.
+    pub health_key: Option<String>,
+}
 
 /// How this server is reached and what it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +52,7 @@ pub struct ApiConfig {
     /// Where browsers go that come back from an app, without a slash at its end; our own page if there is
     /// no other front end.
     pub frontend_url: Option<String>,
+    pub frigg: FriggConfig,
     /// What can be run by name: groups of routes, and what a worker runs.
     pub functions: Vec<Function>,
 }
@@ -58,6 +72,7 @@ impl ApiConfig {
             metrics_on_loopback: false,
             operator_key: None,
             frontend_url: None,
+            frigg: FriggConfig::default(),
             functions: crate::rest::functions(),
         }
     }
@@ -101,6 +116,8 @@ pub struct AppState {
     /// The external apps that accounts are connected with.
     pub apps: Arc<dyn Apps>,
     pub config: Arc<ApiConfig>,
+    /// Checks tokens that an adopter signs, where that is set up.
+    pub(crate) adopter: Option<Arc<dyn AdopterTokens>>,
     pub(crate) rates: Arc<RateLimits>,
     pub(crate) operator: Arc<Operator>,
     pub(crate) gauges: Option<Arc<dyn Gauges>>,
@@ -127,6 +144,7 @@ impl AppState {
             operator: Arc::new(Operator::new(config.operator_key.clone())),
             config: Arc::new(config),
             gauges: None,
+            adopter: None,
             hooks: None,
             hook_apps: Arc::new(NoApps),
         }
@@ -143,6 +161,13 @@ impl AppState {
     #[must_use]
     pub fn with_hook_apps(mut self, apps: Arc<dyn HookApps>) -> Self {
         self.hook_apps = apps;
+        self
+    }
+
+    /// With tokens that an adopter signs.
+    #[must_use]
+    pub fn with_adopter(mut self, tokens: Arc<dyn AdopterTokens>) -> Self {
+        self.adopter = Some(tokens);
         self
     }
 

@@ -1,7 +1,7 @@
 //! What the server answers: the API crate's routes over an instance, and the links into its pages.
 
 use axum::Router;
-use gna_api::{ApiConfig, AppState};
+use gna_api::{ApiConfig, AppState, FriggConfig};
 use gna_domain::secret::Secret;
 use std::sync::Arc;
 
@@ -16,14 +16,25 @@ pub fn api_config(config: &Config) -> ApiConfig {
         max_upload_bytes: config.import.max_upload_bytes,
         trust_proxy: config.server.trust_proxy,
         rate_per_minute: config.server.rate_per_minute,
-        metrics_key: (!config.metrics.key.is_empty())
-            .then(|| Secret::new(config.metrics.key.clone()).digest()),
+        metrics_key: digest(&config.metrics.key),
         metrics_on_loopback: config.metrics.on_loopback,
-        frontend_url: Some(config.server.frontend_url.trim_end_matches('/'))
-            .filter(|url| !url.is_empty())
-            .map(str::to_owned),
+        frigg: FriggConfig {
+            organization: some(&config.frigg.organization),
+            open_registration: config.frigg.open_registration,
+            key: digest(&config.frigg.api_key),
+            health_key: digest(&config.frigg.health_key),
+        },
+        frontend_url: some(config.server.frontend_url.trim_end_matches('/')),
         ..ApiConfig::at(&config.public_url())
     }
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn digest(key: &str) -> Option<String> {
+    some(key).map(|key| Secret::new(key).digest())
 }
 
 /// All routes, for calls from outside; whoever has the key is the operator of this machine.
@@ -42,6 +53,10 @@ pub fn router(instance: &Instance, operator: Option<&Secret>) -> Router {
         .with_gauges(Arc::new(backlog))
         .with_hooks(Arc::clone(&instance.hooks))
         .with_hook_apps(instance.modules.clone());
+    let state = match &instance.adopter {
+        Some(tokens) => state.with_adopter(Arc::clone(tokens)),
+        None => state,
+    };
     gna_api::app(state)
 }
 

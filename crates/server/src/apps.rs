@@ -2,10 +2,11 @@
 
 use gna_domain::Ports;
 use gna_domain::error::{Error, Result};
-use gna_domain::port::Apps;
 use gna_domain::port::apps::Registration;
+use gna_domain::port::{AdopterTokens, Apps};
 use gna_domain::secret::Secret;
 use gna_domain::service::connect::module::needs_registration;
+use gna_integrations::framework::adopter::{Claims, Keys, Tokens};
 use gna_integrations::framework::client::{AppClient, AppPorts};
 use gna_integrations::modules::{Catalogue, Signer};
 use std::collections::BTreeMap;
@@ -56,6 +57,29 @@ fn registration(client: &ClientConfig) -> Registration {
         id: client.client_id.clone(),
         secret: secret.map(Secret::new),
     }
+}
+
+/// What checks the tokens that an adopter signs.
+///
+/// # Errors
+/// `adopter.key`.
+pub fn adopter(config: &Config, ports: &Ports) -> Result<Option<Arc<dyn AdopterTokens>>> {
+    let frigg = &config.frigg;
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let secret = some(&frigg.jwt_secret).map(|text| Keys::Secret(Secret::new(text)));
+    let pem = some(&frigg.jwt_public_key).map(|text| Keys::Pem(Secret::new(text)));
+    let published = some(&frigg.jwt_jwks_url).map(Keys::Published);
+    let Some(keys) = secret.or(pem).or(published) else {
+        return Ok(None);
+    };
+    let claims = Claims {
+        issuer: some(&frigg.jwt_issuer),
+        audience: some(&frigg.jwt_audience),
+        user: frigg.jwt_user_claim.clone(),
+        organization: frigg.jwt_organization_claim.clone(),
+    };
+    let (clock, egress) = (Arc::clone(&ports.clock), Arc::clone(&ports.egress));
+    Ok(Some(Arc::new(Tokens::new(keys, claims, clock, egress)?)))
 }
 
 /// Names of the apps that can't be connected before this server is registered with them.

@@ -9,7 +9,7 @@ use gna_domain::error::{Error, Result};
 use gna_domain::model::{Endpoint, HookReceiver, SigningKey};
 use gna_domain::port::jobs::{Handler, Jobs};
 use gna_domain::port::vault::{Sealing, SealingOf};
-use gna_domain::port::{Apps, Clock, Ids, Keyring, Search, Store};
+use gna_domain::port::{AdopterTokens, Apps, Clock, Ids, Keyring, Search, Store};
 use gna_domain::rules::address::{AllowList, TargetPolicy};
 use gna_domain::secret::Secret;
 use gna_domain::service::function::Function;
@@ -159,10 +159,12 @@ impl Builder {
             ids,
         };
         let apps = apps::client(&config, &modules, &ports)?;
+        let adopter = apps::adopter(&config, &ports)?;
         Ok(Instance {
             config,
             ports,
             apps,
+            adopter,
             jobs,
             registry,
             modules,
@@ -182,6 +184,8 @@ pub struct Instance {
     pub ports: Ports,
     /// The way to the external apps, with their modules and our registrations.
     pub apps: Arc<dyn Apps>,
+    /// Checks tokens that an adopter signs, where that is set up.
+    pub adopter: Option<Arc<dyn AdopterTokens>>,
     pub jobs: Arc<dyn Jobs>,
     pub registry: Arc<Registry>,
     /// The external apps that there are.

@@ -2,9 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use gna_domain::Error;
 use gna_domain::ctx::Resource;
 use gna_domain::policy::Action;
+use gna_domain::port::vault::{Binding, Tenant};
+use gna_domain::secret::Secret;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,31 +18,64 @@ use crate::state::AppState;
 /// How the server is.
 #[derive(Serialize, ToSchema)]
 pub struct HealthView {
-    /// `ok` or `failing`.
-    #[schema(example = "ok")]
+    #[schema(example = "alive")]
     status: &'static str,
 }
 
-const OK: HealthView = HealthView { status: "ok" };
+/// Whether requests can be served.
+#[derive(Serialize, ToSchema)]
+pub struct ReadyView {
+    /// `ok` or `failing`.
+    #[schema(example = "ok")]
+    status: &'static str,
+    ready: bool,
+    checks: ReadyChecksView,
+}
+
+/// What was looked at.
+#[derive(Serialize, ToSchema)]
+pub struct ReadyChecksView {
+    database: bool,
+    modules: bool,
+}
 
 /// Whether the process answers.
 #[utoipa::path(get, path = "/health/live", tag = "health", security(()),
     responses((status = 200, body = HealthView)))]
 pub async fn live() -> Json<HealthView> {
-    Json(OK)
+    Json(HealthView { status: "alive" })
 }
 
 /// Whether requests can be served: the store answers.
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()),
-    responses((status = 200, body = HealthView), (status = 503, body = HealthView)))]
-pub async fn ready(State(state): State<AppState>) -> (StatusCode, Json<HealthView>) {
-    match state.ports.store.feed_end().await {
-        Ok(_) => (StatusCode::OK, Json(OK)),
-        Err(error) => {
-            crate::problem::log(&error);
-            let failing = HealthView { status: "failing" };
-            (StatusCode::SERVICE_UNAVAILABLE, Json(failing))
-        }
+    responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)))]
+pub async fn ready(State(state): State<AppState>) -> (StatusCode, Json<ReadyView>) {
+    let store = state.ports.store.feed_end().await;
+    if let Err(error) = &store {
+        crate::problem::log(error);
+    }
+    let is_ready = store.is_ok();
+    let view = ReadyView {
+        status: word(is_ready),
+        ready: is_ready,
+        checks: ReadyChecksView {
+            database: is_ready,
+            // Without them the server would not have started.
+            modules: true,
+        },
+    };
+    (status(is_ready), Json(view))
+}
+
+fn word(is_good: bool) -> &'static str {
+    if is_good { "ok" } else { "failing" }
+}
+
+fn status(is_good: bool) -> StatusCode {
+    if is_good {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
     }
 }
 
@@ -50,6 +86,20 @@ pub struct DetailView {
     version: &'static str,
     store: StoreView,
     search: SearchView,
+    checks: ChecksView,
+    /// How long it took to look, in milliseconds.
+    #[serde(rename = "responseTime")]
+    response_time: i64,
+}
+
+/// Each `ok` or `failing`.
+#[derive(Serialize, ToSchema)]
+pub struct ChecksView {
+    database: &'static str,
+    /// A text was sealed by the vault and opened again.
+    encryption: &'static str,
+    /// How many apps can be connected.
+    integrations: usize,
 }
 
 /// The store.
@@ -69,24 +119,34 @@ pub struct SearchView {
     status: &'static str,
 }
 
-/// What the server consists of and how each part is. Needs `instance.read`.
+/// What the server consists of and how each part is. Needs `instance.read`, or the configured key in the
+/// header `x-frigg-health-api-key`.
 #[utoipa::path(get, path = "/health/detailed", tag = "health",
-    responses((status = 200, body = DetailView), (status = "default", body = super::view::ProblemView, content_type = "application/problem+json")))]
+    responses((status = 200, body = DetailView), (status = 503, body = DetailView), (status = "default", body = super::view::ProblemView, content_type = "application/problem+json")))]
 pub async fn detailed(
     auth: Auth,
     State(state): State<AppState>,
-) -> Result<Json<DetailView>, Problem> {
-    auth.ctx()
-        .permit(Action::InstanceRead, Resource::Instance)?;
+    headers: HeaderMap,
+) -> Result<(StatusCode, Json<DetailView>), Problem> {
+    if !has_key(&state, &headers) {
+        auth.ctx()
+            .permit(Action::InstanceRead, Resource::Instance)?;
+    }
+    let began = state.ports.clock.now();
     let end = state.ports.store.feed_end().await;
     let search = match (&end, search_position(&state).await?) {
         (_, None) => "empty",
         (Ok(end), Some(at)) if state.ports.store.feed_reached(&at, end) => "current",
         _ => "behind",
     };
-    let store = if end.is_ok() { "ok" } else { "failing" };
-    Ok(Json(DetailView {
-        status: store,
+    let encryption = sealing(&state).await;
+    if let Err(error) = &encryption {
+        crate::problem::log(error);
+    }
+    let is_good = end.is_ok() && encryption.is_ok();
+    let store = word(end.is_ok());
+    let view = DetailView {
+        status: word(is_good),
         version: env!("CARGO_PKG_VERSION"),
         store: StoreView {
             backend: state.ports.store.backend(),
@@ -96,7 +156,38 @@ pub async fn detailed(
             backend: state.ports.search.name(),
             status: search,
         },
-    }))
+        checks: ChecksView {
+            database: store,
+            encryption: word(encryption.is_ok()),
+            integrations: state.apps.modules().len(),
+        },
+        response_time: state.ports.clock.now().millis() - began.millis(),
+    };
+    Ok((status(is_good), Json(view)))
+}
+
+fn has_key(state: &AppState, headers: &HeaderMap) -> bool {
+    let sent = headers.get("x-frigg-health-api-key");
+    let sent = sent.and_then(|key| key.to_str().ok()).map(Secret::new);
+    match (&state.config.frigg.health_key, sent) {
+        (Some(digest), Some(key)) => key.matches_digest(digest),
+        _ => false,
+    }
+}
+
+/// Seals a text and opens it again, as connecting an account would.
+async fn sealing(state: &AppState) -> gna_domain::Result<()> {
+    let binding = Binding::new(Tenant::Instance, "health", "probe");
+    let probe = Secret::new("probe");
+    let sealed = state.ports.vault.seal(&binding, &probe).await?;
+    let opened = state.ports.vault.open(&binding, &sealed).await?;
+    if opened.expose() == probe.expose() {
+        return Ok(());
+    }
+    Err(Error::internal(
+        "vault.unreadable",
+        "what the vault seals does not come back as it was",
+    ))
 }
 
 /// How far the index has followed the store.

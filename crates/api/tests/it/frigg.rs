@@ -6,18 +6,37 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gna_api::compat::frigg::ROUTES;
+use gna_api::{ApiConfig, AppState, FriggConfig};
 use gna_domain::Resource;
+use gna_domain::connect::module::JwtAlgorithm;
+use gna_domain::connect::oauth2::{JwtSigner, SigningInput};
 use gna_domain::policy::Role;
+use gna_domain::secret::Secret;
+use gna_integrations::framework::adopter::{Claims, Keys, Tokens};
+use gna_integrations::modules::Signer;
 use gna_testkit::RIGHT_KEY;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::rest_actor::{Actor, Place};
 
-/// Acme's Mia, and apps that answer.
+const KEY: &str = "the-key-of-an-adopter-0123456789abcdef";
+const HEALTH_KEY: &str = "a-key-for-health";
+
+/// Acme's Mia, and apps that answer; everything of Frigg's is open.
 async fn place() -> (Place, Actor) {
-    let place = Place::new().await;
+    let place = Place::with(|config| ApiConfig {
+        frigg: FriggConfig {
+            organization: Some("acme".to_owned()),
+            open_registration: true,
+            key: Some(Secret::new(KEY).digest()),
+            health_key: Some(Secret::new(HEALTH_KEY).digest()),
+        },
+        ..config
+    })
+    .await;
     place.world.answer_apps();
     let acme = Resource::Organization(place.acme.id);
     let mia = place.actor("mia", acme, Role::Member).await;
@@ -184,6 +203,21 @@ async fn every_route_answers_as_its_golden_file_says() {
 
 async fn first_version(talk: &mut Talk, mia: &Actor, nobody: &Actor) {
     let t = talk;
+    t.say(nobody, "health", ("get", "/health"), "", NONE).await;
+    // Getting in.
+    let (create, login) = (("post", "/user/create"), ("post", "/user/login"));
+    let missing = json!({"username": "nia"});
+    t.say(nobody, "user-create-missing", create, "", missing)
+        .await;
+    let nia = json!({"username": "nia", "password": "correct horse battery"});
+    t.say(nobody, "user-create", create, "", nia.clone()).await;
+    t.say(nobody, "user-create-taken", create, "", nia.clone())
+        .await;
+    t.say(nobody, "user-login", login, "", nia).await;
+    let wrong = json!({"username": "nia", "password": "wrong horse battery"});
+    t.say(nobody, "user-login-wrong", login, "", wrong).await;
+    t.say(nobody, "user-login-missing", login, "", json!({}))
+        .await;
     // Without a token, without a type, with a wrong one.
     t.say(
         nobody,
@@ -253,6 +287,24 @@ async fn first_version(talk: &mut Talk, mia: &Actor, nobody: &Actor) {
         .await;
     let again = ("post", "/api/entities/{entity}/options/refresh");
     t.say(mia, "v1-entities-options-refresh", again, "", json!({}))
+        .await;
+    t.known.insert("type", "keyed".to_owned());
+    for (name, path) in [
+        ("v1-entities", "/api/entities"),
+        ("v1-credentials", "/api/credentials"),
+        ("v1-credential", "/api/credentials/{credential}"),
+        ("v1-modules", "/api/modules"),
+        ("v1-module", "/api/modules/{type}"),
+        (
+            "v1-module-authorization",
+            "/api/modules/{type}/authorization",
+        ),
+    ] {
+        t.say(mia, name, ("get", path), "", NONE).await;
+    }
+    let delete = ("delete", "/api/credentials/{credential}");
+    t.say(mia, "v1-credential-in-use", delete, "", NONE).await;
+    t.say(mia, "v1-credential-delete", delete, "?cascade=true", NONE)
         .await;
 }
 
@@ -356,4 +408,208 @@ async fn tokens_are_taken_in_the_form_of_frigg() {
             .await;
         assert_eq!(answer.status, status, "{}", answer.text);
     }
+}
+
+/// The ids of the accounts that somebody sees whom the headers name.
+async fn seen(place: &Place, headers: &[(&str, &str)]) -> (u16, Vec<String>) {
+    let answer = place
+        .anonymous()
+        .send("GET", "/api/v2/entities", headers, "")
+        .await;
+    let json = answer.json();
+    let entities = json["entities"].as_array().cloned().unwrap_or_default();
+    let id = |entity: &Value| entity["id"].as_str().expect("an id").to_owned();
+    (answer.status.as_u16(), entities.iter().map(id).collect())
+}
+
+async fn connected(place: &Place, headers: &[(&str, &str)], shared: bool) -> String {
+    let body = json!({"entityType": "keyed", "shared": shared, "data": {"api_key": RIGHT_KEY}});
+    let answer = place
+        .anonymous()
+        .send("POST", "/api/authorize", headers, body.to_string())
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let id = answer.json()["entity_id"].clone();
+    id.as_str().expect("an id").to_owned()
+}
+
+#[tokio::test]
+async fn an_adopter_speaks_for_its_own_people_and_nobody_else() {
+    let (place, mia) = place().await;
+    let key = ("x-frigg-api-key", KEY);
+    let long = "x".repeat(201);
+    let user = |id| ("x-frigg-appuserid", id);
+    let customer = |id| ("x-frigg-apporgid", id);
+    let nothing: Vec<String> = Vec::new();
+    // Made when first seen, found again by the same id.
+    assert_eq!(
+        seen(&place, &[key, user("7")]).await,
+        (200, nothing.clone())
+    );
+    let of_7 = connected(&place, &[key, user("7")], false).await;
+    assert_eq!(
+        seen(&place, &[key, user("7")]).await,
+        (200, vec![of_7.clone()])
+    );
+    assert_eq!(
+        seen(&place, &[key, user("8")]).await,
+        (200, nothing.clone())
+    );
+    // A name that is somebody's address is still only a name of the adopter's.
+    assert_eq!(
+        seen(&place, &[key, user("mia@example.com")]).await.1,
+        nothing
+    );
+    // Customers are worlds of their own, whatever else exists under their name.
+    let of_acme = connected(&place, &[key, customer("acme")], true).await;
+    assert_eq!(
+        seen(&place, &[key, customer("acme")]).await,
+        (200, vec![of_acme.clone()])
+    );
+    assert_eq!(
+        seen(&place, &[key, customer("globex")]).await,
+        (200, nothing.clone())
+    );
+    let both = [key, user("9"), customer("acme")];
+    assert_eq!(seen(&place, &both).await, (200, nothing));
+    let of_9 = connected(&place, &both, false).await;
+    assert_eq!(seen(&place, &both).await, (200, vec![of_9.clone()]));
+    assert_eq!(
+        seen(&place, &[key, customer("acme")]).await,
+        (200, vec![of_acme, of_9])
+    );
+    // A person who is known elsewhere is not of this customer.
+    assert_eq!(
+        seen(&place, &[key, user("7"), customer("acme")]).await.0,
+        400
+    );
+    assert_eq!(seen(&place, &[key]).await.0, 400);
+    assert_eq!(seen(&place, &[key, user(&long)]).await.0, 400);
+    assert_eq!(
+        seen(&place, &[("x-frigg-api-key", "wrong"), user("7")])
+            .await
+            .0,
+        401
+    );
+    // Mia's own organization is Acme, too, and she sees what is hers there; nobody's headers change that.
+    let token = format!("Bearer {}", mia.token.as_ref().expect("a token").expose());
+    let by_token = ("authorization", token.as_str());
+    assert_eq!(seen(&place, &[by_token]).await.0, 200);
+    assert_eq!(seen(&place, &[by_token, user("7")]).await.0, 403);
+    assert_eq!(seen(&place, &[by_token, customer("acme")]).await.0, 403);
+    // Nobody registers as one of the adopter's people, and none of them can sign in.
+    let squat = json!({"username": "x@app-user.invalid", "password": "correct horse battery"});
+    assert_eq!(
+        place.anonymous().post("/user/create", &squat).await.status,
+        400
+    );
+    // Where nothing is configured, nothing of it works.
+    let plain = Place::new().await;
+    assert_eq!(seen(&plain, &[key, user("7")]).await.0, 401);
+    let nia = json!({"username": "nia", "password": "correct horse battery"});
+    assert_eq!(
+        plain.anonymous().post("/user/create", &nia).await.status,
+        403
+    );
+}
+
+#[tokio::test]
+async fn a_person_who_registered_works_with_the_token() {
+    let (place, _) = place().await;
+    let nia = json!({"username": "nia", "password": "correct horse battery"});
+    let made = place.anonymous().post("/user/create", &nia).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let again = place.anonymous().post("/user/login", &nia).await;
+    for answer in [made, again] {
+        let token = answer.json()["token"].clone();
+        let token = token.as_str().expect("a token");
+        let inner = STANDARD.decode(token).expect("base64");
+        let inner: Value = serde_json::from_slice(&inner).expect("JSON");
+        assert!(inner["id"].is_string() && inner["token"].is_string());
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str())];
+        assert_eq!(seen(&place, &headers).await.0, 200);
+        connected(&place, &headers, false).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_the_adopter_signed_is_its_person() {
+    let (mut place, _) = place().await;
+    let secret = "a secret of an adopter, 32 bytes";
+    let ports = &place.world.ports;
+    let claims = Claims {
+        issuer: Some("https://product.example".to_owned()),
+        audience: None,
+        user: "sub".to_owned(),
+        organization: "org".to_owned(),
+    };
+    let (clock, egress) = (ports.clock.clone(), ports.egress.clone());
+    let keys = Keys::Secret(Secret::new(secret));
+    let tokens = Tokens::new(keys, claims, clock, egress).expect("a key");
+    let apps = place.world.apps.clone();
+    let state = AppState::new(
+        ports.clone(),
+        apps,
+        ApiConfig {
+            frigg: FriggConfig {
+                organization: Some("acme".to_owned()),
+                ..FriggConfig::default()
+            },
+            ..ApiConfig::at("http://127.0.0.1:8080")
+        },
+    );
+    let now = ports.clock.now().millis() / 1_000;
+    place.app = gna_api::app(state.with_adopter(Arc::new(tokens)));
+    let signed = |claims: Value| {
+        let input = SigningInput {
+            algorithm: JwtAlgorithm::HS256,
+            key_id: None,
+            claims: claims.as_object().expect("an object").clone(),
+            key: Secret::new(secret),
+        };
+        let token = Signer.sign(&input).expect("signs");
+        format!("Bearer {}", token.expose())
+    };
+    let iss = "https://product.example";
+    let good = signed(json!({"iss": iss, "sub": "7", "exp": now + 60}));
+    let headers = [("authorization", good.as_str())];
+    let of_7 = connected(&place, &headers, false).await;
+    assert_eq!(seen(&place, &headers).await, (200, vec![of_7]));
+    for (wrong, status) in [
+        (
+            signed(json!({"iss": iss, "sub": "7", "exp": now - 61})),
+            401,
+        ),
+        (signed(json!({"iss": iss, "sub": "7"})), 401),
+        (signed(json!({"iss": iss, "exp": now + 60})), 401),
+        (
+            signed(json!({"iss": "https://other.example", "sub": "7", "exp": now + 60})),
+            401,
+        ),
+        (format!("{good}x"), 401),
+        ("Bearer a.b.c".to_owned(), 401),
+    ] {
+        let headers = [("authorization", wrong.as_str())];
+        assert_eq!(seen(&place, &headers).await.0, status, "{wrong}");
+    }
+    let other = [headers[0], ("x-frigg-appuserid", "8")];
+    assert_eq!(seen(&place, &other).await.0, 403);
+}
+
+#[tokio::test]
+async fn health_is_told_in_detail_to_whoever_has_the_key() {
+    let (place, _) = place().await;
+    let nobody = place.anonymous();
+    let ask = async |key: &str| {
+        let headers = [("x-frigg-health-api-key", key)];
+        nobody.send("GET", "/health/detailed", &headers, "").await
+    };
+    assert_eq!(ask("wrong").await.status, 401);
+    let told = ask(HEALTH_KEY).await;
+    assert_eq!(told.status, 200, "{}", told.text);
+    let told = told.json();
+    let checks = json!({"database": "ok", "encryption": "ok", "integrations": 2});
+    assert_eq!((&told["status"], &told["checks"]), (&json!("ok"), &checks));
+    assert!(told["responseTime"].is_i64());
 }

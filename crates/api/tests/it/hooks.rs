@@ -73,7 +73,8 @@ impl Scene {
         });
         let world = world.handling(Arc::new(HookHandler(made_up.clone())));
         let config = ApiConfig::at("http://127.0.0.1:8080");
-        let state = AppState::new(world.ports.clone(), config).with_hooks(made_up.clone());
+        let state = AppState::new(world.ports.clone(), world.apps.clone(), config)
+            .with_hooks(made_up.clone());
         let app = Actor::nobody(gna_api::app(state));
         Self {
             world,
@@ -244,7 +245,7 @@ impl Registered {
         let inbox: Arc<dyn Dispatcher> = Arc::new(Inbox::new(apps.clone(), vec![keeper.clone()]));
         place.world = place.world.handling(Arc::new(HookHandler(inbox.clone())));
         let config = ApiConfig::at("http://127.0.0.1:8080");
-        let state = AppState::new(place.world.ports.clone(), config);
+        let state = AppState::new(place.world.ports.clone(), place.world.apps.clone(), config);
         place.app = gna_api::app(state.with_hooks(inbox).with_hook_apps(apps));
         let olga = place.olga().await;
         Self {

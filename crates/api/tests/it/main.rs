@@ -2,9 +2,9 @@
 
 mod browser;
 mod codes;
-mod gate;
 mod connect;
 mod frigg;
+mod gate;
 mod graphql_actor;
 mod graphql_limits;
 mod graphql_read;

@@ -536,8 +536,14 @@ async fn health_is_minimal_for_strangers_and_numbers_are_for_operators() {
     })
     .await;
     let nobody = place.anonymous();
-    for path in ["/health/live", "/health/ready"] {
-        assert_eq!(nobody.get(path).await.json(), json!({ "status": "ok" }));
+    for (path, says) in [
+        ("/health/live", json!({ "status": "alive" })),
+        (
+            "/health/ready",
+            json!({ "status": "ok", "ready": true, "checks": { "database": true, "modules": true } }),
+        ),
+    ] {
+        assert_eq!(nobody.get(path).await.json(), says);
     }
     assert_eq!(nobody.get("/health/detailed").await.status, 401);
     assert_eq!(place.tess().await.get("/health/detailed").await.status, 404);

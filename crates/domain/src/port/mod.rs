@@ -1,5 +1,6 @@
 //! What the outside must supply: store, search, blobs, egress, vault, clock, ids.
 
+pub mod adopter;
 pub mod apps;
 pub mod egress;
 pub mod jobs;
@@ -11,6 +12,7 @@ pub mod search;
 pub mod store;
 pub mod vault;
 
+pub use adopter::AdopterTokens;
 pub use apps::Apps;
 pub use egress::{Egress, OutRequest, OutResponse};
 pub use jobs::{Claimed, Fate, Handler, Jobs, Outcome};

@@ -2,6 +2,7 @@
 
 mod access;
 pub mod account;
+pub mod adopter;
 pub mod asset;
 pub mod audit;
 pub mod authenticate;

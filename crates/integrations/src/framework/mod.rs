@@ -1,5 +1,6 @@
 //! What every integration uses: the guarded way out, tries and authorisation, kept secrets.
 
+pub mod adopter;
 pub mod client;
 pub mod egress;
 pub mod refresh;

@@ -1,5 +1,6 @@
 //! Tests of the integration framework through its public face, against real sockets and stores.
 
+mod adopter;
 mod connect;
 mod contract;
 mod documents;

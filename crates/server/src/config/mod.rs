@@ -11,9 +11,9 @@ mod show;
 pub use env::Environment;
 pub use load::{ConfigError, Overrides, load};
 pub use model::{
-    BlobsConfig, ClientConfig, Config, DataConfig, EgressSection, FormatsConfig, ImportConfig,
-    KeyringConfig, KeyringKind, LogConfig, LogFormat, MetricsConfig, ServerConfig, StoreConfig,
-    WorkerConfig,
+    BlobsConfig, ClientConfig, Config, DataConfig, EgressSection, FormatsConfig, FriggSection,
+    ImportConfig, KeyringConfig, KeyringKind, LogConfig, LogFormat, MetricsConfig, ServerConfig,
+    StoreConfig, WorkerConfig,
 };
 pub use show::{masked_json, masked_toml};
 

@@ -20,6 +20,7 @@ pub struct Config {
     pub egress: EgressSection,
     pub keyring: KeyringConfig,
     pub modules: ModulesConfig,
+    pub frigg: FriggSection,
     pub worker: WorkerConfig,
     pub log: LogConfig,
 }
@@ -152,6 +153,45 @@ fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::
         Written::Text(text) => text,
         Written::Number(number) => number.to_string(),
     })
+}
+
+/// Printed by `gna config` only, which masks the keys.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FriggSection {
+    pub organization: String,
+    pub open_registration: bool,
+    #[serde(deserialize_with = "text")]
+    pub api_key: String,
+    #[serde(deserialize_with = "text")]
+    pub health_key: String,
+    #[serde(deserialize_with = "text")]
+    pub jwt_secret: String,
+    pub jwt_public_key: String,
+    pub jwt_jwks_url: String,
+    pub jwt_issuer: String,
+    pub jwt_audience: String,
+    pub jwt_user_claim: String,
+    pub jwt_organization_claim: String,
+}
+
+impl std::fmt::Debug for FriggSection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FriggSection")
+            .field("organization", &self.organization)
+            .field("open_registration", &self.open_registration)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FriggSection {
+    /// How many kinds of keys for an adopter's tokens are set.
+    fn token_keys(&self) -> usize {
+        [&self.jwt_secret, &self.jwt_public_key, &self.jwt_jwks_url]
+            .iter()
+            .filter(|text| !text.is_empty())
+            .count()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -318,6 +358,23 @@ impl Config {
         check(
             self.keyring.kind != KeyringKind::Env || !self.keyring.key.is_empty(),
             "keyring.kind is env: give the key, 32 bytes in base64, as GNA_KEYRING__KEY (or GNA_KEYRING__KEY_FILE)",
+        );
+        let frigg = &self.frigg;
+        check(
+            frigg.api_key.is_empty() || frigg.api_key.len() >= 32,
+            "frigg.api_key must have 32 characters or more; whoever has it speaks for all people of the product",
+        );
+        check(
+            frigg.health_key.is_empty() || frigg.health_key.len() >= 16,
+            "frigg.health_key must have 16 characters or more",
+        );
+        check(
+            frigg.token_keys() <= 1,
+            "frigg: give one of jwt_secret, jwt_public_key and jwt_jwks_url",
+        );
+        check(
+            !frigg.open_registration || !frigg.organization.is_empty(),
+            "frigg.open_registration needs frigg.organization, the slug of the organization that people become members of",
         );
         for (name, client) in &self.modules.clients {
             check(

@@ -8,7 +8,14 @@ use super::Config;
 const MASK: &str = "********";
 
 /// Names of settings that are secrets as a whole.
-const SECRETS: &[&str] = &["key", "old_keys", "client_secret"];
+const SECRETS: &[&str] = &[
+    "key",
+    "old_keys",
+    "client_secret",
+    "api_key",
+    "health_key",
+    "jwt_secret",
+];
 
 /// As JSON. Passwords in addresses are masked.
 #[must_use]

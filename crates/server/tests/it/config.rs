@@ -72,3 +72,62 @@ fn secrets_are_masked_and_mistakes_end_with_code_2() {
         wrong.stderr
     );
 }
+
+#[test]
+fn registrations_with_apps_are_masked_and_checked() {
+    let folder = tempfile::tempdir().expect("folder");
+    let said: Said = gna(folder.path())
+        .args(["config"])
+        .env("GNA_MODULES__JIRA_CLOUD__CLIENT_ID", "12345")
+        .env("GNA_MODULES__JIRA_CLOUD__CLIENT_SECRET", "hunter2-a")
+        .env(
+            "GNA_FRIGG__API_KEY",
+            "hunter2-0123456789abcdef0123456789abcdef",
+        )
+        .env(
+            "GNA_FRIGG__JWT_SECRET",
+            "hunter2-0123456789abcdef0123456789abcdef",
+        )
+        .output()
+        .expect("runs")
+        .into();
+    let said = said.ended(0);
+    assert!(
+        said.stdout.contains("[modules.jira-cloud]"),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        said.stdout.contains("client_id = \"12345\""),
+        "{}",
+        said.stdout
+    );
+    assert!(!said.stdout.contains("hunter2"), "{}", said.stdout);
+    for (name, value, word) in [
+        ("GNA_MODULES__GITHUB__CLIENT_SECRET", "x", "client_id"),
+        ("GNA_MODULES__GITHUB__CLIENT", "x", "client"),
+        ("GNA_FRIGG__API_KEY", "short", "32 characters"),
+        ("GNA_FRIGG__OPEN_REGISTRATION", "true", "frigg.organization"),
+    ] {
+        let said: Said = gna(folder.path())
+            .args(["config", "check"])
+            .env(name, value)
+            .output()
+            .expect("runs")
+            .into();
+        let said = said.ended(2);
+        assert!(said.stderr.contains(word), "{name}: {}", said.stderr);
+    }
+    // A registration with an app that nobody knows is most likely a slip of the pen.
+    let said: Said = gna(folder.path())
+        .args(["doctor", "--data", "data"])
+        .env("GNA_MODULES__GITHUP__CLIENT_ID", "x")
+        .output()
+        .expect("runs")
+        .into();
+    assert!(
+        said.stdout.contains("there is no module \"githup\""),
+        "{}",
+        said.stdout
+    );
+}

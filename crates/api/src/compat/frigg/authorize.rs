@@ -173,6 +173,20 @@ pub async fn v1_requirements(
     Ok(Json(view::v1_requirements(&done)))
 }
 
+/// v1: of the app in the path.
+pub async fn v1_requirements_of(
+    State(state): State<AppState>,
+    auth: Auth,
+    Path(module): Path<String>,
+    params: Params,
+) -> Result<Json<Value>, Problem> {
+    let (ctx, how) = (auth.ctx(), read(params)?);
+    let organization = how.organization.as_deref();
+    let about = About::new(ctx, organization, Some(module), "entityType").await?;
+    let done = begun(&state, ctx, about, how).await?;
+    Ok(Json(view::v1_requirements(&done)))
+}
+
 /// v1: `{entityType, data}`.
 pub async fn v1_complete(
     State(state): State<AppState>,

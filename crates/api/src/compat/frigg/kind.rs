@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use gna_domain::error::{Error, Kind};
 use gna_domain::service::connect::module;
+use serde_json::{Value, json};
 
 use super::view::{FaultView, TypeView, TypesView};
 use crate::auth::Auth;
@@ -17,6 +18,13 @@ pub async fn list(State(state): State<AppState>, auth: Auth) -> Result<Json<Type
     let all = module::list(auth.ctx(), state.apps.as_ref())?;
     let types = all.iter().map(TypeView::from).collect();
     Ok(Json(TypesView { types }))
+}
+
+/// v1: the same list by another name.
+pub async fn v1_list(State(state): State<AppState>, auth: Auth) -> Result<Json<Value>, Problem> {
+    let all = module::list(auth.ctx(), state.apps.as_ref())?;
+    let modules: Vec<TypeView> = all.iter().map(TypeView::from).collect();
+    Ok(Json(json!({ "modules": modules })))
 }
 
 /// One kind of account. Needs a token or session.

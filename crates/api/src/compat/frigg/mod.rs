@@ -2,14 +2,16 @@
 //! are those that its clients expect; what they send wrong is answered with a status below 500.
 //!
 //! [`ROUTES`] is the whole table. v1 errors are `{"error": "…"}`, v2 errors `{"error": {"code",
-//! "message"}}`; see [`fault`]. What differs is said where it does.
+//! "message"}}`; see [`fault`]. `docs/FRIGG.md` tells where we differ and why.
 
 mod authorize;
 mod credential;
 mod entity;
 mod fault;
+mod health;
 mod kind;
 mod place;
+mod session;
 mod view;
 
 use axum::Router;
@@ -21,7 +23,7 @@ use utoipa::OpenApi;
 
 use crate::extract::JSON_BYTES;
 use crate::middleware;
-use crate::rest::Guard::{self, Known, Policy};
+use crate::rest::Guard::{self, Known, Policy, Public};
 use crate::state::AppState;
 
 /// One line of the table.
@@ -49,14 +51,25 @@ const OWN: Guard = Policy(Action::ConnectionOwn);
 const SAME: Guard = Known("the apps are the same for everybody");
 
 routes! {
+    post "/user/login" => session::login, Public("the way in");
+    post "/user/create" => session::create, Public("refused until the operator opens registration");
+    get "/health" => health::show, Public("says only that the process answers");
+
     get "/api/authorize" => authorize::v1_requirements, OWN;
     post "/api/authorize" => authorize::v1_complete, OWN;
     post "/api/entity" => entity::create, OWN;
     get "/api/entity/options/{credential}" => entity::options_of_credential, OWN;
+    get "/api/entities" => entity::list, OWN;
     get "/api/entities/{entity}" => entity::v1_show, OWN;
     get "/api/entities/{entity}/test-auth" => entity::test, OWN;
     post "/api/entities/{entity}/options" => entity::options, OWN;
     post "/api/entities/{entity}/options/refresh" => entity::options, OWN;
+    get "/api/credentials" => credential::list, OWN;
+    get "/api/credentials/{credential}" => credential::show, OWN;
+    delete "/api/credentials/{credential}" => credential::remove, OWN;
+    get "/api/modules" => kind::v1_list, SAME;
+    get "/api/modules/{type}" => kind::show, SAME;
+    get "/api/modules/{type}/authorization" => authorize::v1_requirements_of, OWN;
 
     get "/api/v2/authorize" => authorize::requirements, OWN;
     post "/api/v2/authorize" => authorize::complete, OWN;
@@ -81,7 +94,7 @@ routes! {
     post "/api/v2/credentials/{credential}/reauthorize" => credential::complete_again, OWN;
 }
 
-/// What `/api/meta/openapi.json` says of the routes under `/api/v2`; v1 is Frigg's own.
+/// What `/api/meta/openapi.json` says of the routes under `/api/v2`; v1 is described in `docs/FRIGG.md`.
 #[derive(OpenApi)]
 #[openapi(paths(
     authorize::requirements,
