@@ -17,7 +17,8 @@ use gna_domain::service::hook::{HookHandler, Inbox};
 use gna_domain::service::tidy::{self, TidyHandler};
 use gna_domain::service::webhook::{self, DeliverHandler};
 use gna_domain::service::{
-    import::ImportHandler, index, schedule, settle::SettleHandler, sweep::SweepHandler,
+    feeds::FeedHandler, import::ImportHandler, index, priority::RescoreHandler, schedule,
+    settle::SettleHandler, sweep::SweepHandler,
 };
 use gna_domain::{Actor, Ctx, Grants, Ports};
 use gna_integrations::framework::egress::{EgressConfig, HttpEgress};
@@ -66,6 +67,8 @@ impl Builder {
                 Arc::new(ImportHandler),
                 Arc::new(SettleHandler),
                 Arc::new(SweepHandler),
+                Arc::new(FeedHandler),
+                Arc::new(RescoreHandler),
                 Arc::new(TidyHandler),
                 Arc::new(DeliverHandler),
             ],

@@ -237,6 +237,9 @@ pub const COLLECTIONS: &[Collection] = &[
     plain("idempotency"),
     plain("comment"),
     plain("sweep"),
+    // What the world knows of CVEs.
+    plain("threat"),
+    plain("threat_feed"),
     // What is connected. Authorization sessions are kept under who began them.
     Collection {
         name: "credential",

@@ -4,8 +4,10 @@ use gna_domain::ctx::{Actor, Ctx, Grants, Ports};
 use gna_domain::error::{Error, Result};
 use gna_domain::port::vault::KeyBytes;
 use gna_domain::port::{Clock, Handler, Jobs, Outcome};
+use gna_domain::service::feeds::FeedHandler;
 use gna_domain::service::import::ImportHandler;
 use gna_domain::service::index;
+use gna_domain::service::priority::RescoreHandler;
 use gna_domain::service::settle::SettleHandler;
 use gna_domain::service::sweep::SweepHandler;
 use gna_integrations::framework::client::AppClient;
@@ -157,6 +159,8 @@ impl World {
                 Arc::new(ImportHandler),
                 Arc::new(SettleHandler),
                 Arc::new(SweepHandler),
+                Arc::new(FeedHandler),
+                Arc::new(RescoreHandler),
             ],
             _place: place,
         }

@@ -28,6 +28,10 @@ pub struct VulnerabilityFilter {
     pub min_severity: Option<f64>,
     /// Highest score, 0.0 to 10.0.
     pub max_severity: Option<f64>,
+    /// Lowest priority, 0.0 to 10.0.
+    pub min_priority: Option<f64>,
+    /// Highest priority, 0.0 to 10.0.
+    pub max_priority: Option<f64>,
     /// Ids of assets.
     pub assets: Option<Vec<ID>>,
     /// Ids of findings.
@@ -115,6 +119,8 @@ impl VulnerabilityFilter {
                 .collect(),
             min_severity: self.min_severity,
             max_severity: self.max_severity,
+            min_priority: self.min_priority,
+            max_priority: self.max_priority,
             assets: parse_all(self.assets, "filter.assets")?,
             findings: parse_all(self.findings, "filter.findings")?,
             refs: parse_all(self.refs, "filter.refs")?,
@@ -172,6 +178,8 @@ impl VulnerabilityFilter {
 pub enum VulnerabilityOrderField {
     /// Score.
     Severity,
+    /// What to look at first.
+    Priority,
     /// When it was first reported.
     Created,
     /// When it was last seen.
@@ -289,6 +297,7 @@ pub fn sort(order: Option<VulnerabilityOrder>) -> search::Sort {
             VulnerabilityOrderField::Severity => "severity",
             VulnerabilityOrderField::Created => "created",
             VulnerabilityOrderField::LastSeen => "last_seen",
+            VulnerabilityOrderField::Priority => "priority",
         },
         descending: order.is_none_or(|order| order.direction == OrderDirection::Desc),
     }

@@ -18,7 +18,9 @@ use gna_domain::model::{
 };
 use gna_domain::port::repo;
 use gna_domain::port::store::{ById, Entity, Key, Stored};
-use gna_domain::service::{finding, group, report};
+use gna_domain::rules::priority::Priority;
+use gna_domain::service::{finding, group, priority, report};
+use gna_domain::time::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
@@ -33,6 +35,13 @@ pub struct LatestReport(pub AssetId);
 /// A group's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TallyOf(pub GroupId);
+
+/// A vulnerability's priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PriorityOf(pub VulnerabilityId);
+
+/// A priority, with the moment that the newest feed of threats is of.
+pub type Prioritized = Arc<(Priority, Option<Timestamp>)>;
 
 /// A stream of reports by its asset and name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -149,6 +158,35 @@ impl Loader<TallyOf> for Batches {
     }
 }
 
+impl Loader<PriorityOf> for Batches {
+    type Value = Prioritized;
+    type Error = Error;
+
+    async fn load(&self, keys: &[PriorityOf]) -> Result<HashMap<PriorityOf, Self::Value>> {
+        let ids: Vec<VulnerabilityId> = keys.iter().map(|key| key.0).collect();
+        let stored = repo::get_many::<Vulnerability>(self.0.store(), &ids).await?;
+        let values: Vec<&Vulnerability> = stored
+            .iter()
+            .flatten()
+            .map(|stored| &stored.value)
+            .collect();
+        priorities(&self.0, &values).await
+    }
+}
+
+async fn priorities(
+    ctx: &Ctx,
+    values: &[&Vulnerability],
+) -> Result<HashMap<PriorityOf, Prioritized>> {
+    let as_of = priority::as_of(ctx).await?;
+    let found = priority::of(ctx, values).await?;
+    Ok(values
+        .iter()
+        .zip(found)
+        .map(|(value, priority)| (PriorityOf(value.id), Arc::new((priority, as_of))))
+        .collect())
+}
+
 impl Loader<StreamOf> for Batches {
     type Value = Shared<Stream>;
     type Error = Error;
@@ -206,9 +244,17 @@ pub async fn prefetch(
         loaders.feed_many(values).await;
         Ok(())
     };
-    let (findings, assets, reports): (Result<()>, Result<()>, Result<()>) =
-        futures::join!(findings, assets, reports);
-    findings.and(assets).and(reports)
+    let scores = async {
+        if !node.field("priority").exists() {
+            return Ok(());
+        }
+        let values: Vec<&Vulnerability> = page.iter().map(|value| &value.value).collect();
+        loaders.feed_many(priorities(ctx, &values).await?).await;
+        Ok(())
+    };
+    let (findings, assets, reports, scores): (Result<()>, Result<()>, Result<()>, Result<()>) =
+        futures::join!(findings, assets, reports, scores);
+    findings.and(assets).and(reports).and(scores)
 }
 
 fn distinct<I: Ord>(ids: impl Iterator<Item = I>) -> Vec<I> {

@@ -31,6 +31,7 @@ pub mod module;
 pub mod organization;
 pub mod persisted;
 pub mod policy;
+pub mod priority;
 pub mod receiver;
 pub mod report;
 pub mod scalar;
@@ -66,6 +67,7 @@ pub struct Query(
     finding::FindingQuery,
     vulnerability::VulnerabilityQuery,
     gate::GateQuery,
+    priority::ThreatQuery,
     user::UserQuery,
     job::JobQuery,
     schedule::ScheduleQuery,

@@ -29,6 +29,10 @@ pub struct FilterParams {
     min_severity: Option<f64>,
     /// 0.0 to 10.0, inclusive.
     max_severity: Option<f64>,
+    /// 0.0 to 10.0, inclusive.
+    min_priority: Option<f64>,
+    /// 0.0 to 10.0, inclusive.
+    max_priority: Option<f64>,
     /// Ids of assets.
     asset: Option<Vec<String>>,
     /// Ids of findings.
@@ -108,6 +112,8 @@ pub fn filter(params: &mut Params) -> Result<VulnerabilityFilter> {
         )?,
         min_severity: score(params, "min_severity")?,
         max_severity: score(params, "max_severity")?,
+        min_priority: score(params, "min_priority")?,
+        max_priority: score(params, "max_priority")?,
         assets: params.read_all("asset", "an asset's id (ast_…)", |text| text.parse().ok())?,
         findings: params.read_all("finding", "a finding's id (fnd_…)", |text| {
             text.parse().ok()

@@ -7,6 +7,7 @@
 mod asset;
 mod authorization;
 mod comment;
+mod feed;
 mod filter;
 mod format;
 mod function;
@@ -113,6 +114,9 @@ routes! {
     get "/api/v2/vulnerabilities/{vulnerability}/comments" => comment::list, Policy(Action::CommentRead);
     post "/api/v2/vulnerabilities/{vulnerability}/comments" => comment::create, Policy(Action::CommentWrite);
 
+    get "/api/v2/feeds" => feed::list, Known("what is known of CVEs is the same for everybody");
+    post "/api/v2/feeds/{feed}" => feed::import, Policy(Action::InstanceManage);
+    post "/api/v2/feeds/{feed}/updates" => feed::update, Policy(Action::InstanceManage);
     post "/api/v2/gate" => gate::run, Policy(Action::GateRun);
     get "/api/v2/gate/runs" => gate::list, Policy(Action::GateRead);
     get "/api/v2/gate/runs/{run}" => gate::show, Policy(Action::GateRead);
@@ -184,6 +188,8 @@ pub fn router() -> Router<AppState> {
         let limit = if is_upload(route.method, route.path) {
             // It counts for itself, with the configured limit.
             DefaultBodyLimit::disable()
+        } else if route.path == "/api/v2/feeds/{feed}" {
+            DefaultBodyLimit::max(gna_domain::service::feeds::LARGEST)
         } else if is_hook(route.path) {
             DefaultBodyLimit::max(HOOK_BYTES)
         } else {

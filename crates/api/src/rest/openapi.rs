@@ -6,9 +6,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    asset, authorization, comment, format, function, gate, group, health, hook, job, keys, metrics,
-    module, organization, receiver, report, schedule, store, token, upload, user, vulnerability,
-    webhook,
+    asset, authorization, comment, feed, format, function, gate, group, health, hook, job, keys,
+    metrics, module, organization, receiver, report, schedule, store, token, upload, user,
+    vulnerability, webhook,
 };
 use crate::compat::frigg;
 
@@ -44,6 +44,9 @@ use crate::compat::frigg;
         vulnerability::history,
         comment::list,
         comment::create,
+        feed::list,
+        feed::import,
+        feed::update,
         gate::run,
         gate::list,
         gate::show,

@@ -16,6 +16,7 @@ mod jobs;
 mod openapi;
 mod operator;
 mod pages;
+mod priority;
 mod rest;
 mod rest_actor;
 mod walker;

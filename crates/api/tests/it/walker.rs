@@ -36,6 +36,10 @@ const GRAPHQL_EXCEPTIONS: &[(&str, &str)] = &[
     ("viewer", "who calls"),
     ("organizations", "lists what the caller knows"),
     ("formats", "the formats are the same for everybody"),
+    (
+        "threatFeeds",
+        "what is known of CVEs is the same for everybody",
+    ),
     ("gateKey", "a public key, the same for everybody"),
     (
         "modules",
@@ -109,6 +113,7 @@ impl Foreign {
                     "rcv_00000000000000000000000000000001".to_owned(),
                 ),
                 ("webhook", "whk_00000000000000000000000000000001".to_owned()),
+                ("feed", "epss".to_owned()),
                 ("run", "gat_00000000000000000000000000000001".to_owned()),
                 ("place", place.shop.id.to_string()),
                 ("entity", text(&connected["entity"])),
@@ -204,6 +209,7 @@ async fn no_route_tells_a_stranger_anything() {
                 json!({ "enabled": false })
             }
             "/api/v2/webhooks/{webhook}/replay" => json!({ "since": "2026-01-01T00:00:00Z" }),
+            "/api/v2/feeds/{feed}/updates" => json!({}),
             "/api/v2/gate" => json!({ "report": foreign.id("report") }),
             "/api/v2/gate/snapshots" => json!({ "asset": foreign.id("asset") }),
             path if path.ends_with("/invoke") => json!({ "event": {} }),

@@ -25,6 +25,7 @@ mod session;
 mod severity;
 mod signing_key;
 mod sweep;
+mod threat;
 mod token;
 mod triage;
 mod user;
@@ -61,6 +62,7 @@ pub use session::{Attempts, Origin, SESSION_IDLE_MS, SESSION_MS, SESSION_TOUCH_M
 pub use severity::{Cvss, CvssVersion, Level, preferred};
 pub use signing_key::SigningKey;
 pub use sweep::Sweep;
+pub use threat::{Epss, FeedKind, Kev, Threat, ThreatFeed};
 pub use token::{ApiToken, TOKEN_MAX_DAYS, TOKEN_PREFIX, TOKEN_TOUCH_MS, TOKENS_MAX, TokenHolder};
 pub use triage::{
     FalsePositive, FalsePositiveStatus, Note, OwnSeverity, Treatment, Triage, Verification,

@@ -55,6 +55,8 @@ pub const FIELDS: &[Field] = &[
     field("level", FieldKind::Keyword, true, false),
     // CVSS-like score times ten, 0 to 100.
     field("severity", FieldKind::Number, false, true),
+    // What to look at first, in tenths, 0 to 100.
+    field("priority", FieldKind::Number, false, true),
     field("asset", FieldKind::Keyword, true, false),
     field("finding", FieldKind::Keyword, false, false),
     field("location_kind", FieldKind::Keyword, true, false),
@@ -219,6 +221,10 @@ pub trait Search: Send + Sync {
 
     /// Moves `last_seen` of documents forward without touching anything else.
     async fn touch(&self, ids: &[VulnerabilityId], last_seen: Timestamp) -> Result<()>;
+
+    /// Sets `priority` of documents that are there and have another one, without touching anything
+    /// else: the version stays. Answers how many that were.
+    async fn prioritize(&self, scores: &[(VulnerabilityId, i64)]) -> Result<u64>;
 
     /// Drops everything, before a rebuild.
     async fn clear(&self) -> Result<()>;

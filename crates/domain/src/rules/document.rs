@@ -11,12 +11,14 @@ use crate::time::Timestamp;
 pub const NOBODY: &str = "NONE";
 
 /// The document of a vulnerability; `None` for one that was merged into another. `scanned` says
-/// when a stream (by its name) was last read; `version` must grow with the policy too.
+/// when a stream (by its name) was last read; `version` must grow with the policy too. `priority` is in
+/// tenths ([`super::priority`]).
 #[must_use]
 pub fn document(
     value: &Vulnerability,
     version: u64,
     policy: &Policy,
+    priority: i64,
     scanned: &dyn Fn(&str) -> Option<Timestamp>,
 ) -> Option<Document> {
     if value.merged_into.is_some() {
@@ -25,6 +27,7 @@ pub fn document(
     let mut values: BTreeMap<&'static str, Value> = BTreeMap::new();
     let mut number = |name, number: i64| values.insert(name, Value::Number(number));
     number("severity", tenths(value.severity.score));
+    number("priority", priority);
     number("on_default_ref", i64::from(value.on_default_ref));
     number("suppressed", i64::from(value.is_suppressed()));
     for (name, at) in [

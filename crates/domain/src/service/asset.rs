@@ -13,7 +13,7 @@ use crate::port::store::{ChangeSet, Event, Stored};
 use crate::port::{fresh, repo};
 
 use super::organization::check_version;
-use super::settle;
+use super::{priority, settle};
 
 /// A new asset, as a person describes it.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +101,8 @@ pub async fn refs(ctx: &Ctx, asset: &Asset, page: PageRequest) -> Result<Page<St
 }
 
 /// Changes what people say about an asset. Another default ref decides anew about the state of all
-/// its vulnerabilities: a job that comes with the change does that.
+/// its vulnerabilities, and another criticality or exposure about their priorities: jobs that come
+/// with the change do that.
 ///
 /// # Errors
 /// Not permitted, `tag.malformed`, `tag.too_many`, `ref.of_other_asset`, `store.conflict`, or the
@@ -138,6 +139,10 @@ pub async fn update(ctx: &Ctx, id: AssetId, input: UpdateAsset) -> Result<Stored
     changes.update(&current, &next, Some(Event::named("asset.updated")))?;
     if next.default_ref != current.default_ref {
         changes.create(&settle::job(ctx, &next), None)?;
+    }
+    let weighs = |asset: &Asset| (asset.criticality, asset.internet_facing);
+    if weighs(&next) != weighs(&current) {
+        changes.create(&priority::job(ctx, &priority::Scope::Asset(id))?, None)?;
     }
     let detail = serde_json::json!({ "before": said(&current), "after": said(&next) });
     let audit = AuditEntry::new(

@@ -15,10 +15,11 @@ use crate::port::repo;
 use crate::port::search::Sort;
 use crate::port::store::Stored;
 use crate::rules::document::last_seen;
+use crate::rules::priority::Priority;
 use crate::time::Timestamp;
 
 use super::filter::VulnerabilityFilter;
-use super::{finding, index, vulnerability};
+use super::{finding, index, priority, vulnerability};
 
 /// Vulnerabilities read at once by an export.
 const PAGE: usize = 500;
@@ -36,6 +37,9 @@ pub struct Row {
     pub asset: Option<Arc<Asset>>,
     /// When a report last showed it.
     pub last_seen: Timestamp,
+    pub priority: Priority,
+    /// The moment that the newest feed of threats is of.
+    pub priority_as_of: Option<Timestamp>,
 }
 
 /// What was read already.
@@ -45,7 +49,7 @@ struct Known {
     assets: HashMap<AssetId, Arc<Asset>>,
 }
 
-/// Adds to vulnerabilities what is shown beside them; three reads of the store however many they
+/// Adds to vulnerabilities what is shown beside them; a few reads of the store however many they
 /// are. The caller has already been let in to the vulnerabilities.
 ///
 /// # Errors
@@ -61,16 +65,21 @@ async fn dress(
 ) -> Result<Vec<Row>> {
     known.learn(ctx, &items).await?;
     let scanned = index::scanned(ctx, &items).await?;
-    let row = |item: Stored<Vulnerability>| {
+    let values: Vec<&Vulnerability> = items.iter().map(|item| &item.value).collect();
+    let priorities = priority::of(ctx, &values).await?;
+    let priority_as_of = priority::as_of(ctx).await?;
+    let row = |(item, priority): (Stored<Vulnerability>, Priority)| {
         let of = |stream: &str| scanned.get(&(item.asset, stream.to_owned())).copied();
         Row {
             finding: known.findings.get(&item.finding).cloned(),
             asset: known.assets.get(&item.asset).cloned(),
             last_seen: last_seen(&item.value, &of),
+            priority,
+            priority_as_of,
             vulnerability: item,
         }
     };
-    Ok(items.into_iter().map(row).collect())
+    Ok(items.into_iter().zip(priorities).map(row).collect())
 }
 
 impl Known {

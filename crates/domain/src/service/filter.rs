@@ -22,6 +22,9 @@ pub struct VulnerabilityFilter {
     /// Score, 0.0 to 10.0, inclusive.
     pub min_severity: Option<f64>,
     pub max_severity: Option<f64>,
+    /// Priority, 0.0 to 10.0, inclusive.
+    pub min_priority: Option<f64>,
+    pub max_priority: Option<f64>,
     pub assets: Vec<AssetId>,
     /// Findings; those they absorbed count too once resolved by the caller.
     pub findings: Vec<FindingId>,
@@ -166,6 +169,11 @@ impl VulnerabilityFilter {
             "severity",
             self.min_severity.map(tenths),
             self.max_severity.map(tenths),
+        );
+        between(
+            "priority",
+            self.min_priority.map(tenths),
+            self.max_priority.map(tenths),
         );
         between(
             "created",

@@ -17,7 +17,7 @@ use crate::rules::document::{document, finding_text};
 use crate::rules::sla::next_moment;
 use crate::time::Timestamp;
 
-use super::sweep;
+use super::{priority, sweep};
 
 /// Feed entries taken at once.
 const BATCH: usize = 2_000;
@@ -222,14 +222,16 @@ async fn describe(
     let stored: Vec<Stored<Vulnerability>> = stored.collect();
     let scanned = scanned(ctx, &stored).await?;
     let policies = policies(ctx, &stored).await?;
-    for stored in &stored {
+    let values: Vec<&Vulnerability> = stored.iter().map(|stored| &stored.value).collect();
+    let priorities = priority::of(ctx, &values).await?;
+    for (stored, priority) in stored.iter().zip(priorities) {
         let Some((policy, revision)) = policies.get(&stored.group) else {
             continue;
         };
         let of = |stream: &str| scanned.get(&(stored.asset, stream.to_owned())).copied();
         // An older document never replaces a newer one, and another policy makes a newer one.
         let version = (stored.version << POLICY_BITS) | revision;
-        match document(&stored.value, version, policy, &of) {
+        match document(&stored.value, version, policy, priority.tenths, &of) {
             Some(document) => update.search.documents.push(document),
             None => update.search.removed.push(stored.id),
         }

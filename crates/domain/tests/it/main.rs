@@ -4,6 +4,7 @@ mod access;
 mod gate;
 mod import;
 mod integrations;
+mod priority;
 mod schedules;
 mod triage;
 mod webhooks;

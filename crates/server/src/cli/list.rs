@@ -38,6 +38,8 @@ pub struct ListArgs {
 enum SortBy {
     /// The most severe
     Severity,
+    /// What to look at first
+    Priority,
     /// The newest
     Created,
     /// Those seen last
@@ -60,6 +62,7 @@ pub fn run(args: &ListArgs, global: &Global, out: &mut Out) -> Result<Exit, Fail
 async fn pages(args: &ListArgs, client: &Client, out: &mut Out) -> Result<(), Failure> {
     let sort = match args.sort {
         SortBy::Severity => "-severity",
+        SortBy::Priority => "-priority",
         SortBy::Created => "-created",
         SortBy::LastSeen => "-last_seen",
     };

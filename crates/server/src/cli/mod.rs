@@ -10,6 +10,7 @@ mod demo;
 mod describe;
 mod doctor;
 mod export;
+mod feeds;
 mod filter;
 mod formats_command;
 mod functions;
@@ -85,6 +86,7 @@ enum Command {
     Jobs(jobs::JobsArgs),
     Schedules(schedules::SchedulesArgs),
     Webhooks(webhooks::WebhooksArgs),
+    Feeds(feeds::FeedsArgs),
     Functions(functions::FunctionsArgs),
     Invoke(functions::InvokeArgs),
     Group(group::GroupArgs),
@@ -130,6 +132,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(&args, &cli.global, &mut out),
         Command::Schedules(args) => schedules::run(&args, &cli.global, &mut out),
         Command::Webhooks(args) => webhooks::run(&args, &cli.global, &mut out),
+        Command::Feeds(args) => feeds::run(&args, &cli.global, &mut out),
         Command::Functions(args) => functions::list(&args, &cli.global, &mut out),
         Command::Invoke(args) => functions::invoke(&args, &cli.global, &mut out),
         Command::Jobs(args) => jobs::run(&args, &cli.global, &mut out),

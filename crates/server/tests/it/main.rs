@@ -3,6 +3,7 @@
 mod config;
 mod connect;
 mod features;
+mod feeds;
 mod functions;
 mod gate;
 mod keys;

@@ -103,6 +103,12 @@ impl Search for LaggingSearch {
         self.push(Change::Touch(ids.to_vec(), last_seen)).await
     }
 
+    /// After what waits, and at once: how many rows were rewritten is known only then.
+    async fn prioritize(&self, scores: &[(VulnerabilityId, i64)]) -> Result<u64> {
+        self.let_through(0).await?;
+        self.inner.prioritize(scores).await
+    }
+
     /// At once: a rebuild starts from nothing, and what waited belonged to before.
     async fn clear(&self) -> Result<()> {
         let mut waiting = self.waiting.lock().await;

@@ -282,6 +282,21 @@ impl Search for MemorySearch {
         Ok(())
     }
 
+    async fn prioritize(&self, scores: &[(VulnerabilityId, i64)]) -> Result<u64> {
+        let mut rewritten = 0;
+        self.write(|index| {
+            for (id, score) in scores {
+                if let Some(document) = index.documents.get_mut(id)
+                    && number(document, "priority") != Some(*score)
+                {
+                    document.values.insert("priority", Value::Number(*score));
+                    rewritten += 1;
+                }
+            }
+        });
+        Ok(rewritten)
+    }
+
     async fn clear(&self) -> Result<()> {
         self.write(|index| *index = Index::default());
         Ok(())

@@ -14,6 +14,7 @@ mod run;
 
 pub use applying::presence;
 pub use identities::{Identities, bytes_of};
+pub(super) use reading::on_thread;
 pub use run::{ImportHandler, payload};
 
 /// Kind of the job that imports a report.

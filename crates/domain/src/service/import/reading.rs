@@ -220,7 +220,11 @@ impl Sink for BatchSink {
     fn warning(&mut self, _: Warning) {}
 }
 
-async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+/// Runs what uses the processor for a while on a thread of its own.
+///
+/// # Errors
+/// Only if the thread can't run.
+pub async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let (sender, receiver) = oneshot::channel();
     thread::Builder::new()
         .name("report".to_owned())

@@ -134,6 +134,36 @@ pub async fn removal_and_moves(subject: &Subject) {
     assert_eq!(subject.found(there(is("path", "src/a.rs"))).await, set([]));
 }
 
+/// Another priority is another place in the order, and nothing else: a document of the same version is
+/// still an old one, and one of a newer version brings its own.
+pub async fn prioritizing(subject: &Subject) {
+    let of = |number, priority| {
+        vulnerability(
+            number,
+            &[("priority", num(priority)), ("state", word("OPEN"))],
+        )
+    };
+    subject.put([of(1, 10), of(2, 20), of(3, 30)]).await;
+    subject.settle().await;
+    let scores =
+        [(1, 99), (2, 20), (4, 50)].map(|(number, score)| (vulnerability_id(number), score));
+    let rewritten = subject.search.prioritize(&scores).await.expect("sets");
+    assert_eq!(rewritten, 1, "one has it already, one is not there");
+    let at = |from, to| Condition::Between("priority", Some(from), Some(to));
+    assert_eq!(subject.matching(at(99, 99)).await, set([1]));
+    assert_eq!(subject.matching(at(0, 50)).await, set([2, 3]));
+    assert_eq!(subject.matching(is("state", "OPEN")).await, set([1, 2, 3]));
+    subject.put([of(1, 10)]).await;
+    subject.settle().await;
+    assert_eq!(subject.matching(at(99, 99)).await, set([1]));
+    let mut newer = of(1, 40);
+    newer.version = 2;
+    subject.put([newer]).await;
+    subject.settle().await;
+    assert_eq!(subject.matching(at(40, 40)).await, set([1]));
+    assert_eq!(subject.search.prioritize(&[]).await.expect("sets"), 0);
+}
+
 pub async fn touching(subject: &Subject) {
     subject
         .put([

@@ -51,6 +51,7 @@ pub const TOPICS: &[Topic] = topics![
     life::newer_versions_win,
     life::removal_and_moves,
     life::touching,
+    life::prioritizing,
     life::position_and_clearing,
     life::a_bad_document_changes_nothing,
 ];

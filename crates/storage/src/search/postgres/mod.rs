@@ -95,6 +95,10 @@ impl Search for PostgresSearch {
         write::touch(&self.db, ids, last_seen).await.map_err(error)
     }
 
+    async fn prioritize(&self, scores: &[(VulnerabilityId, i64)]) -> Result<u64> {
+        write::prioritize(&self.db, scores).await.map_err(error)
+    }
+
     async fn clear(&self) -> Result<()> {
         schema::clear(&self.db).await.map_err(error)
     }

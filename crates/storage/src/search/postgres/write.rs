@@ -52,6 +52,25 @@ pub async fn touch(
     Ok(())
 }
 
+/// Sets `priority` of those documents that are there and have another one; answers how many.
+pub async fn prioritize(db: &PostgresDb, scores: &[(VulnerabilityId, i64)]) -> Result<u64, Error> {
+    let (of, new): (Vec<Vec<u8>>, Vec<i64>) = scores
+        .iter()
+        .map(|(id, score)| (bytes(*id), *score))
+        .unzip();
+    let done = sqlx::query(
+        "UPDATE search_doc SET f_priority = new.score
+         FROM unnest($1::bytea[], $2::bigint[]) AS new (id, score)
+         WHERE search_doc.id = new.id AND f_priority <> new.score",
+    )
+    .bind(of)
+    .bind(new)
+    .execute(db.search_pool())
+    .await
+    .map_err(map)?;
+    Ok(done.rows_affected())
+}
+
 fn ids(ids: &[VulnerabilityId]) -> Vec<Vec<u8>> {
     ids.iter().map(|id| bytes(*id)).collect()
 }

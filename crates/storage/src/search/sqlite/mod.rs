@@ -139,6 +139,12 @@ impl Search for SqliteSearch {
             .await
     }
 
+    async fn prioritize(&self, scores: &[(VulnerabilityId, i64)]) -> Result<u64> {
+        let scores = scores.to_vec();
+        self.write(move |conn| write::prioritize(conn, &scores))
+            .await
+    }
+
     async fn clear(&self) -> Result<()> {
         self.write(schema::clear).await
     }

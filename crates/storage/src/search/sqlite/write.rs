@@ -69,6 +69,18 @@ pub fn touch(
     Ok(())
 }
 
+/// Sets `priority` of those documents that are there and have another one; answers how many.
+pub fn prioritize(conn: &Connection, scores: &[(VulnerabilityId, i64)]) -> Result<u64, Error> {
+    let mut update = conn.prepare_cached(
+        "UPDATE search_doc SET n_priority = ?2 WHERE id = ?1 AND n_priority <> ?2",
+    )?;
+    let mut rewritten = 0;
+    for (id, score) in scores {
+        rewritten += update.execute(params![id.uuid().as_bytes(), score])?;
+    }
+    Ok(u64::try_from(rewritten).unwrap_or(u64::MAX))
+}
+
 struct Batch<'c> {
     conn: &'c Connection,
     sql: Sql,

@@ -1,0 +1,376 @@
+//! Priorities: what feeds and assets do to the search index, and what they leave alone.
+
+use async_trait::async_trait;
+use gna_domain::Resource;
+use gna_domain::error::Result;
+use gna_domain::id::VulnerabilityId;
+use gna_domain::model::{Criticality, FeedKind, HistoryEntry, Vulnerability};
+use gna_domain::page::{Count, PageRequest};
+use gna_domain::policy::Role;
+use gna_domain::port::search::{Facet, SearchPage, SearchRequest, SearchUpdate, Selection, Sort};
+use gna_domain::port::{Search, Stored, repo};
+use gna_domain::rules::priority::Factor;
+use gna_domain::service::asset::{self, UpdateAsset};
+use gna_domain::service::filter::VulnerabilityFilter;
+use gna_domain::service::{feeds, index, priority, vulnerability};
+use gna_domain::time::Timestamp;
+use gna_testkit::{Stores, trivy};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::import::helpers::Scene;
+
+/// Counts rows that are rewritten for their priority, and documents that are written.
+struct Counted {
+    inner: Arc<dyn Search>,
+    rewritten: Arc<AtomicU64>,
+    documents: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl Search for Counted {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+    async fn apply(&self, update: SearchUpdate) -> Result<()> {
+        self.documents
+            .fetch_add(update.documents.len() as u64, Ordering::SeqCst);
+        self.inner.apply(update).await
+    }
+    async fn position(&self) -> Result<Option<String>> {
+        self.inner.position().await
+    }
+    async fn query(&self, request: &SearchRequest) -> Result<SearchPage> {
+        self.inner.query(request).await
+    }
+    async fn count(&self, selection: &Selection, bound: u64) -> Result<Count> {
+        self.inner.count(selection, bound).await
+    }
+    async fn facets(
+        &self,
+        selection: &Selection,
+        fields: &[&'static str],
+        limit: usize,
+    ) -> Result<Vec<Facet>> {
+        self.inner.facets(selection, fields, limit).await
+    }
+    async fn touch(&self, ids: &[VulnerabilityId], last_seen: Timestamp) -> Result<()> {
+        self.inner.touch(ids, last_seen).await
+    }
+    async fn prioritize(&self, scores: &[(VulnerabilityId, i64)]) -> Result<u64> {
+        let rewritten = self.inner.prioritize(scores).await?;
+        self.rewritten.fetch_add(rewritten, Ordering::SeqCst);
+        Ok(rewritten)
+    }
+    async fn clear(&self) -> Result<()> {
+        self.inner.clear().await
+    }
+}
+
+struct Desk {
+    scene: Scene,
+    rewritten: Arc<AtomicU64>,
+    documents: Arc<AtomicU64>,
+}
+
+impl Desk {
+    async fn on(stores: Stores) -> Self {
+        let mut scene = Scene::on(stores).await;
+        let (rewritten, documents) = (Arc::default(), Arc::default());
+        scene.world.ports.search = Arc::new(Counted {
+            inner: scene.world.ports.search.clone(),
+            rewritten: Arc::clone(&rewritten),
+            documents: Arc::clone(&documents),
+        });
+        scene.ci = scene.world.member(&scene.group, Role::Ci);
+        Self {
+            scene,
+            rewritten,
+            documents,
+        }
+    }
+
+    /// Takes a feed in and does all that follows; answers how many rows were rewritten.
+    async fn feed(&self, kind: FeedKind, text: String) -> u64 {
+        let before = self.rewritten.load(Ordering::SeqCst);
+        feeds::import(&self.scene.world.system(), kind, "test.csv", text.into())
+            .await
+            .expect("is taken");
+        self.scene.world.run_jobs().await.expect("is applied");
+        self.rewritten.load(Ordering::SeqCst) - before
+    }
+
+    /// CVEs in the order of their priority, with it.
+    async fn order(&self) -> Vec<(String, f64)> {
+        let reader = self.scene.world.member(&self.scene.group, Role::Reader);
+        let scope = [Resource::Group(
+            self.scene.group.organization,
+            self.scene.group.id,
+        )];
+        let sort = Sort {
+            field: "priority",
+            descending: true,
+        };
+        let found = vulnerability::query(
+            &reader,
+            &scope,
+            &VulnerabilityFilter::default(),
+            sort,
+            &PageRequest::first(10),
+        )
+        .await
+        .expect("finds");
+        let values: Vec<&Vulnerability> = found
+            .items
+            .iter()
+            .map(|(stored, _)| &stored.value)
+            .collect();
+        let scores = priority::of(&reader, &values).await.expect("scores");
+        values
+            .iter()
+            .zip(scores)
+            .map(|(value, priority)| (value.identifiers[0].clone(), priority.score()))
+            .collect()
+    }
+}
+
+fn epss(day: u32, scores: &[(String, f64)]) -> String {
+    let lines: String = scores
+        .iter()
+        .map(|(cve, score)| format!("{cve},{score},0.5\n"))
+        .collect();
+    format!(
+        "#model_version:v1,score_date:2026-01-{day:02}T00:00:00+0000\ncve,epss,percentile\n{lines}"
+    )
+}
+
+fn kev(cves: &[&str]) -> String {
+    let list: Vec<_> = cves
+        .iter()
+        .map(|cve| serde_json::json!({ "cveID": cve, "dateAdded": "2025-12-01", "knownRansomwareCampaignUse": "Known" }))
+        .collect();
+    serde_json::json!({ "dateReleased": "2026-01-03T00:00:00Z", "vulnerabilities": list })
+        .to_string()
+}
+
+fn one(cve: &str, score: f64) -> (String, f64) {
+    (cve.to_owned(), score)
+}
+
+fn three() -> Vec<u8> {
+    trivy(
+        "package-lock.json",
+        &[
+            ("CVE-2024-0001", "left-pad", "1.0.0"),
+            ("CVE-2024-0002", "right-pad", "1.0.0"),
+            ("CVE-2024-0003", "top-pad", "1.0.0"),
+        ],
+    )
+}
+
+async fn versions(scene: &Scene) -> Vec<(VulnerabilityId, u64)> {
+    let all: Vec<Stored<Vulnerability>> = scene.vulnerabilities().await;
+    all.iter()
+        .map(|stored| (stored.id, stored.version))
+        .collect()
+}
+
+#[tokio::test]
+async fn what_is_known_of_one_cve_rewrites_its_rows_and_nothing_else() {
+    for stores in Stores::ALL {
+        let desk = Desk::on(stores).await;
+        desk.scene.import(three()).await;
+        let before = versions(&desk.scene).await;
+        let end = desk.scene.world.ports.store.feed_end().await.expect("ends");
+        let documents = desk.documents.load(Ordering::SeqCst);
+
+        assert_eq!(
+            desk.feed(FeedKind::Epss, epss(1, &[one("CVE-2024-0002", 0.25)]))
+                .await,
+            1
+        );
+        let order = desk.order().await;
+        // 7.9 of severity is 3.2, medium criticality 0.5, and the root of 0.25 of 2.0 is 1.0.
+        assert_eq!(order[0], one("CVE-2024-0002", 4.7));
+        assert_eq!(order[1].1, 3.7);
+
+        // The same feed, and one that moves the score by less than a tenth: no row.
+        assert_eq!(
+            desk.feed(FeedKind::Epss, epss(1, &[one("CVE-2024-0002", 0.25)]))
+                .await,
+            0
+        );
+        assert_eq!(
+            desk.feed(FeedKind::Epss, epss(2, &[one("CVE-2024-0002", 0.2501)]))
+                .await,
+            0
+        );
+        // One that this instance has nowhere: no row.
+        assert_eq!(
+            desk.feed(FeedKind::Epss, epss(3, &[one("CVE-1999-9999", 0.9)]))
+                .await,
+            0
+        );
+        // Exploitation that is known: 1.5, and all of the probability.
+        assert_eq!(desk.feed(FeedKind::Kev, kev(&["CVE-2024-0003"])).await, 1);
+        assert_eq!(desk.order().await[0], one("CVE-2024-0003", 7.2));
+        // It is taken off the list again.
+        assert_eq!(desk.feed(FeedKind::Kev, kev(&["CVE-2024-0001"])).await, 2);
+        assert_eq!(desk.order().await[0], one("CVE-2024-0001", 7.2));
+
+        assert_eq!(
+            versions(&desk.scene).await,
+            before,
+            "no vulnerability was written"
+        );
+        assert_eq!(
+            desk.documents.load(Ordering::SeqCst),
+            documents,
+            "no document was made anew"
+        );
+        let store = desk.scene.world.ports.store.as_ref();
+        for (id, _) in before {
+            let history = repo::all_children::<HistoryEntry>(store, &id.to_string())
+                .await
+                .expect("reads");
+            assert!(history.is_empty());
+        }
+        let told = store.feed(Some(&end), 100).await.expect("reads");
+        assert!(
+            told.iter().all(|item| item.event.name == "feed.imported"),
+            "{told:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_whole_feed_rewrites_the_rows_whose_score_moves() {
+    const ALL: usize = 1_500;
+    let desk = Desk::on(Stores::Sqlite).await;
+    let names: Vec<(String, String)> = (0..ALL)
+        .map(|n| (format!("CVE-2024-{n:05}"), format!("pad-{n}")))
+        .collect();
+    let packages: Vec<(&str, &str, &str)> = names
+        .iter()
+        .map(|(cve, package)| (cve.as_str(), package.as_str(), "1.0.0"))
+        .collect();
+    desk.scene
+        .import(trivy("package-lock.json", &packages))
+        .await;
+    let day = |number, score: &dyn Fn(usize) -> f64| {
+        let scores: Vec<(String, f64)> = names
+            .iter()
+            .enumerate()
+            .map(|(at, (cve, _))| (cve.clone(), score(at)))
+            .collect();
+        epss(number, &scores)
+    };
+    // The root of 0.01 of 2.0 is 0.2: every row moves. The next day all scores move a little, and
+    // one in fifty by enough.
+    assert_eq!(
+        desk.feed(FeedKind::Epss, day(1, &|_| 0.01)).await,
+        ALL as u64
+    );
+    let next = |at: usize| if at.is_multiple_of(50) { 0.04 } else { 0.01001 };
+    assert_eq!(
+        desk.feed(FeedKind::Epss, day(2, &next)).await,
+        (ALL / 50) as u64
+    );
+    let known = feeds::list(&desk.scene.world.system())
+        .await
+        .expect("lists");
+    assert_eq!(
+        (known[0].entries, known[0].changed),
+        (ALL as u64, ALL as u64)
+    );
+    assert_eq!(known[0].as_of.to_string(), "2026-01-02T00:00:00.000Z");
+    assert_eq!(desk.feed(FeedKind::Epss, day(2, &next)).await, 0);
+}
+
+#[tokio::test]
+async fn another_asset_is_another_priority_and_the_parts_add_up() {
+    let desk = Desk::on(Stores::Memory).await;
+    let report = desk.scene.import(three()).await;
+    desk.feed(FeedKind::Epss, epss(1, &[one("CVE-2024-0001", 0.5)]))
+        .await;
+    let before = desk.rewritten.load(Ordering::SeqCst);
+    let manager = desk.scene.world.member(&desk.scene.group, Role::Manager);
+    let change = UpdateAsset {
+        criticality: Some(Criticality::High),
+        internet_facing: Some(true),
+        ..UpdateAsset::default()
+    };
+    asset::update(&manager, report.asset, change)
+        .await
+        .expect("is changed");
+    desk.scene.world.run_jobs().await.expect("follows");
+    assert_eq!(desk.rewritten.load(Ordering::SeqCst) - before, 3);
+    let tagged = UpdateAsset {
+        tags: Some(vec!["web".to_owned()]),
+        ..UpdateAsset::default()
+    };
+    asset::update(&manager, report.asset, tagged)
+        .await
+        .expect("is changed");
+    desk.scene.world.run_jobs().await.expect("follows");
+    assert_eq!(
+        desk.rewritten.load(Ordering::SeqCst) - before,
+        3,
+        "tags weigh nothing"
+    );
+
+    let all = desk.scene.vulnerabilities().await;
+    let worst = all
+        .iter()
+        .find(|value| value.identifiers == ["CVE-2024-0001"])
+        .expect("is there");
+    let priority = priority::of(&manager, &[&worst.value])
+        .await
+        .expect("scores");
+    let parts: Vec<(Factor, i64)> = priority[0]
+        .parts
+        .iter()
+        .map(|part| (part.factor, part.tenths))
+        .collect();
+    assert_eq!(
+        parts,
+        [
+            (Factor::Severity, 32),
+            (Factor::ExploitProbability, 14),
+            (Factor::Exposure, 10),
+            (Factor::Criticality, 10),
+        ]
+    );
+    assert_eq!(priority[0].tenths, 66);
+    let as_of = priority::as_of(&manager).await.expect("is known");
+    assert_eq!(
+        as_of.map(|at| at.to_string()).as_deref(),
+        Some("2026-01-01T00:00:00.000Z")
+    );
+    // A rebuilt index has the same order: nothing of it is in the index alone.
+    let order = desk.order().await;
+    index::rebuild(&desk.scene.world.system())
+        .await
+        .expect("is rebuilt");
+    assert_eq!(desk.order().await, order);
+}
+
+#[tokio::test]
+async fn a_feed_that_cannot_be_read_changes_nothing_and_strangers_import_none() {
+    let desk = Desk::on(Stores::Memory).await;
+    let system = desk.scene.world.system();
+    let half = epss(1, &[one("CVE-2024-0001", 0.5), one("CVE-2024-0002", 7.0)]);
+    let refused = feeds::import(&system, FeedKind::Epss, "a", half.into()).await;
+    let refused = refused.expect_err("refused");
+    assert_eq!(refused.code(), "feed.malformed");
+    assert!(refused.message().contains("line 4"), "{refused}");
+    let packed = feeds::import(&system, FeedKind::Epss, "a", vec![0x1f, 0x8b, 0, 1].into()).await;
+    assert_eq!(packed.expect_err("refused").code(), "feed.malformed");
+    assert!(feeds::list(&system).await.expect("lists").is_empty());
+    let manager = desk.scene.world.member(&desk.scene.group, Role::Manager);
+    let sound = epss(1, &[one("CVE-2024-0001", 0.5)]);
+    let refused = feeds::import(&manager, FeedKind::Epss, "a", sound.into()).await;
+    assert!(refused.is_err());
+    let address = feeds::update(&system, FeedKind::Kev, Some("file:///etc/passwd")).await;
+    assert_eq!(address.expect_err("refused").code(), "feed.address");
+}
