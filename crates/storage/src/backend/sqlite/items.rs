@@ -14,12 +14,15 @@ use crate::kernel::{
 use async_trait::async_trait;
 use gna_domain::page::Cursor;
 use gna_domain::time::Timestamp;
+use rusqlite::Connection;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Items purged in one transaction.
 const PURGE: usize = 2_000;
+/// Items that are read without another thread: a page of a list and what belongs to it.
+const FEW: usize = 128;
 
 pub struct SqliteBackend {
     db: SqliteDb,
@@ -84,22 +87,30 @@ impl Backend for SqliteBackend {
     }
 
     async fn get_many(&self, keys: &[ItemKey]) -> Result<Vec<Option<Item>>, Error> {
+        let few = keys.len() <= FEW;
         let (keys, names, now) = (keys.to_vec(), Arc::clone(&self.names), (self.now)());
-        self.db
-            .read(move |conn| range::get_many(conn, keys, &names, now))
-            .await
+        let work = move |conn: &Connection| range::get_many(conn, keys, &names, now);
+        if few {
+            self.db.read_briefly(work).await
+        } else {
+            self.db.read(work).await
+        }
     }
 
     async fn query_many(&self, queries: &[RangeQuery]) -> Result<Vec<ItemPage>, Error> {
+        let few = queries.iter().map(|query| query.limit).sum::<usize>() <= FEW;
         let (queries, names, now) = (queries.to_vec(), Arc::clone(&self.names), (self.now)());
-        self.db
-            .read(move |conn| {
-                queries
-                    .iter()
-                    .map(|query| range::range(conn, query, &names, now))
-                    .collect()
-            })
-            .await
+        let work = move |conn: &Connection| {
+            queries
+                .iter()
+                .map(|query| range::range(conn, query, &names, now))
+                .collect()
+        };
+        if few {
+            self.db.read_briefly(work).await
+        } else {
+            self.db.read(work).await
+        }
     }
 
     async fn scan(
@@ -189,7 +200,7 @@ impl Backend for SqliteBackend {
     }
 }
 
-fn purge(conn: &rusqlite::Connection, now: Timestamp, limit: usize) -> Result<usize, Error> {
+fn purge(conn: &Connection, now: Timestamp, limit: usize) -> Result<usize, Error> {
     let mut expired = conn.prepare_cached(
         "SELECT id, collection, entries FROM items WHERE expires <= ?1 ORDER BY expires LIMIT ?2",
     )?;
