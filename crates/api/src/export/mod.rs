@@ -6,6 +6,7 @@
 
 mod csv;
 pub mod sarif;
+mod vex;
 
 use axum::body::Bytes;
 use futures::stream::{BoxStream, StreamExt};
@@ -25,6 +26,12 @@ pub enum Format {
     Csv,
     /// SARIF 2.1.0 (OASIS), one run per tool.
     Sarif,
+    /// OpenVEX 0.2.0.
+    OpenVex,
+    /// CycloneDX 1.6 with the analysis of each vulnerability.
+    CycloneDx,
+    /// CSAF 2.0, profile VEX.
+    Csaf,
 }
 
 impl Format {
@@ -34,6 +41,9 @@ impl Format {
             "jsonl" => Some(Self::JsonLines),
             "csv" => Some(Self::Csv),
             "sarif" => Some(Self::Sarif),
+            "openvex" => Some(Self::OpenVex),
+            "cyclonedx" => Some(Self::CycloneDx),
+            "csaf" => Some(Self::Csaf),
             _ => None,
         }
     }
@@ -44,7 +54,16 @@ impl Format {
             Self::JsonLines => "jsonl",
             Self::Csv => "csv",
             Self::Sarif => "sarif",
+            Self::OpenVex => "openvex.json",
+            Self::CycloneDx => "cdx.json",
+            Self::Csaf => "csaf.json",
         }
+    }
+
+    /// Whether it says what was decided: then what was decided to be no vulnerability belongs in it.
+    #[must_use]
+    pub fn is_vex(self) -> bool {
+        matches!(self, Self::OpenVex | Self::CycloneDx | Self::Csaf)
     }
 
     #[must_use]
@@ -53,6 +72,8 @@ impl Format {
             Self::JsonLines => "application/jsonl",
             Self::Csv => "text/csv; charset=utf-8; header=present",
             Self::Sarif => "application/sarif+json",
+            Self::CycloneDx => "application/vnd.cyclonedx+json; version=1.6",
+            Self::OpenVex | Self::Csaf => "application/json",
         }
     }
 }
@@ -69,6 +90,9 @@ pub async fn write(export: Export, format: Format) -> Result<Stream> {
         Format::JsonLines => rows(export, Vec::new(), json_line).boxed(),
         Format::Csv => rows(export, csv::head()?, csv::line).boxed(),
         Format::Sarif => sarif::pieces(export).boxed(),
+        Format::OpenVex => vex::openvex(export).boxed(),
+        Format::CycloneDx => vex::cyclonedx(export).boxed(),
+        Format::Csaf => vex::csaf(export).boxed(),
     };
     let first = pieces.next().await.transpose()?;
     let first = futures::stream::iter(first.map(Ok));

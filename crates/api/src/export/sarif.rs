@@ -7,8 +7,11 @@
 
 use axum::body::Bytes;
 use gna_domain::error::Result;
-use gna_domain::model::{ClosedReason, Level, Location, State, Vulnerability};
+use gna_domain::model::{
+    ClosedReason, FalsePositiveStatus, Level, Location, Note, State, Vulnerability,
+};
 use gna_domain::service::export::{Export, Row};
+use gna_domain::time::Timestamp;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -20,6 +23,7 @@ const HEAD: &str =
 pub fn pieces(export: Export) -> impl futures::Stream<Item = Result<Bytes>> + Send {
     async_stream::try_stream! {
         let mut piece = HEAD.as_bytes().to_vec();
+        let now = export.ctx().now();
         for (at, tool) in export.tools().await?.into_iter().enumerate() {
             if at > 0 {
                 piece.push(b',');
@@ -35,7 +39,7 @@ pub fn pieces(export: Export) -> impl futures::Stream<Item = Result<Bytes>> + Se
                         piece.push(b',');
                     }
                     is_first = false;
-                    let result = result(&row, &mut rules);
+                    let result = result(&row, &mut rules, now);
                     serde_json::to_writer(&mut piece, &result).map_err(|_| unwritable())?;
                 }
                 yield Bytes::from(std::mem::take(&mut piece));
@@ -97,7 +101,7 @@ pub fn filled<'a>(text: &'a str, instead: &'a str) -> &'a str {
     }
 }
 
-fn result(row: &Row, rules: &mut Rules) -> Value {
+fn result(row: &Row, rules: &mut Rules, now: Timestamp) -> Value {
     let value = &row.vulnerability.value;
     let source = value.sources.first();
     let rule = source.map_or("unknown", |source| filled(&source.rule, "unknown"));
@@ -115,7 +119,7 @@ fn result(row: &Row, rules: &mut Rules) -> Value {
         "level": level(value.severity.level),
         "message": { "text": filled(message, rule) },
         "partialFingerprints": { "gna/v1": fingerprint(value) },
-        "suppressions": suppressions(value),
+        "suppressions": suppressions(value, now),
         "properties": {
             "gna/id": value.id,
             "gna/state": value.state.as_str(),
@@ -158,7 +162,7 @@ fn fingerprint(value: &Vulnerability) -> String {
 }
 
 /// What tools set aside, and what people decided (3.35).
-fn suppressions(value: &Vulnerability) -> Vec<Value> {
+fn suppressions(value: &Vulnerability, now: Timestamp) -> Vec<Value> {
     let by_tools = value
         .sources
         .iter()
@@ -184,7 +188,37 @@ fn suppressions(value: &Vulnerability) -> Vec<Value> {
     };
     let by_people = decided
         .map(|why| json!({ "kind": "external", "status": "accepted", "justification": why }));
-    by_tools.chain(by_people).collect()
+    by_tools
+        .chain(by_people)
+        .chain(set_aside(value, now))
+        .collect()
+}
+
+/// Acceptances, and what is held for a false positive: under review until a second person agrees.
+fn set_aside(value: &Vulnerability, now: Timestamp) -> Vec<Value> {
+    let triage = &value.triage;
+    let suppression = |status: &str, word: &str, note: Option<&Note>| {
+        let why = note.and_then(|note| note.reason.as_deref());
+        let said = why.map_or_else(|| word.to_owned(), |why| format!("{word}: {why}"));
+        json!({ "kind": "external", "status": status, "justification": said })
+    };
+    let false_positive = triage.false_positive.as_ref().and_then(|request| {
+        let status = match request.status {
+            FalsePositiveStatus::Requested => "underReview",
+            FalsePositiveStatus::Confirmed => "accepted",
+            FalsePositiveStatus::Rejected => return None,
+        };
+        Some(suppression(
+            status,
+            "false positive",
+            Some(&request.requested),
+        ))
+    });
+    let treatment = &triage.treatment;
+    let accepted = treatment
+        .is_acceptance_at(now)
+        .then(|| suppression("accepted", "risk accepted", treatment.decided()));
+    false_positive.into_iter().chain(accepted).collect()
 }
 
 /// 3.28: a file and its lines where there is one, a name otherwise.

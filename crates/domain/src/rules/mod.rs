@@ -29,5 +29,6 @@ pub mod sla;
 pub mod throttle;
 pub mod treatment;
 pub mod verification;
+pub mod vex;
 pub mod weakness;
 pub mod webhook;

@@ -159,6 +159,12 @@ impl Export {
         }
     }
 
+    /// In whose name it is read.
+    #[must_use]
+    pub fn ctx(&self) -> &Ctx {
+        &self.ctx
+    }
+
     /// The tools that reported what is exported, most frequent first; at most 1,000.
     ///
     /// # Errors

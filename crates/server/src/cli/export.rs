@@ -19,6 +19,7 @@ use super::{Exit, Failure, Global, Out};
   gna export > all.jsonl                                   one JSON object per line
   gna export --format csv --state open -o open.csv
   gna export --format sarif --group acme/shop -o shop.sarif
+  gna export --format openvex --group acme/shop -o shop.openvex.json    what was decided
 
 A file is written whole or not at all.")]
 pub struct ExportArgs {
@@ -39,6 +40,12 @@ enum Form {
     Jsonl,
     Csv,
     Sarif,
+    /// OpenVEX: what was decided
+    Openvex,
+    /// CycloneDX with the analysis of each vulnerability
+    Cyclonedx,
+    /// CSAF, profile VEX
+    Csaf,
 }
 
 /// # Errors
@@ -53,6 +60,9 @@ pub fn run(args: &ExportArgs, global: &Global, out: &mut Out) -> Result<Exit, Fa
             Form::Jsonl => "jsonl",
             Form::Csv => "csv",
             Form::Sarif => "sarif",
+            Form::Openvex => "openvex",
+            Form::Cyclonedx => "cyclonedx",
+            Form::Csaf => "csaf",
         };
         query.push(("format", format.to_owned()));
         let answer = client
