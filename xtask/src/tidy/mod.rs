@@ -2,6 +2,7 @@
 
 mod arrows;
 mod files;
+mod parity;
 
 use anyhow::Result;
 
@@ -9,6 +10,7 @@ use anyhow::Result;
 pub fn run() -> Result<bool> {
     let mut problems = arrows::problems(&crate::root())?;
     problems.extend(files::problems(&crate::root())?);
+    problems.extend(parity::problems(&crate::root())?);
     for problem in &problems {
         println!("{problem}");
     }
