@@ -105,6 +105,8 @@ typed_ids! {
     ReceiverId = "rcv";
     /// Of a webhook's message.
     DeliveryId = "msg";
+    /// Of one decision on many vulnerabilities.
+    BulkId = "blk";
     /// One use of the one-time links: claim the first admin, reset a password.
     LinkId = "lnk";
     /// One verdict of the gate.

@@ -12,6 +12,7 @@ use gna_domain::port::vault::{Sealing, SealingOf};
 use gna_domain::port::{AdopterTokens, Apps, Clock, Ids, Keyring, Search, Store};
 use gna_domain::rules::address::{AllowList, TargetPolicy};
 use gna_domain::secret::Secret;
+use gna_domain::service::bulk::run::BulkHandler;
 use gna_domain::service::function::Function;
 use gna_domain::service::hook::{HookHandler, Inbox};
 use gna_domain::service::tidy::{self, TidyHandler};
@@ -71,6 +72,7 @@ impl Builder {
                 Arc::new(RescoreHandler),
                 Arc::new(TidyHandler),
                 Arc::new(DeliverHandler),
+                Arc::new(BulkHandler),
             ],
             takers: Vec::new(),
         }

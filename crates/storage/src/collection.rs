@@ -369,6 +369,16 @@ pub const COLLECTIONS: &[Collection] = &[
             message: "there is a schedule with this name",
         }],
     },
+    Collection {
+        name: "bulk",
+        indexes: &[Index {
+            name: "by_group",
+            partition: &["group"],
+            sort: &["created"],
+        }],
+        unique: &[],
+    },
+    plain("bulk_refusal"),
     plain(UNIQUE),
     // How far a copy into this store came.
     plain(crate::copy::COLLECTION),

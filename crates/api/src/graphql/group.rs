@@ -4,12 +4,13 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use gna_domain::id::GroupId;
 use gna_domain::model::{self, Scope};
 use gna_domain::policy::Action;
-use gna_domain::service::{account, asset, gate, group, invitation, member, report, token};
+use gna_domain::service::{account, asset, bulk, gate, group, invitation, member, report, token};
 use gna_domain::{Ctx, Resource};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::asset::Asset;
+use super::bulk::Bulk;
 use super::connection::{List, Wish, cost, listed};
 use super::enums::SeverityLevel;
 use super::filter::{
@@ -158,6 +159,25 @@ impl Group {
         let wish = Wish::new(first, after)?;
         Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| {
             Asset(Arc::new(stored))
+        })
+        .await?)
+    }
+    /// Its bulks, latest first.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn bulks(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Items of a page, 1 to 200; 50 if left out.")] first: Option<i32>,
+        #[graphql(desc = "Cursor after which the page starts.")] after: Option<String>,
+    ) -> Result<List<Bulk>> {
+        let of = self.0.clone();
+        let list = move |ctx: Ctx, page| {
+            let of = of.clone();
+            async move { bulk::list(&ctx, &of, page).await }
+        };
+        let wish = Wish::new(first, after)?;
+        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| {
+            Bulk(Arc::new(stored))
         })
         .await?)
     }

@@ -8,6 +8,7 @@
 pub mod asset;
 pub mod audit;
 pub mod authorization;
+pub mod bulk;
 pub mod comment;
 pub mod connection;
 pub mod credential;
@@ -76,6 +77,7 @@ pub struct Query(
     module::ModuleQuery,
     entity::EntityQuery,
     credential::CredentialQuery,
+    bulk::BulkQuery,
 );
 
 /// What can be done.
@@ -88,6 +90,7 @@ pub struct Mutation(
     report::ReportMutation,
     decide::DecideMutation,
     desk::DeskMutation,
+    bulk::BulkMutation,
     comment::CommentMutation,
     gate::GateMutation,
     member::MemberMutation,
@@ -118,6 +121,8 @@ pub fn schema() -> SchemaBuilder<Query, Mutation, subscription::Subscriptions> {
     .override_output_type_description::<List<asset::Asset>>("A page of assets.")
     .override_output_type_description::<List<asset::AssetRef>>("A page of refs.")
     .override_output_type_description::<List<audit::AuditEntry>>("A page of the audit log.")
+    .override_output_type_description::<List<bulk::Bulk>>("A page of bulks.")
+    .override_output_type_description::<List<bulk::BulkRefusal>>("A page of refusals.")
     .override_output_type_description::<List<comment::Comment>>("A page of comments.")
     .override_output_type_description::<List<gate::GateRun>>("A page of verdicts.")
     .override_output_type_description::<List<credential::Credential>>("A page of credentials.")

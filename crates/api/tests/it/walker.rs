@@ -103,6 +103,7 @@ impl Foreign {
                     "schedule",
                     "sch_00000000000000000000000000000001".to_owned(),
                 ),
+                ("bulk", "blk_00000000000000000000000000000001".to_owned()),
                 ("function", "import.report".to_owned()),
                 (
                     "delivery",

@@ -4,6 +4,8 @@
 //! aside. To add a filter: a field here, a line in [`VulnerabilityFilter::condition`], and the
 //! field's declaration in [`crate::port::search::FIELDS`].
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::{AssetId, FindingId, RefId, UserId};
 use crate::model::Level;
 use crate::port::search::{Condition, Operand};
@@ -11,7 +13,8 @@ use crate::rules::document::{NOBODY, tenths};
 use crate::time::Timestamp;
 
 /// All parts must hold; several values of one part mean "any of them". Empty parts do not matter.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct VulnerabilityFilter {
     /// Words in path, package, address, identifier, tag, or in the finding's texts.
     pub text: Option<String>,

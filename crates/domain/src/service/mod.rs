@@ -7,6 +7,7 @@ pub mod asset;
 pub mod audit;
 pub mod authenticate;
 pub mod bootstrap;
+pub mod bulk;
 pub mod change;
 pub mod comment;
 pub mod connect;
