@@ -3,6 +3,7 @@
 use gna_domain::connect::inbox::{Dispatcher, HookApps};
 use gna_domain::connect::module::Webhook;
 use gna_domain::ctx::Ports;
+use gna_domain::port::recipes::{Recipe, Recipes};
 use gna_domain::port::{AdopterTokens, Apps};
 use gna_domain::service::function::Function;
 use std::sync::Arc;
@@ -109,12 +110,27 @@ impl ApiConfig {
     }
 }
 
+/// Of a server without types of integrations.
+struct NoRecipes;
+
+impl Recipes for NoRecipes {
+    fn get(&self, _: &str) -> Option<Arc<dyn Recipe>> {
+        None
+    }
+
+    fn all(&self) -> Vec<Arc<dyn Recipe>> {
+        Vec::new()
+    }
+}
+
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
     pub ports: Ports,
     /// The external apps that accounts are connected with.
     pub apps: Arc<dyn Apps>,
+    /// The types of integrations.
+    pub recipes: Arc<dyn Recipes>,
     pub config: Arc<ApiConfig>,
     /// Checks tokens that an adopter signs, where that is set up.
     pub(crate) adopter: Option<Arc<dyn AdopterTokens>>,
@@ -140,6 +156,7 @@ impl AppState {
         Self {
             ports,
             apps,
+            recipes: Arc::new(NoRecipes),
             rates: Arc::new(RateLimits::new(config.rate_per_minute)),
             operator: Arc::new(Operator::new(config.operator_key.clone())),
             config: Arc::new(config),
@@ -161,6 +178,13 @@ impl AppState {
     #[must_use]
     pub fn with_hook_apps(mut self, apps: Arc<dyn HookApps>) -> Self {
         self.hook_apps = apps;
+        self
+    }
+
+    /// With types of integrations.
+    #[must_use]
+    pub fn with_recipes(mut self, recipes: Arc<dyn Recipes>) -> Self {
+        self.recipes = recipes;
         self
     }
 

@@ -13,5 +13,6 @@ pub mod modules;
 pub mod numbers;
 pub mod operator;
 pub mod outside;
+pub mod recipes;
 pub mod wiring;
 pub mod worker;

@@ -8,11 +8,14 @@ use gna_domain::connect::inbox::{Dispatcher, HookTaker};
 use gna_domain::error::{Error, Result};
 use gna_domain::model::{Endpoint, HookReceiver, SigningKey};
 use gna_domain::port::jobs::{Handler, Jobs};
+use gna_domain::port::recipes::Recipes;
 use gna_domain::port::vault::{Sealing, SealingOf};
 use gna_domain::port::{AdopterTokens, Apps, Clock, Ids, Keyring, Search, Store};
 use gna_domain::rules::address::{AllowList, TargetPolicy};
 use gna_domain::secret::Secret;
 use gna_domain::service::bulk::run::BulkHandler;
+use gna_domain::service::connect::integration::work::IntegrationHandler;
+use gna_domain::service::connect::integration::{self, IntegrationHooks};
 use gna_domain::service::function::Function;
 use gna_domain::service::hook::{HookHandler, Inbox};
 use gna_domain::service::tidy::{self, TidyHandler};
@@ -50,6 +53,7 @@ use crate::formats;
 use crate::modules;
 use crate::numbers::Counted;
 use crate::outside::{Argon2Passwords, ObjectBlobs, SystemClock, SystemIds};
+use crate::recipes;
 use crate::worker::{Worker, follow, keep_schedules};
 
 /// Assembles an instance; what is not said is as the configuration says.
@@ -95,7 +99,7 @@ impl Builder {
     /// Opens the store (which must be free), search, blobs and the rest.
     ///
     /// # Errors
-    /// `store.*`, `blob.*`, `format.invalid`, `module.invalid`, each with what to do.
+    /// `store.*`, `blob.*`, `format.invalid`, `module.invalid`, `recipe.invalid`, each with what to do.
     pub async fn open(self) -> Result<Instance> {
         let config = self.config;
         // Before anything that counts.
@@ -105,6 +109,9 @@ impl Builder {
         );
         let modules = Arc::new(
             modules::catalogue(&config).map_err(|error| Error::invalid("module.invalid", error))?,
+        );
+        let recipes: Arc<dyn Recipes> = Arc::new(
+            recipes::book(&config).map_err(|error| Error::invalid("recipe.invalid", error))?,
         );
         let url = config.store_url();
         make_folder_of(&url)?;
@@ -150,7 +157,9 @@ impl Builder {
         let rotation = RotationHandler::new(Arc::clone(&vault), sealings);
         let mut handlers = self.handlers;
         handlers.push(Arc::new(rotation));
-        let hooks: Arc<dyn Dispatcher> = Arc::new(Inbox::new(modules.clone(), self.takers));
+        let mut takers = self.takers;
+        takers.push(Arc::new(IntegrationHooks(Arc::clone(&recipes))));
+        let hooks: Arc<dyn Dispatcher> = Arc::new(Inbox::new(modules.clone(), takers));
         handlers.push(Arc::new(HookHandler(Arc::clone(&hooks))));
         let ports = Ports {
             store,
@@ -165,10 +174,12 @@ impl Builder {
         };
         let apps = apps::client(&config, &modules, &ports)?;
         let adopter = apps::adopter(&config, &ports)?;
+        handlers.extend(IntegrationHandler::all(&apps, &recipes));
         Ok(Instance {
             config,
             ports,
             apps,
+            recipes,
             adopter,
             jobs,
             registry,
@@ -189,6 +200,8 @@ pub struct Instance {
     pub ports: Ports,
     /// The way to the external apps, with their modules and our registrations.
     pub apps: Arc<dyn Apps>,
+    /// The types of integrations that there are.
+    pub recipes: Arc<dyn Recipes>,
     /// Checks tokens that an adopter signs, where that is set up.
     pub adopter: Option<Arc<dyn AdopterTokens>>,
     pub jobs: Arc<dyn Jobs>,
@@ -299,6 +312,7 @@ impl Instance {
         tasks.spawn(upkeep(stop.clone()));
         if !self.paused {
             tasks.spawn(self.follow_for_webhooks(stop.clone()));
+            tasks.spawn(self.follow_for_integrations(stop.clone()));
             let scheduling = Ctx::system(self.ports.clone(), "schedule");
             schedule::ensure(&scheduling, tidy::schedule(self.config.worker.feed_days)).await?;
             tasks.spawn(keep_schedules(scheduling, stop.clone()));
@@ -313,6 +327,17 @@ impl Instance {
         let commits = self.ports.store.signals().feed;
         let follower = Arc::new(webhook::follow::follower());
         follow("webhooks", commits, stop, move || {
+            let (ctx, follower) = (ctx.clone(), Arc::clone(&follower));
+            async move { follower.catch_up(&ctx).await }
+        })
+    }
+
+    /// Tells integrations what happens, as [`Instance::follow_for_webhooks`] tells webhooks.
+    fn follow_for_integrations(&self, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
+        let ctx = Ctx::system(self.ports.clone(), "integrations");
+        let commits = self.ports.store.signals().feed;
+        let follower = Arc::new(integration::follower(Arc::clone(&self.recipes)));
+        follow("integrations", commits, stop, move || {
             let (ctx, follower) = (ctx.clone(), Arc::clone(&follower));
             async move { follower.catch_up(&ctx).await }
         })

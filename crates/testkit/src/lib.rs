@@ -7,11 +7,13 @@ mod apps;
 mod build;
 mod egress;
 mod outside;
+mod recipes;
 mod reports;
 mod world;
 
 pub use apps::{PUBLIC_URL, RIGHT_KEY};
 pub use egress::FakeEgress;
 pub use outside::{FakeClock, MemoryBlobs, PlainPasswords, SequenceIds};
+pub use recipes::Fakes;
 pub use reports::{Issue, sarif, trivy};
 pub use world::{Stores, World};

@@ -24,6 +24,7 @@ pub mod gate;
 pub mod group;
 pub mod history;
 pub mod http;
+pub mod integration;
 pub mod job;
 pub mod loaders;
 pub mod location;
@@ -78,6 +79,7 @@ pub struct Query(
     entity::EntityQuery,
     credential::CredentialQuery,
     bulk::BulkQuery,
+    integration::IntegrationQuery,
 );
 
 /// What can be done.
@@ -103,6 +105,7 @@ pub struct Mutation(
     authorization::AuthorizationMutation,
     entity::EntityMutation,
     credential::CredentialMutation,
+    integration::IntegrationMutation,
 );
 
 pub type GnaSchema = Schema<Query, Mutation, subscription::Subscriptions>;
@@ -129,6 +132,10 @@ pub fn schema() -> SchemaBuilder<Query, Mutation, subscription::Subscriptions> {
     .override_output_type_description::<List<entity::Entity>>("A page of connected accounts.")
     .override_output_type_description::<List<group::Group>>("A page of groups.")
     .override_output_type_description::<List<history::HistoryEntry>>("A page of a history.")
+    .override_output_type_description::<List<integration::Integration>>("A page of integrations.")
+    .override_output_type_description::<List<integration::Process>>(
+        "A page of long pieces of work.",
+    )
     .override_output_type_description::<List<job::Job>>("A page of jobs.")
     .override_output_type_description::<List<member::Invitation>>("A page of invitations.")
     .override_output_type_description::<List<member::Member>>("A page of members.")

@@ -3,6 +3,7 @@
 use async_graphql::{Context, Json, Object, Result, SimpleObject};
 use gna_domain::Ctx;
 use gna_domain::connect::module::{self as definition, AuthKind};
+use gna_domain::connect::recipe;
 use gna_domain::service::connect::module::{self, Known};
 
 use crate::state::AppState;
@@ -14,6 +15,18 @@ pub struct ConnectForm {
     json_schema: Json<serde_json::Value>,
     /// A layout in the style of JSON Forms.
     ui_schema: Json<serde_json::Value>,
+    /// What is filled in now.
+    data: Option<Json<serde_json::Value>>,
+}
+
+impl From<recipe::Form> for ConnectForm {
+    fn from(form: recipe::Form) -> Self {
+        Self {
+            json_schema: Json(form.schema),
+            ui_schema: Json(form.ui),
+            data: (!form.data.is_null()).then_some(Json(form.data)),
+        }
+    }
 }
 
 impl From<definition::Form> for ConnectForm {
@@ -21,6 +34,7 @@ impl From<definition::Form> for ConnectForm {
         Self {
             json_schema: Json(form.json_schema),
             ui_schema: Json(form.ui_schema),
+            data: None,
         }
     }
 }

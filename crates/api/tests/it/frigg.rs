@@ -193,6 +193,8 @@ async fn every_route_answers_as_its_golden_file_says() {
     let all: BTreeSet<(&str, &str)> = ROUTES
         .iter()
         .map(|route| (route.method, route.path))
+        // These are played through by `integrations.rs`.
+        .filter(|(_, path)| !path.contains("{integration}") && !path.contains("/integrations"))
         .collect();
     let missing: Vec<_> = all.difference(&talk.taken).collect();
     assert!(

@@ -13,6 +13,7 @@ mod graphql_triage;
 mod graphql_write;
 mod guard;
 mod hooks;
+mod integrations;
 mod jobs;
 mod openapi;
 mod operator;

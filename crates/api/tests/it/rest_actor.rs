@@ -10,8 +10,9 @@ use gna_domain::policy::{Action, Role};
 use gna_domain::secret::Secret;
 use gna_domain::service::token::NewToken;
 use gna_domain::service::{member, token, user};
-use gna_testkit::World;
+use gna_testkit::{Fakes, World};
 use serde_json::Value;
+use std::sync::Arc;
 use tower::ServiceExt;
 
 /// Acme with its shop, and Evil Corp with its den.
@@ -32,11 +33,8 @@ impl Place {
     pub async fn with(change: impl FnOnce(ApiConfig) -> ApiConfig) -> Self {
         let world = World::new().await;
         let config = change(ApiConfig::at("http://127.0.0.1:8080"));
-        let app = gna_api::app(AppState::new(
-            world.ports.clone(),
-            world.apps.clone(),
-            config,
-        ));
+        let state = AppState::new(world.ports.clone(), world.apps.clone(), config);
+        let app = gna_api::app(state.with_recipes(Arc::new(Fakes)));
         let acme = world.organization("acme").await;
         let shop = world.group(&acme, "shop").await;
         let evil = world.organization("evil").await;

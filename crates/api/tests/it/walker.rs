@@ -45,6 +45,10 @@ const GRAPHQL_EXCEPTIONS: &[(&str, &str)] = &[
         "modules",
         "the apps are the same for everybody who is known",
     ),
+    (
+        "recipes",
+        "the types of integrations are the same for everybody who is known",
+    ),
     ("module", "the apps are the same for everybody who is known"),
 ];
 
@@ -73,6 +77,16 @@ impl Foreign {
         let connected = mia.post("/api/v2/authorizations/finish", &key).await.json();
         let list = tess.get("/api/v2/vulnerabilities").await.json();
         let system = place.world.system();
+        let begun = json!({"module": "tracker"});
+        let begun = mia.post("/api/v2/authorizations", &begun).await.json();
+        let code = json!({"state": begun["state"], "data": {"code": "c"}});
+        let tracker = mia
+            .post("/api/v2/authorizations/finish", &code)
+            .await
+            .json();
+        let echo =
+            json!({"entities": [tracker["entity"]], "config": {"type": "echo", "project": "p"}});
+        let integration = mia.post("/api/v2/integrations", &echo).await.json();
         let tess_id = gna_domain::service::user::find(&system, "tess@example.com")
             .await
             .expect("is there")
@@ -81,6 +95,9 @@ impl Foreign {
         let vulnerability = &list["items"][0];
         Self {
             ids: vec![
+                // Before what is part of longer names: a run, a group of entities.
+                ("integration", text(&integration["id"])),
+                ("entities", text(&connected["entity"])),
                 ("organization", place.acme.id.to_string()),
                 ("group", place.shop.id.to_string()),
                 ("report", text(&report.json()["id"])),
@@ -117,6 +134,8 @@ impl Foreign {
                 ("feed", "epss".to_owned()),
                 ("run", "gat_00000000000000000000000000000001".to_owned()),
                 ("place", place.shop.id.to_string()),
+                ("process", "prc_00000000000000000000000000000001".to_owned()),
+                ("action", "ECHO".to_owned()),
                 ("entity", text(&connected["entity"])),
                 ("credential", text(&connected["credential"])),
                 ("module", "keyed".to_owned()),
@@ -179,6 +198,7 @@ async fn no_route_tells_a_stranger_anything() {
                 "/requirements",
                 "/entities",
                 "/credentials",
+                "/integrations",
             ]
             .iter()
             .any(|end| path.ends_with(end))
@@ -199,6 +219,7 @@ async fn no_route_tells_a_stranger_anything() {
             path if frigg::ROUTES.iter().any(|route| route.path == path) => json!({
                 "organization": "acme", "entityType": "keyed", "moduleType": "keyed",
                 "credentialId": foreign.id("credential"),
+                "entities": [foreign.id("entity")], "config": { "type": "echo" },
                 "data": { "api_key": "x", "credential_id": foreign.id("credential") },
             }),
             "/api/v2/organizations" => json!({ "slug": "x", "name": "x" }),

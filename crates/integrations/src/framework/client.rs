@@ -346,7 +346,8 @@ impl Apps for AppClient {
                 "{} does not accept the credentials; check them and try again",
                 module.display.label
             );
-            Error::new(Kind::Upstream, Class::Unauthorized.code(), text)
+            // Whoever is connecting typed them: it is theirs to mend.
+            Error::new(Kind::Invalid, Class::Unauthorized.code(), text)
         })
     }
 

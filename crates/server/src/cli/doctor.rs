@@ -12,7 +12,9 @@ use crate::config::{Config, KeyringKind};
 use crate::formats;
 use crate::modules;
 use crate::outside::{ObjectBlobs, SystemIds};
+use crate::recipes;
 use crate::wiring::{self, Builder, sqlite_path};
+use gna_domain::port::recipes::Recipes;
 use gna_domain::port::vault::KeyBytes;
 use gna_domain::port::{Blobs, Ids};
 
@@ -61,6 +63,7 @@ pub fn run(args: &DoctorArgs, global: &Global, out: &mut Out) -> Result<Exit, Fa
     if let Ok(config) = config {
         note("formats", formats_of(&config));
         note("modules", modules_of(&config));
+        note("recipes", recipes_of(&config));
         note("jq worker", jq_worker());
         note("address", address(&config));
         note("store", block_on(store(&config)));
@@ -99,6 +102,11 @@ fn modules_of(config: &Config) -> Result<String, Failure> {
     Ok(format!(
         "{ready} apps can be connected, {registered}; {waiting} more once this server is registered with them (`gna modules show NAME`)"
     ))
+}
+
+fn recipes_of(config: &Config) -> Result<String, Failure> {
+    let book = recipes::book(config).map_err(|error| Failure::usage("recipe.invalid", error))?;
+    Ok(format!("{} types of integrations", book.all().len()))
 }
 
 /// Formats as data need this very program once more, as a child.

@@ -20,6 +20,7 @@ pub struct Config {
     pub egress: EgressSection,
     pub keyring: KeyringConfig,
     pub modules: ModulesConfig,
+    pub recipes: RecipesConfig,
     pub frigg: FriggSection,
     pub worker: WorkerConfig,
     pub log: LogConfig,
@@ -153,6 +154,12 @@ fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::
         Written::Text(text) => text,
         Written::Number(number) => number.to_string(),
     })
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecipesConfig {
+    pub dir: String,
 }
 
 /// Printed by `gna config` only, which masks the keys.

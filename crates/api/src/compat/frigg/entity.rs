@@ -183,15 +183,18 @@ pub async fn test(
     let id = id::<ConnectedEntity>(ctx, &name)?;
     Ok(match entity::verdict(ctx, state.apps.as_ref(), id).await? {
         None => Json(json!({ "status": "ok" })).into_response(),
-        Some(error) => {
-            let body = json!({ "errors": [{
-                "title": "Authentication Error",
-                "message": error.message(),
-                "timestamp": ctx.now().millis(),
-            }]});
-            (StatusCode::BAD_REQUEST, Json(body)).into_response()
-        }
+        Some(error) => failing(ctx, &error),
     })
+}
+
+/// What is wrong with a connection.
+pub fn failing(ctx: &Ctx, error: &Error) -> Response {
+    let body = json!({ "errors": [{
+        "title": "Authentication Error",
+        "message": error.message(),
+        "timestamp": ctx.now().millis(),
+    }]});
+    (StatusCode::BAD_REQUEST, Json(body)).into_response()
 }
 
 /// The same by the name that Frigg's specification has for it.

@@ -5,10 +5,13 @@
 //! "message"}}`; see [`fault`]. `docs/FRIGG.md` tells where we differ and why.
 
 mod authorize;
+mod choose;
 mod credential;
 mod entity;
 mod fault;
 mod health;
+mod integration;
+mod integration_view;
 mod kind;
 mod place;
 mod session;
@@ -17,7 +20,7 @@ mod view;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, map_response};
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, patch, post};
 use gna_domain::policy::Action;
 use utoipa::OpenApi;
 
@@ -92,6 +95,38 @@ routes! {
     post "/api/v2/credentials/{credential}/refresh" => credential::refresh, OWN;
     get "/api/v2/credentials/{credential}/reauthorize" => credential::requirements_again, OWN;
     post "/api/v2/credentials/{credential}/reauthorize" => credential::complete_again, OWN;
+
+    get "/api/integrations" => integration::v1_list, OWN;
+    post "/api/integrations" => integration::v1_create, OWN;
+    get "/api/integrations/{integration}" => integration::v1_show, OWN;
+    patch "/api/integrations/{integration}" => integration::v1_change, OWN;
+    delete "/api/integrations/{integration}" => integration::v1_remove, OWN;
+    get "/api/integrations/{integration}/config/options" => integration::form, OWN;
+    post "/api/integrations/{integration}/config/options/refresh" => integration::form_again, OWN;
+    get "/api/integrations/{integration}/actions" => integration::actions, OWN;
+    post "/api/integrations/{integration}/actions" => integration::actions, OWN;
+    get "/api/integrations/{integration}/actions/{action}/options" => integration::action_form, OWN;
+    post "/api/integrations/{integration}/actions/{action}/options" => integration::action_form, OWN;
+    post "/api/integrations/{integration}/actions/{action}/options/refresh" => integration::action_form_again, OWN;
+    post "/api/integrations/{integration}/actions/{action}" => integration::act, OWN;
+    get "/api/integrations/{integration}/test-auth" => integration::test, OWN;
+    get "/api/demo/sample/{integration}" => integration::sample, OWN;
+
+    get "/api/v2/integrations" => integration::list, OWN;
+    post "/api/v2/integrations" => integration::create, OWN;
+    get "/api/v2/integrations/options" => integration::types, SAME;
+    get "/api/v2/integrations/{integration}" => integration::show, OWN;
+    patch "/api/v2/integrations/{integration}" => integration::change, OWN;
+    delete "/api/v2/integrations/{integration}" => integration::remove, OWN;
+    get "/api/v2/integrations/{integration}/config/options" => integration::form, OWN;
+    post "/api/v2/integrations/{integration}/config/options/refresh" => integration::form_again, OWN;
+    get "/api/v2/integrations/{integration}/actions" => integration::actions, OWN;
+    post "/api/v2/integrations/{integration}/actions" => integration::actions, OWN;
+    get "/api/v2/integrations/{integration}/actions/{action}/options" => integration::action_form, OWN;
+    post "/api/v2/integrations/{integration}/actions/{action}/options" => integration::action_form, OWN;
+    post "/api/v2/integrations/{integration}/actions/{action}/options/refresh" => integration::action_form_again, OWN;
+    post "/api/v2/integrations/{integration}/actions/{action}" => integration::act, OWN;
+    get "/api/v2/integrations/{integration}/test-auth" => integration::test, OWN;
 }
 
 /// What `/api/meta/openapi.json` says of the routes under `/api/v2`; v1 is described in `docs/FRIGG.md`.
@@ -118,6 +153,19 @@ routes! {
     credential::refresh,
     credential::requirements_again,
     credential::complete_again,
+    integration::list,
+    integration::create,
+    integration::types,
+    integration::show,
+    integration::change,
+    integration::remove,
+    integration::form,
+    integration::form_again,
+    integration::actions,
+    integration::action_form,
+    integration::action_form_again,
+    integration::act,
+    integration::test,
 ))]
 pub(crate) struct Description;
 

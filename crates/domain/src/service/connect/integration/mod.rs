@@ -10,6 +10,7 @@ mod create;
 mod desk;
 mod dispatch;
 mod hooks;
+mod joined;
 pub mod process;
 mod read;
 mod schedule;
@@ -23,6 +24,7 @@ pub use create::{NewIntegration, create};
 pub(crate) use desk::desk;
 pub use dispatch::{FOLLOWER, Telling, follower};
 pub use hooks::IntegrationHooks;
+pub use joined::accounts;
 pub use read::{get, list, recipes};
 pub use tear_down::delete;
 

@@ -1,0 +1,231 @@
+//! Shapes of integrations, and the one list of v1 that Frigg's components draw a page from.
+
+use gna_domain::connect::ConnectedEntity;
+use gna_domain::connect::integration::{Integration, Status};
+use gna_domain::connect::recipe::{RecipeInfo, UserAction};
+use gna_domain::id::EntityId;
+use gna_domain::port::store::Stored;
+use gna_domain::service::connect::module::Known;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeSet, HashMap};
+use utoipa::ToSchema;
+
+use super::view::{EntityView, TypeView, v1_entity};
+
+/// An integration.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IntegrationView {
+    id: String,
+    /// Name of the integration type.
+    r#type: String,
+    /// `ENABLED`, `NEEDS_CONFIG`, `PROCESSING`, `DISABLED`, `ERROR`, `IN_CREATION` or `IN_DELETION`.
+    #[schema(value_type = String, example = "ENABLED")]
+    status: Status,
+    #[schema(value_type = Object)]
+    config: Map<String, Value>,
+    entities: Vec<EntityView>,
+    version: String,
+    /// `{errors, warnings, info, logs}`, each a list of `{title, message, timestamp}`.
+    #[schema(value_type = Object)]
+    messages: Value,
+    /// `{NAME: {type, title, description, userActionType}}`.
+    #[schema(value_type = Object)]
+    user_actions: Value,
+    /// Id of the person it belongs to, or `organization`.
+    user_id: String,
+    /// Id of the group that it is about.
+    group: Option<String>,
+    #[schema(format = DateTime)]
+    date_created: String,
+    #[schema(format = DateTime)]
+    date_updated: String,
+}
+
+impl IntegrationView {
+    /// With `at_least` so many accounts: clients of v1 look at the second one of each, so that the last
+    /// one stands there more than once where there are fewer.
+    pub fn new(
+        found: &Stored<Integration>,
+        recipes: &[RecipeInfo],
+        accounts: &HashMap<EntityId, ConnectedEntity>,
+        at_least: usize,
+    ) -> Self {
+        let joined = found.entities.iter();
+        let known: Vec<&ConnectedEntity> = joined
+            .filter_map(|joined| accounts.get(&joined.entity))
+            .collect();
+        let again = known.last().copied().into_iter();
+        let missing = at_least.saturating_sub(known.len());
+        let entities = known
+            .iter()
+            .copied()
+            .chain(again.cycle().take(missing))
+            .map(EntityView::from)
+            .collect();
+        let recipe = recipes.iter().find(|recipe| recipe.name == found.recipe);
+        let mut config = found.config.clone();
+        config
+            .entry("type".to_owned())
+            .or_insert_with(|| found.recipe.as_str().into());
+        Self {
+            id: found.id.to_string(),
+            r#type: found.recipe.clone(),
+            status: found.status,
+            config,
+            entities,
+            version: found.value.version.clone(),
+            messages: json!(found.messages),
+            user_actions: recipe.map_or_else(|| json!({}), |recipe| actions(&recipe.actions)),
+            user_id: found.owner.to_string(),
+            group: found.group.map(|group| group.to_string()),
+            date_created: found.created.to_string(),
+            date_updated: found.updated.to_string(),
+        }
+    }
+}
+
+/// A page of integrations.
+#[derive(Serialize, ToSchema)]
+pub struct IntegrationsView {
+    pub integrations: Vec<IntegrationView>,
+    /// Continues after this page, as `after`; null where nothing follows.
+    pub next: Option<String>,
+}
+
+/// By name.
+pub fn actions(actions: &[UserAction]) -> Value {
+    let named = actions.iter().map(|action| {
+        let view = json!({
+            "type": "USER_ACTION",
+            "title": action.title,
+            "description": action.description,
+            "userActionType": action.kind,
+        });
+        (action.name.clone(), view)
+    });
+    Value::Object(named.collect())
+}
+
+/// A type of integrations.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IntegrationTypeView {
+    r#type: String,
+    name: String,
+    description: String,
+    category: String,
+    /// Whether accounts are needed.
+    has_auth: bool,
+    has_user_config: bool,
+    /// The apps that its accounts can be of.
+    modules: Vec<TypeView>,
+}
+
+/// All types of integrations.
+#[derive(Serialize, ToSchema)]
+pub struct OptionsView {
+    options: Vec<IntegrationTypeView>,
+}
+
+impl OptionsView {
+    pub fn new(recipes: &[RecipeInfo], modules: &[Known]) -> Self {
+        let option = |recipe: &RecipeInfo| {
+            let names = of_recipe(recipe);
+            IntegrationTypeView {
+                r#type: recipe.name.clone(),
+                name: recipe.label.clone(),
+                description: recipe.description.clone(),
+                category: recipe.category.clone(),
+                has_auth: !recipe.slots.is_empty(),
+                has_user_config: has_config(recipe),
+                modules: modules
+                    .iter()
+                    .filter(|known| names.contains(known.module.name.as_str()))
+                    .map(TypeView::from)
+                    .collect(),
+            }
+        };
+        Self {
+            options: recipes.iter().map(option).collect(),
+        }
+    }
+}
+
+fn of_recipe(recipe: &RecipeInfo) -> BTreeSet<&str> {
+    let modules = recipe.slots.iter().flat_map(|slot| &slot.modules);
+    modules.map(String::as_str).collect()
+}
+
+fn has_config(recipe: &RecipeInfo) -> bool {
+    let properties = recipe.config.schema.get("properties");
+    properties
+        .and_then(Value::as_object)
+        .is_some_and(|properties| !properties.is_empty())
+}
+
+/// What v1 lists. Its options are apps, because what a client connects from them is an account; each
+/// account's `type` is one of them.
+pub fn combined(
+    modules: &[Known],
+    recipes: &[RecipeInfo],
+    accounts: &[ConnectedEntity],
+    found: &[Stored<Integration>],
+    joined: &HashMap<EntityId, ConnectedEntity>,
+) -> Value {
+    let shown: Vec<&Stored<Integration>> = found
+        .iter()
+        .filter(|found| found.status != Status::InDeletion)
+        .collect();
+    // Accounts of others that an integration of one's own joins are among them.
+    let mut authorized: Vec<&ConnectedEntity> = accounts.iter().collect();
+    for account in shown.iter().flat_map(|found| &found.entities) {
+        let is_there = authorized.iter().any(|known| known.id == account.entity);
+        if let (false, Some(account)) = (is_there, joined.get(&account.entity)) {
+            authorized.push(account);
+        }
+    }
+    let wanted: BTreeSet<&str> = recipes
+        .iter()
+        .flat_map(of_recipe)
+        .chain(authorized.iter().map(|account| account.module.as_str()))
+        .collect();
+    let options: Vec<Value> = modules
+        .iter()
+        .filter(|known| wanted.contains(known.module.name.as_str()))
+        .map(|known| option(known, recipes))
+        .collect();
+    let authorized: Vec<Value> = authorized.into_iter().map(v1_entity).collect();
+    let integrations: Vec<IntegrationView> = shown
+        .into_iter()
+        .map(|found| IntegrationView::new(found, recipes, joined, 2))
+        .collect();
+    json!({
+        "entities": { "options": options, "authorized": authorized },
+        "integrations": integrations,
+    })
+}
+
+fn option(known: &Known, recipes: &[RecipeInfo]) -> Value {
+    let (name, display) = (known.module.name.as_str(), &known.module.display);
+    let mine: Vec<&RecipeInfo> = recipes
+        .iter()
+        .filter(|recipe| of_recipe(recipe).contains(name))
+        .collect();
+    json!({
+        "type": name,
+        "hasUserConfig": mine.iter().any(|recipe| has_config(recipe)),
+        "isMany": true,
+        "requiresNewEntity": false,
+        "requiredEntities": [name],
+        "integrations": mine.iter().map(|recipe| recipe.name.as_str()).collect::<Vec<_>>(),
+        "display": {
+            "name": display.label,
+            "description": display.description,
+            "category": display.category.label(),
+            "detailsUrl": display.details_url,
+            "icon": display.icon.as_deref().unwrap_or_default(),
+        },
+    })
+}
