@@ -29,6 +29,10 @@ use crate::recipes::subject::{Subject, threshold};
 
 /// Source id of the mapping that holds how far the tracker was looked at.
 const CURSOR: &str = "cursor";
+/// Source id of the mapping that holds when unfinished issues were looked for.
+const SWEPT: &str = "swept";
+/// How often they are, in milliseconds.
+const SWEEP_MS: i64 = 3_600_000;
 /// Vulnerabilities looked at in one step of the process that files issues.
 const STEP: usize = 25;
 /// Title of messages about single issues.
@@ -358,11 +362,26 @@ impl<'d, 'a> Sync<'d, 'a> {
         Ok(looked)
     }
 
-    /// What was begun and not ended, by a worker that was killed while it made an issue.
+    /// What was begun and not ended: its job was killed while it made an issue, and given up. Looked
+    /// for once an hour, since it takes reading everything that is remembered.
     ///
     /// # Errors
     /// The app's, or the store's.
     pub async fn finish_begun(&self) -> Result<()> {
+        let now = self.desk.ctx.now().millis();
+        let swept = self.desk.mapping(SWEPT).await?;
+        let last = swept.as_ref().and_then(|swept| swept.data.as_i64());
+        if last.is_some_and(|last| now.saturating_sub(last) < SWEEP_MS) {
+            return Ok(());
+        }
+        self.finish_all().await?;
+        self.desk
+            .remember(swept.as_ref(), SWEPT, None, Value::from(now))
+            .await
+            .map(|_| ())
+    }
+
+    async fn finish_all(&self) -> Result<()> {
         let mut page = PageRequest::first(500);
         loop {
             let some = self.desk.mappings(page.clone()).await?;
