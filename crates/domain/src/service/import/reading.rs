@@ -8,7 +8,9 @@ use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
-use crate::import::{Category, ParsedFinding, PlannedStream, Refusal, ReportMeta, Sink, Warning};
+use crate::import::{
+    Category, ParsedFinding, PlannedStream, Refusal, ReportMeta, Reported, Sink, Warning,
+};
 use crate::port::{OpenReport, Parsing};
 use crate::rules::identity::{Keys, Options, keys};
 
@@ -16,6 +18,8 @@ use crate::rules::identity::{Keys, Options, keys};
 const BATCH: usize = 500;
 /// Batches that may wait, so that a fast parser does not fill the memory.
 const WAITING: usize = 4;
+/// What an item counts as that the report lists only to say that it is gone or passed.
+const ABSENT: &str = "item.absent";
 
 /// The report, opened; or why it is refused.
 ///
@@ -61,6 +65,10 @@ struct SurveySink {
 impl Sink for SurveySink {
     fn finding(&mut self, finding: ParsedFinding) -> Result<(), Refusal> {
         let stream = self.streams.of(&finding);
+        if is_absent(&finding) {
+            *self.skipped.entry(ABSENT.to_owned()).or_default() += 1;
+            return Ok(());
+        }
         let tool = self.streams.name(stream);
         self.keys.push(keys(&finding, &tool, self.options));
         self.stream_of.push(stream);
@@ -205,6 +213,9 @@ impl BatchSink {
 
 impl Sink for BatchSink {
     fn finding(&mut self, finding: ParsedFinding) -> Result<(), Refusal> {
+        if is_absent(&finding) {
+            return Ok(());
+        }
         if self.skip > 0 {
             self.skip -= 1;
             return Ok(());
@@ -218,6 +229,12 @@ impl Sink for BatchSink {
     }
 
     fn warning(&mut self, _: Warning) {}
+}
+
+/// Left out of both readings, so that items have the same numbers in both. Its vulnerability, if
+/// there is one, closes as those do of which the report says nothing.
+fn is_absent(finding: &ParsedFinding) -> bool {
+    matches!(finding.reported, Reported::Absent { .. })
 }
 
 /// Runs what uses the processor for a while on a thread of its own.

@@ -3,6 +3,8 @@
 use gna_domain::model::{ReportStatus, State};
 use gna_domain::port::search::{Condition, SearchRequest, Selection, Sort};
 use gna_domain::service::report::UploadReport;
+use serde_json::Value;
+
 use gna_testkit::{Issue, Stores, sarif, trivy};
 
 use super::helpers::Scene;
@@ -71,6 +73,40 @@ async fn an_empty_report_of_the_tool_closes_all_of_it_and_nothing_of_others() {
             .await
             .contains(&"OPEN src/pay.rs:3 Other:x".to_owned())
     );
+    scene.check().await;
+}
+
+#[tokio::test]
+async fn what_a_report_lists_as_gone_is_counted_and_never_opens() {
+    let scene = Scene::on(Stores::Memory).await;
+    scene.import(issues(&["a", "b"])).await;
+    let said = |gone: &[usize]| {
+        let mut report: Value = serde_json::from_slice(&issues(&["a", "b", "c"])).expect("JSON");
+        for at in gone {
+            report["runs"][0]["results"][*at]["baselineState"] = "absent".into();
+        }
+        report.to_string().into_bytes()
+    };
+    // The second was there and is gone; the third never was.
+    let report = scene.import(said(&[1, 2])).await;
+    let counts = &report.counts;
+    assert_eq!(
+        (
+            counts.total,
+            counts.unchanged,
+            counts.closed,
+            counts.created
+        ),
+        (3, 1, 1, 0)
+    );
+    assert_eq!(counts.skipped.get("item.absent"), Some(&2));
+    assert_eq!(scene.vulnerabilities().await.len(), 2);
+    // All of it gone is a report of the tool as well.
+    let report = scene.import(said(&[0, 1, 2])).await;
+    assert_eq!((report.counts.total, report.counts.closed), (3, 1));
+    // And it comes back under the same name.
+    let report = scene.import(said(&[2])).await;
+    assert_eq!(report.counts.reopened, 2);
     scene.check().await;
 }
 
