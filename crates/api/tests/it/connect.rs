@@ -38,8 +38,10 @@ async fn keyed(actor: &Actor, shared: bool) -> Value {
 
 #[tokio::test]
 async fn the_apps_say_what_they_need() {
-    let (_, _, mia) = place().await;
-    let all = mia.get("/api/v2/modules").await.json();
+    let (_place, _, mia) = place().await;
+    let all = mia.get("/api/v2/modules").await;
+    assert_eq!(all.status, 200, "{}", all.text);
+    let all = all.json();
     let names: Vec<&str> = all["items"]
         .as_array()
         .expect("a list")
@@ -129,6 +131,8 @@ async fn an_account_lives_from_consent_to_disconnection() {
 async fn members_have_their_own_and_owners_also_what_is_shared() {
     let (place, olga, mia) = place().await;
     let mias = keyed(&mia, false).await;
+    // Lists go by time; what was made in one moment has no order.
+    place.world.clock.advance_millis(1);
     let shared = keyed(&olga, true).await;
     let body = json!({"module": "keyed", "shared": true, "data": {"api_key": RIGHT_KEY}});
     let refused = mia.post(FINISH, &body).await;
@@ -309,6 +313,7 @@ async fn graphql_does_the_same_and_reads_credentials_in_one_batch() {
     assert_eq!(done["completeAuthorization"]["isNew"], true);
     let entity = done["completeAuthorization"]["entity"]["id"].clone();
     for (actor, shared) in [(&mia, false), (&olga, false), (&olga, true)] {
+        place.world.clock.advance_millis(1);
         let input = json!({"organization": of, "module": "keyed", "shared": shared, "data": {"api_key": RIGHT_KEY}});
         ask(actor, complete, json!({ "input": input })).await;
     }

@@ -23,7 +23,7 @@ pub(super) const STEPS: &[&str] = &["
         name text COLLATE \"C\" NOT NULL UNIQUE
     );
 
-    CREATE SEQUENCE item_ids AS bigint CACHE 100;
+    CREATE SEQUENCE item_ids AS bigint;
     CREATE TABLE items (
         id bigint PRIMARY KEY,
         collection smallint NOT NULL,
