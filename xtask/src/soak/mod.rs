@@ -30,6 +30,9 @@ pub struct Args {
     /// How many calls the providers get before it ends
     #[arg(long, default_value_t = 500)]
     runs: u64,
+    /// How many refreshes each provider sees at least before it ends
+    #[arg(long, default_value_t = 0)]
+    refreshes: u64,
     /// Start of the random numbers
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -42,6 +45,15 @@ pub struct Args {
     /// How many times faster than real time runs
     #[arg(long, default_value_t = 10)]
     speed: u32,
+}
+
+impl Args {
+    /// Tokens run out by the clock, and calls take what the machine takes: only both counts together
+    /// say the same on every machine.
+    fn is_enough(&self, providers: &Providers) -> bool {
+        let refreshed = |figures: &provider::Figures| figures.refreshes >= self.refreshes;
+        providers.runs() >= self.runs && providers.figures().iter().all(refreshed)
+    }
 }
 
 /// Longest time between two kills, in milliseconds.
@@ -92,9 +104,9 @@ fn refresh(args: &Args) -> Result<report::Report> {
     }
     let mut random = provider::Random::new(args.seed ^ 0x5eed);
     let mut kills = 0;
-    while providers.runs() < args.runs {
+    while !args.is_enough(&providers) {
         let mut child = start(None)?;
-        let ended = until_kill(&providers, &killed, args.runs, random.below(KILL_MS) + 200);
+        let ended = until_kill(&providers, &killed, args, random.below(KILL_MS) + 200);
         child.kill()?;
         let status = child.wait()?;
         ended?;
@@ -118,7 +130,7 @@ fn refresh(args: &Args) -> Result<report::Report> {
 fn until_kill(
     providers: &Providers,
     killed: &Receiver<Kill>,
-    runs: u64,
+    args: &Args,
     longest_ms: u64,
 ) -> Result<()> {
     while killed.try_recv().is_ok() {}
@@ -127,7 +139,7 @@ fn until_kill(
     loop {
         let since = begun.elapsed();
         let is_up = since >= Duration::from_millis(longest_ms) && providers.runs() > before;
-        if is_up || providers.runs() >= runs {
+        if is_up || args.is_enough(providers) {
             return Ok(());
         }
         if since > STUCK {
