@@ -13,7 +13,7 @@ use crate::port::store::{ChangeSet, Event, Stored};
 use crate::port::{fresh, repo};
 
 use super::organization::check_version;
-use super::{priority, settle};
+use super::{lookup, priority, settle};
 
 /// A new asset, as a person describes it.
 #[derive(Clone, Debug, Default)]
@@ -52,14 +52,7 @@ pub async fn create(ctx: &Ctx, group: &Group, input: CreateAsset) -> Result<Stor
 /// # Errors
 /// `not_found` also where the caller may not see it, or the store's.
 pub async fn require(ctx: &Ctx, id: AssetId) -> Result<Stored<Asset>> {
-    let asset = repo::get::<Asset>(ctx.store(), id)
-        .await?
-        .ok_or_else(|| ctx.absent::<Asset>())?;
-    ctx.permit(
-        Action::AssetRead,
-        Resource::Group(asset.organization, asset.group),
-    )?;
-    Ok(asset)
+    lookup::permitted(ctx, id, Action::AssetRead).await
 }
 
 /// Assets of a group, by name.

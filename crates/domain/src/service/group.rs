@@ -13,6 +13,7 @@ use crate::port::store::{ChangeSet, Event, List, Raw, Stored};
 use crate::port::{fresh, repo};
 use crate::rules;
 
+use super::lookup;
 use super::organization::{self, PolicyChange, check_version, updated};
 
 /// Longest description, in bytes.
@@ -80,14 +81,7 @@ fn checked_description(text: &str) -> Result<String> {
 /// # Errors
 /// `not_found` also where the caller may not see it, or the store's.
 pub async fn require(ctx: &Ctx, id: GroupId) -> Result<Stored<Group>> {
-    let group = repo::get::<Group>(ctx.store(), id)
-        .await?
-        .ok_or_else(|| ctx.absent::<Group>())?;
-    ctx.permit(
-        Action::GroupRead,
-        Resource::Group(group.organization, group.id),
-    )?;
-    Ok(group)
+    lookup::permitted(ctx, id, Action::GroupRead).await
 }
 
 /// A group by its organization's slug and its own.

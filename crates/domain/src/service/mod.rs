@@ -27,6 +27,7 @@ pub mod invitation;
 pub mod job;
 pub mod keys;
 pub mod link;
+pub mod lookup;
 pub mod member;
 pub mod merge;
 mod message;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use sha2::{Digest, Sha256};
 
+use super::lookup::permitted;
 use super::{asset, import};
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
@@ -52,7 +53,9 @@ pub async fn upload(
     upload: UploadReport,
     bytes: Bytes,
 ) -> Result<Stored<Report>> {
-    let group = require_group(ctx, group, Action::ReportUpload).await?;
+    let group = permitted::<Group>(ctx, group, Action::ReportUpload)
+        .await?
+        .value;
     check(ctx, &upload, &bytes)?;
     let asset = asset::ensure(
         ctx,
@@ -160,28 +163,12 @@ fn check(ctx: &Ctx, upload: &UploadReport, bytes: &Bytes) -> Result<()> {
     Ok(())
 }
 
-async fn require_group(ctx: &Ctx, id: GroupId, action: Action) -> Result<Group> {
-    let group = repo::get::<Group>(ctx.store(), id)
-        .await?
-        .ok_or_else(|| ctx.absent::<Group>())?;
-    ctx.permit(action, Resource::Group(group.organization, group.id))?;
-    Ok(group.value)
-}
-
 /// One report.
 ///
 /// # Errors
 /// `not_found` also where the caller may not see it.
 pub async fn require(ctx: &Ctx, id: ReportId) -> Result<Stored<Report>> {
     permitted(ctx, id, Action::ReportRead).await
-}
-
-async fn permitted(ctx: &Ctx, id: ReportId, action: Action) -> Result<Stored<Report>> {
-    let report = repo::get::<Report>(ctx.store(), id)
-        .await?
-        .ok_or_else(|| ctx.absent::<Report>())?;
-    ctx.permit(action, Resource::Group(report.organization, report.group))?;
-    Ok(report)
 }
 
 /// Reports of a group, newest first.
@@ -287,7 +274,7 @@ pub async fn raw(
     ctx: &Ctx,
     id: ReportId,
 ) -> Result<(Stored<Report>, BoxStream<'static, Result<Bytes>>)> {
-    let report = permitted(ctx, id, Action::ReportDownload).await?;
+    let report = permitted::<Report>(ctx, id, Action::ReportDownload).await?;
     let audit = AuditEntry::new(
         ctx,
         Some(report.organization),

@@ -7,9 +7,9 @@ use crate::id::{GroupId, OrganizationId};
 use crate::model::Group;
 use crate::page::PageRequest;
 use crate::policy::Action;
-use crate::port::repo;
 use crate::port::store::Stored;
 
+use super::lookup::permitted;
 use super::{group, organization};
 
 /// A group as callers name it: by id, by its slug and its organization's, or, for a token of one
@@ -31,7 +31,7 @@ pub async fn one(ctx: &Ctx, place: &Place, action: Action) -> Result<Stored<Grou
     let found = match (&place.organization, &place.group) {
         (organization, Some(id)) if id.starts_with("grp_") => {
             let id = id.parse::<GroupId>().map_err(|_| ctx.absent::<Group>())?;
-            let group = existing(ctx, id, action).await?;
+            let group = permitted::<Group>(ctx, id, action).await?;
             if let Some(name) = organization
                 && organization_id(ctx, name).await? != group.organization
             {
@@ -54,7 +54,7 @@ pub async fn one(ctx: &Ctx, place: &Place, action: Action) -> Result<Stored<Grou
             let mut groups = ctx.grants.groups.keys();
             match (groups.next(), groups.next()) {
                 (Some(only), None) if ctx.grants.organizations.is_empty() => {
-                    existing(ctx, *only, action).await?
+                    permitted::<Group>(ctx, *only, action).await?
                 }
                 _ if ctx.actor == crate::Actor::Anonymous => return Err(ctx.absent::<Group>()),
                 _ => {
@@ -69,14 +69,6 @@ pub async fn one(ctx: &Ctx, place: &Place, action: Action) -> Result<Stored<Grou
     };
     ctx.permit(action, Resource::Group(found.organization, found.id))?;
     Ok(found)
-}
-
-async fn existing(ctx: &Ctx, id: GroupId, action: Action) -> Result<Stored<Group>> {
-    let group = repo::get::<Group>(ctx.store(), id)
-        .await?
-        .ok_or_else(|| ctx.absent::<Group>())?;
-    ctx.permit(action, Resource::Group(group.organization, group.id))?;
-    Ok(group)
 }
 
 /// The organization that is named by id or slug, or the only one that the caller belongs to.

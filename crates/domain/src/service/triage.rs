@@ -10,8 +10,9 @@ use crate::port::store::{ChangeSet, Stored};
 use crate::rules::decide::Decision;
 use crate::rules::desk::{self, Command};
 
+use super::lookup::permitted;
 use super::organization::check_version;
-use super::vulnerability::{Step, commit_with, permitted};
+use super::vulnerability::{Step, commit_with};
 
 /// How often a decision is made anew when an import changed the vulnerability meanwhile.
 const RACES: usize = 5;
@@ -30,7 +31,7 @@ pub async fn act(
 ) -> Result<Stored<Vulnerability>> {
     let note = Note::new(&ctx.actor, ctx.now(), reason);
     for race in 0.. {
-        let current = permitted(ctx, id, command.action()).await?;
+        let current = permitted::<Vulnerability>(ctx, id, command.action()).await?;
         check_version(current.version, expected)?;
         let place = Resource::Group(current.organization, current.group);
         if let Some(user) = command.assignee() {

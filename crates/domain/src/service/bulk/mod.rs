@@ -16,8 +16,8 @@ use crate::rules::desk::Command;
 use crate::rules::treatment::REASON_LIMIT;
 
 use super::filter::VulnerabilityFilter;
-use super::group;
 use super::triage::assignable;
+use super::{group, lookup};
 
 pub use record::{BULK_LIMIT, Bulk, BulkRefusal, BulkStatus};
 
@@ -148,14 +148,7 @@ fn audit(ctx: &Ctx, bulk: &Bulk, action: &'static str) -> AuditEntry {
 /// # Errors
 /// `not_found` also where the caller may not see it, or the store's.
 pub async fn require(ctx: &Ctx, id: BulkId) -> Result<Stored<Bulk>> {
-    let found = repo::get::<Bulk>(ctx.store(), id)
-        .await?
-        .ok_or_else(|| ctx.absent::<Bulk>())?;
-    ctx.permit(
-        Action::VulnerabilityRead,
-        Resource::Group(found.organization, found.group),
-    )?;
-    Ok(found)
+    lookup::permitted(ctx, id, Action::VulnerabilityRead).await
 }
 
 /// The bulks of a group, latest first.

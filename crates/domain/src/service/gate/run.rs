@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::super::lookup::{Placed, permitted};
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::{AssetId, FindingId, GateRunId, RefId, ReportId, VulnerabilityId};
@@ -54,13 +55,7 @@ pub struct Ran {
 /// `not_found` also where the caller may not see the report, not permitted, `gate.report_pending`,
 /// `gate.report_failed`, `gate.other_ref`, `gate.too_many`, `gate.no_base`, `gate.limit`, `gate.contradiction`, or the store's.
 pub async fn run(ctx: &Ctx, input: RunGate) -> Result<Ran> {
-    let report = repo::get::<Report>(ctx.store(), input.report)
-        .await?
-        .ok_or_else(|| ctx.absent::<Report>())?;
-    ctx.permit(
-        Action::GateRun,
-        Resource::Group(report.organization, report.group),
-    )?;
+    let report = permitted::<Report>(ctx, input.report, Action::GateRun).await?;
     let group = repo::require::<Group>(ctx.store(), report.group).await?;
     let organization = repo::require::<Organization>(ctx.store(), report.organization).await?;
     let policy = Limits::of_policy(&organization.policy, &group.policy);
@@ -129,10 +124,7 @@ async fn build(ctx: &Ctx, report: &Report, with: &[ReportId]) -> Result<Vec<Repo
     let others = repo::get_many::<Report>(ctx.store(), with).await?;
     for other in others {
         let other = other.ok_or_else(|| ctx.absent::<Report>())?;
-        ctx.permit(
-            Action::GateRun,
-            Resource::Group(other.organization, other.group),
-        )?;
+        ctx.permit(Action::GateRun, other.place())?;
         if (other.asset, other.r#ref) != (report.asset, report.r#ref) {
             return Err(Error::invalid(
                 "gate.other_ref",
@@ -331,14 +323,7 @@ async fn record(ctx: &Ctx, run: &GateRun) -> Result<()> {
 /// # Errors
 /// `not_found` also where the caller may not see it.
 pub async fn get(ctx: &Ctx, id: GateRunId) -> Result<Stored<GateRun>> {
-    let run = repo::get::<GateRun>(ctx.store(), id)
-        .await?
-        .ok_or_else(|| ctx.absent::<GateRun>())?;
-    ctx.permit(
-        Action::GateRead,
-        Resource::Group(run.organization, run.group),
-    )?;
-    Ok(run)
+    permitted(ctx, id, Action::GateRead).await
 }
 
 /// Runs of a group, newest first.

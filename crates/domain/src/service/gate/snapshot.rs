@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::lookup::permitted;
 use super::key::signing_key;
 use crate::ctx::{Ctx, Resource};
 use crate::error::Result;
@@ -32,13 +33,7 @@ pub struct Sealed {
 /// # Errors
 /// `not_found` also where the caller may not see the asset, not permitted, the vault's or the store's.
 pub async fn snapshot(ctx: &Ctx, id: AssetId) -> Result<Sealed> {
-    let asset = repo::get::<Asset>(ctx.store(), id)
-        .await?
-        .ok_or_else(|| ctx.absent::<Asset>())?;
-    ctx.permit(
-        Action::GateRun,
-        Resource::Group(asset.organization, asset.group),
-    )?;
+    let asset = permitted::<Asset>(ctx, id, Action::GateRun).await?;
     let group = repo::require::<Group>(ctx.store(), asset.group).await?;
     let organization = repo::require::<Organization>(ctx.store(), asset.organization).await?;
     let policy = Policy::effective(&organization.policy, &group.policy);

@@ -1,7 +1,7 @@
 //! What came to a receiver, and doing what follows from it once more.
 
+use super::super::lookup::permitted;
 use super::receive;
-use super::receiver::permitted;
 use crate::ctx::Ctx;
 use crate::error::Result;
 use crate::id::{JobId, ReceiverId};
@@ -20,7 +20,7 @@ pub async fn list(
     id: ReceiverId,
     page: PageRequest,
 ) -> Result<Page<Stored<ReceivedHook>>> {
-    let receiver = permitted(ctx, id, Action::WebhookRead).await?;
+    let receiver = permitted::<HookReceiver>(ctx, id, Action::WebhookRead).await?;
     let partition = partition(&receiver);
     repo::children(ctx.store(), &partition, false, page).await
 }
@@ -34,7 +34,7 @@ fn partition(receiver: &HookReceiver) -> String {
 /// # Errors
 /// `not_found`, not permitted (`webhook.manage`), or the store's.
 pub async fn replay(ctx: &Ctx, id: ReceiverId, delivery: &str) -> Result<JobId> {
-    let receiver = permitted(ctx, id, Action::WebhookManage).await?;
+    let receiver = permitted::<HookReceiver>(ctx, id, Action::WebhookManage).await?;
     let key = ReceivedHook::key_of(&receiver.app, &receiver.id.to_string(), delivery);
     let found = repo::get_keys::<ReceivedHook>(ctx.store(), &[key]).await?;
     let hook = found.into_iter().next().flatten();

@@ -3,7 +3,8 @@
 use serde_json::json;
 use std::sync::Arc;
 
-use super::super::access::{not_anonymous, retrying};
+use super::super::access::retrying;
+use super::super::lookup::permitted;
 use crate::connect::inbox::HookApps;
 use crate::connect::module::{Check, Handshake, Webhook};
 use crate::ctx::{Ctx, Resource};
@@ -183,25 +184,13 @@ pub async fn get(ctx: &Ctx, id: ReceiverId) -> Result<Stored<HookReceiver>> {
     permitted(ctx, id, Action::WebhookRead).await
 }
 
-pub(super) async fn permitted(
-    ctx: &Ctx,
-    id: ReceiverId,
-    action: Action,
-) -> Result<Stored<HookReceiver>> {
-    not_anonymous(ctx)?;
-    let found = repo::get::<HookReceiver>(ctx.store(), id).await?;
-    let found = found.ok_or_else(|| ctx.absent::<HookReceiver>())?;
-    ctx.permit(action, Resource::Organization(found.organization))?;
-    Ok(found)
-}
-
 /// Switches it on or off: what comes while it is off is refused with 404.
 ///
 /// # Errors
 /// As [`get`], not permitted (`webhook.manage`), or the store's.
 pub async fn switch(ctx: &Ctx, id: ReceiverId, on: bool) -> Result<Stored<HookReceiver>> {
     retrying(|| async {
-        let current = permitted(ctx, id, Action::WebhookManage).await?;
+        let current = permitted::<HookReceiver>(ctx, id, Action::WebhookManage).await?;
         if current.enabled == on {
             return Ok(current);
         }
@@ -226,7 +215,7 @@ pub async fn switch(ctx: &Ctx, id: ReceiverId, on: bool) -> Result<Stored<HookRe
 pub async fn set_secret(ctx: &Ctx, id: ReceiverId, secret: Secret) -> Result<Stored<HookReceiver>> {
     let secret = checked(secret)?;
     retrying(|| async {
-        let current = permitted(ctx, id, Action::WebhookManage).await?;
+        let current = permitted::<HookReceiver>(ctx, id, Action::WebhookManage).await?;
         let binding = HookReceiver::binding(current.organization, id);
         let next = HookReceiver {
             secret: Some(ctx.ports.vault.seal(&binding, &secret).await?),
@@ -258,7 +247,7 @@ async fn replaced(
 /// As [`switch`].
 pub async fn delete(ctx: &Ctx, id: ReceiverId) -> Result<()> {
     retrying(|| async {
-        let current = permitted(ctx, id, Action::WebhookManage).await?;
+        let current = permitted::<HookReceiver>(ctx, id, Action::WebhookManage).await?;
         let mut changes = ChangeSet::new();
         changes.delete(&current, None);
         if let Some(book) = book(ctx, current.organization).await? {

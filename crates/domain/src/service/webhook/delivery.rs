@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::super::access::retrying;
+use super::super::lookup::permitted;
 use super::super::message;
-use super::endpoint::permitted;
 use super::{deliver, follow};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
@@ -33,7 +33,7 @@ pub async fn list(
     endpoint: EndpointId,
     page: PageRequest,
 ) -> Result<Page<Stored<Delivery>>> {
-    permitted(ctx, endpoint, Action::WebhookRead).await?;
+    permitted::<Endpoint>(ctx, endpoint, Action::WebhookRead).await?;
     repo::children(ctx.store(), &endpoint.to_string(), true, page).await
 }
 
@@ -66,7 +66,7 @@ fn restart(ctx: &Ctx, changes: &mut ChangeSet, delivery: &Stored<Delivery>) -> R
 /// `not_found`, not permitted (`webhook.manage`), `webhook.pending`, `webhook.disabled`, or the store's.
 pub async fn replay(ctx: &Ctx, endpoint: EndpointId, id: DeliveryId) -> Result<Stored<Delivery>> {
     retrying(|| async {
-        let of = permitted(ctx, endpoint, Action::WebhookManage).await?;
+        let of = permitted::<Endpoint>(ctx, endpoint, Action::WebhookManage).await?;
         enabled(&of)?;
         let delivery = deliver::delivery(ctx, endpoint, id)
             .await?
@@ -97,7 +97,7 @@ pub async fn replay(ctx: &Ctx, endpoint: EndpointId, id: DeliveryId) -> Result<S
 /// # Errors
 /// As [`replay`].
 pub async fn replay_failed(ctx: &Ctx, endpoint: EndpointId, since: Timestamp) -> Result<usize> {
-    let of = permitted(ctx, endpoint, Action::WebhookManage).await?;
+    let of = permitted::<Endpoint>(ctx, endpoint, Action::WebhookManage).await?;
     enabled(&of)?;
     let mut page = PageRequest::first(CHUNK);
     let mut count = 0;
@@ -134,7 +134,7 @@ pub async fn replay_failed(ctx: &Ctx, endpoint: EndpointId, since: Timestamp) ->
 /// # Errors
 /// `not_found`, not permitted (`webhook.manage`), `webhook.disabled`, or the store's.
 pub async fn test(ctx: &Ctx, endpoint: EndpointId) -> Result<Stored<Delivery>> {
-    let of = permitted(ctx, endpoint, Action::WebhookManage).await?;
+    let of = permitted::<Endpoint>(ctx, endpoint, Action::WebhookManage).await?;
     enabled(&of)?;
     let now = ctx.now();
     let delivery = Delivery {

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::super::access::{not_anonymous, retrying};
+use super::super::access::retrying;
 use super::super::feed;
+use super::super::lookup::permitted;
 use super::follow;
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
@@ -209,18 +210,6 @@ pub async fn get(ctx: &Ctx, id: EndpointId) -> Result<Stored<Endpoint>> {
     permitted(ctx, id, Action::WebhookRead).await
 }
 
-pub(super) async fn permitted(
-    ctx: &Ctx,
-    id: EndpointId,
-    action: Action,
-) -> Result<Stored<Endpoint>> {
-    not_anonymous(ctx)?;
-    let found = repo::get::<Endpoint>(ctx.store(), id).await?;
-    let found = found.ok_or_else(|| ctx.absent::<Endpoint>())?;
-    ctx.permit(action, Resource::Organization(found.organization))?;
-    Ok(found)
-}
-
 /// Changes an endpoint. Switched on again it starts with a clean record.
 ///
 /// # Errors
@@ -228,7 +217,7 @@ pub(super) async fn permitted(
 pub async fn update(ctx: &Ctx, id: EndpointId, change: EndpointChange) -> Result<Stored<Endpoint>> {
     retrying(|| async {
         let change = change.clone();
-        let current = permitted(ctx, id, Action::WebhookManage).await?;
+        let current = permitted::<Endpoint>(ctx, id, Action::WebhookManage).await?;
         let now_enabled = change.enabled.unwrap_or(current.enabled);
         let is_fresh = now_enabled && !current.enabled;
         let next = Endpoint {
@@ -277,7 +266,7 @@ pub async fn update(ctx: &Ctx, id: EndpointId, change: EndpointChange) -> Result
 /// As [`get`], the vault's, or the store's.
 pub async fn rotate(ctx: &Ctx, id: EndpointId) -> Result<(Secret, Stored<Endpoint>)> {
     retrying(|| async {
-        let current = permitted(ctx, id, Action::WebhookManage).await?;
+        let current = permitted::<Endpoint>(ctx, id, Action::WebhookManage).await?;
         let vault = &ctx.ports.vault;
         let binding = Endpoint::binding(current.organization, id);
         let old_binding = Endpoint::old_binding(current.organization, id);
@@ -305,7 +294,7 @@ pub async fn rotate(ctx: &Ctx, id: EndpointId) -> Result<(Secret, Stored<Endpoin
 /// As [`get`], or the store's.
 pub async fn delete(ctx: &Ctx, id: EndpointId) -> Result<()> {
     retrying(|| async {
-        let current = permitted(ctx, id, Action::WebhookManage).await?;
+        let current = permitted::<Endpoint>(ctx, id, Action::WebhookManage).await?;
         let mut changes = ChangeSet::new();
         changes.delete(&current, None);
         if let Some(book) = book(ctx, current.organization).await? {
