@@ -132,6 +132,12 @@ async fn identify(parts: &Parts, state: &AppState) -> Result<Caller> {
     })
 }
 
+/// For what needs to know who calls before a byte of the body is read.
+#[must_use]
+pub fn signed_out() -> Error {
+    Error::unauthenticated("auth.required", "sign in, or send an API token")
+}
+
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }

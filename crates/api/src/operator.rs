@@ -87,8 +87,9 @@ pub(crate) fn key(headers: &HeaderMap) -> Option<Secret> {
         .then(|| Secret::new(key.trim()))
 }
 
-/// By the connection itself: what headers claim can only take away.
-fn is_local(parts: &Parts) -> bool {
+/// Whether a request comes from this machine, and from no proxy on it that says that it asks for
+/// someone else. By the connection itself: what headers claim can only take away.
+pub(crate) fn is_local(parts: &Parts) -> bool {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())
         && !FORWARDED

@@ -65,19 +65,23 @@ pub fn add_headers(error: &Error, response: &mut Response) {
     }
 }
 
+/// What a caller is told. What went wrong inside is for the log alone.
+#[must_use]
+pub fn told(error: &Error) -> &str {
+    match error.kind() {
+        Kind::Internal => "something went wrong on our side; the log has it under the request's id",
+        _ => error.message(),
+    }
+}
+
 /// The body of a problem.
 fn document(error: &Error, request_id: Option<&str>) -> Value {
     let status = status(error);
-    // What went wrong inside is for the log alone.
-    let detail = match error.kind() {
-        Kind::Internal => "something went wrong on our side; the log has it under the request's id",
-        _ => error.message(),
-    };
     let mut body = json!({
         "type": format!("urn:gna:error:{}", error.code()),
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
-        "detail": detail,
+        "detail": told(error),
         "code": error.code(),
     });
     if let Some(object) = body.as_object_mut() {
@@ -109,6 +113,8 @@ pub fn rewrite(mut response: Response, request_id: &str) -> Response {
     if let Some(error) = response.extensions().get::<Error>() {
         let text = document(error, Some(request_id)).to_string();
         response.headers_mut().remove(header::CONTENT_LENGTH);
+        // The body that was there may have been compressed; this one is not.
+        response.headers_mut().remove(header::CONTENT_ENCODING);
         *response.body_mut() = Body::from(text);
     }
     response

@@ -9,14 +9,14 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use gna_domain::ctx::Actor;
 use gna_domain::error::{Error, Result};
 use gna_domain::service::idempotency::{self, ANSWER_LIMIT, Answer, Begun};
 use sha2::{Digest, Sha256};
 
-use crate::auth::Auth;
-use crate::extract::JSON_BYTES;
+use crate::auth::{Auth, signed_out};
 use crate::problem::Problem;
-use crate::rest::{is_hook, is_upload, shows_secret};
+use crate::rest::{is_hook, is_upload, largest_body, shows_secret};
 use crate::state::AppState;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -43,6 +43,10 @@ async fn once(state: &AppState, request: Request, next: Next) -> Result<Response
     let auth = Auth::from_request_parts(&mut parts, state)
         .await
         .map_err(|problem| problem.0)?;
+    if auth.ctx().actor == Actor::Anonymous {
+        // Before a byte of the body is read.
+        return Err(signed_out());
+    }
     let key = parts
         .headers
         .get(&KEY)
@@ -53,7 +57,7 @@ async fn once(state: &AppState, request: Request, next: Next) -> Result<Response
         (state.config.max_upload_bytes, "report.too_large")
     } else {
         (
-            u64::try_from(JSON_BYTES).unwrap_or(u64::MAX),
+            u64::try_from(largest_body(parts.uri.path())).unwrap_or(u64::MAX),
             "body.too_large",
         )
     };

@@ -1,13 +1,12 @@
 //! The report formats that can be read.
 
 use axum::extract::State;
-use gna_domain::error::Error;
 use gna_domain::import::{Category, FormatInfo};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::view::{ListView, ProblemView};
-use crate::auth::Auth;
+use crate::auth::{Auth, signed_out};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -50,9 +49,7 @@ pub async fn list(
     State(state): State<AppState>,
 ) -> Result<ListView<FormatView>, Problem> {
     if auth.ctx().actor == gna_domain::Actor::Anonymous {
-        return Err(
-            Error::unauthenticated("auth.required", "sign in, or send an API token").into(),
-        );
+        return Err(signed_out().into());
     }
     let formats = state.ports.parsing.formats();
     Ok(ListView::whole(

@@ -1,17 +1,17 @@
 //! Numbers for Prometheus (text format 0.0.4). Whoever may read them: a token with `instance.read`,
 //! the configured key, and, where the configuration says so, programs on the same machine.
 
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use gna_domain::ctx::Resource;
 use gna_domain::policy::Action;
 use gna_domain::secret::Secret;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use crate::auth::Auth;
+use crate::operator::is_local;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -84,14 +84,11 @@ async fn behind(state: &AppState) -> gna_domain::Result<usize> {
     responses((status = 200, content_type = "text/plain", body = String), (status = "default", body = super::view::ProblemView, content_type = "application/problem+json")))]
 pub async fn show(
     State(state): State<AppState>,
-    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
     request: axum::extract::Request,
 ) -> Result<Response, Problem> {
-    let local = state.config.metrics_on_loopback
-        && !request.headers().contains_key("x-forwarded-for")
-        && peer.is_some_and(|peer| peer.0.0.ip().is_loopback());
-    if !local && !has_key(&state, request.headers()) {
-        let (mut parts, _) = request.into_parts();
+    let (mut parts, _) = request.into_parts();
+    let local = state.config.metrics_on_loopback && is_local(&parts);
+    if !local && !has_key(&state, &parts.headers) {
         let auth = <Auth as axum::extract::FromRequestParts<AppState>>::from_request_parts(
             &mut parts, &state,
         )

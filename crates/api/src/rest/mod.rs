@@ -188,15 +188,23 @@ pub fn router() -> Router<AppState> {
         let limit = if is_upload(route.method, route.path) {
             // It counts for itself, with the configured limit.
             DefaultBodyLimit::disable()
-        } else if route.path == "/api/v2/feeds/{feed}" {
-            DefaultBodyLimit::max(gna_domain::service::feeds::LARGEST)
-        } else if is_hook(route.path) {
-            DefaultBodyLimit::max(HOOK_BYTES)
         } else {
-            DefaultBodyLimit::max(JSON_BYTES)
+            DefaultBodyLimit::max(largest_body(route.path))
         };
         router.route(route.path, (route.mount)().layer(limit))
     })
+}
+
+/// The largest body of a request to an address, in bytes; uploads of reports have their own.
+#[must_use]
+pub(crate) fn largest_body(path: &str) -> usize {
+    if path.starts_with("/api/v2/feeds/") {
+        gna_domain::service::feeds::LARGEST
+    } else if is_hook(path) {
+        HOOK_BYTES
+    } else {
+        JSON_BYTES
+    }
 }
 
 /// Whether a request brings a report.

@@ -21,13 +21,15 @@ use utoipa::IntoParams;
 
 use super::report::ReportView;
 use super::view::{ProblemView, place};
-use crate::auth::Auth;
+use crate::auth::{Auth, signed_out};
 use crate::extract::{Params, content_type};
 use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Longest value of a form's text field, in bytes.
 const FIELD_BYTES: usize = 4_096;
+/// Most text fields of a form.
+const FIELDS: usize = 32;
 /// What `wait=true` means.
 const WAIT_DEFAULT: Duration = Duration::from_secs(60);
 
@@ -82,9 +84,7 @@ pub async fn create(
     let ctx = auth.ctx();
     if ctx.actor == gna_domain::Actor::Anonymous {
         // Before a byte of the body is read.
-        return Err(
-            Error::unauthenticated("auth.required", "sign in, or send an API token").into(),
-        );
+        return Err(signed_out().into());
     }
     let limit = state.config.max_upload_bytes;
     let is_form = content_type(request.headers()).is_some_and(|kind| kind == "multipart/form-data");
@@ -238,6 +238,7 @@ async fn form(
         .await
         .map_err(|_| malformed(()))?;
     let mut file = None;
+    let mut fields = 0;
     while let Some(mut field) = form.next_field().await.map_err(|_| broken_off())? {
         let name = field.name().unwrap_or_default().to_owned();
         let is_file = name == "file";
@@ -247,6 +248,13 @@ async fn form(
                 "a form holds one file; send others with a form each",
             )
             .on_field("file"));
+        }
+        fields += usize::from(!is_file);
+        if fields > FIELDS {
+            return Err(Error::limit(
+                "form.too_many",
+                format!("a form has at most {FIELDS} fields beside the file"),
+            ));
         }
         let file_name = field.file_name().map(str::to_owned);
         let mut whole = Vec::new();

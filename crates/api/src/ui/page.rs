@@ -78,7 +78,7 @@ impl Notice {
 
     pub fn bad(error: &Error) -> Self {
         Self {
-            text: error.message().to_owned(),
+            text: problem::told(error).to_owned(),
             bad: true,
             secret: None,
         }
@@ -120,7 +120,7 @@ impl IntoResponse for Failure {
         let status = problem::status(&error);
         let page = ErrorPage {
             shell: Shell::bare(status.canonical_reason().unwrap_or("Error")),
-            message: error.message(),
+            message: problem::told(&error),
             code: error.code(),
         };
         let mut response = render(status, &page);

@@ -148,6 +148,28 @@ async fn batches_have_an_end_and_bodies_too() {
         answer["errors"][0]["extensions"]["field"], "input.group",
         "{answer}"
     );
+    // Only the file may be large.
+    let padded = json!({ "query": " ".repeat(2 << 20), "variables": {} });
+    for (operations, map, status, code) in [
+        (&padded, json!({}), 413, "request.too_large"),
+        (
+            &operations,
+            json!({ "0": [" ".repeat(2 << 20)] }),
+            413,
+            "request.too_large",
+        ),
+        (
+            &operations,
+            json!({ "1": ["variables.f"] }),
+            400,
+            "graphql.malformed",
+        ),
+    ] {
+        let (kind, body) = multipart(operations, &map, b"{}");
+        let (got, problem) = tess.send(&kind, body).await;
+        let told = (got.as_u16(), problem["code"].as_str());
+        assert_eq!(told, (status, Some(code)));
+    }
 }
 
 #[tokio::test]

@@ -422,6 +422,15 @@ async fn what_is_wrong_is_a_problem_that_says_what_to_do() {
         (413, "report.too_large")
     );
     assert!(large.text.contains("import.max_upload_bytes"));
+    let many: Vec<(String, String)> = (0..33).map(|n| (format!("f{n}"), String::new())).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let kind = [("content-type", "multipart/form-data; boundary=XX")];
+    let many = form(&many, b"{}");
+    let many = tess.send("POST", "/api/v2/reports", &kind, many).await;
+    assert_eq!(
+        (many.status.as_u16(), many.code().as_str()),
+        (400, "form.too_many")
+    );
     let large = form(&[("group", "shop")], &[b'x'; 1_001]);
     let kind = [("content-type", "multipart/form-data; boundary=XX")];
     let large = tess.send("POST", "/api/v2/reports", &kind, large).await;
@@ -429,6 +438,48 @@ async fn what_is_wrong_is_a_problem_that_says_what_to_do() {
         (large.status.as_u16(), large.code().as_str()),
         (413, "report.too_large")
     );
+}
+
+#[tokio::test]
+async fn a_problem_is_readable_for_clients_that_take_compressed_answers() {
+    let place = Place::new().await;
+    let tess = place.tess().await;
+    let headers = [("accept-encoding", "gzip")];
+    let missing = "/api/v2/reports/rep_01890000-0000-7000-8000-000000000000";
+    let problem = tess.send("GET", missing, &headers, "").await;
+    assert_eq!(problem.code(), "not_found");
+    assert_eq!(problem.header("content-encoding"), "");
+    let formats = tess.send("GET", "/api/v2/formats", &headers, "").await;
+    assert_eq!(formats.header("content-encoding"), "gzip");
+}
+
+/// A body that ends the test when it is read.
+fn unread() -> axum::body::Body {
+    let bytes = futures::stream::once(async {
+        assert!(std::hint::black_box(false), "nobody asked who sends this");
+        Ok::<_, std::io::Error>("")
+    });
+    axum::body::Body::from_stream(bytes)
+}
+
+#[tokio::test]
+async fn nothing_large_is_read_of_somebody_unknown() {
+    let place = Place::new().await;
+    let nobody = place.anonymous();
+    let bytes = ("content-type", "application/octet-stream");
+    let form = ("content-type", "multipart/form-data; boundary=XX");
+    let key = ("idempotency-key", "x");
+    for (path, headers) in [
+        (UPLOAD, vec![bytes]),
+        (UPLOAD, vec![form]),
+        (UPLOAD, vec![bytes, key]),
+        ("/api/v2/feeds/epss", vec![bytes, key]),
+        ("/api", vec![form]),
+    ] {
+        let answer = nobody.send("POST", path, &headers, unread()).await;
+        let told = (answer.status.as_u16(), answer.code());
+        assert_eq!(told, (401, "auth.required".to_owned()), "{path}");
+    }
 }
 
 #[tokio::test]
