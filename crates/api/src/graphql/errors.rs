@@ -4,7 +4,7 @@
 //! error and read here, once, for code, kind and field. What only the operator can act on is
 //! logged, and its words stay here.
 
-use async_graphql::{ErrorExtensionValues, Response, ServerError};
+use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError};
 use gna_domain::error::{Error, Kind};
 
 use crate::problem;
@@ -55,6 +55,14 @@ fn explain(error: &mut ServerError) {
     }
 }
 
+/// An error before there is an operation that it could belong to.
+#[must_use]
+pub fn told(error: Error) -> ServerError {
+    let mut told = async_graphql::Error::new_with_source(error).into_server_error(Pos::default());
+    explain(&mut told);
+    told
+}
+
 /// Codes of what the GraphQL library itself refuses, which it tells apart by its words only.
 fn code_of(message: &str) -> &'static str {
     match message {
@@ -85,17 +93,14 @@ pub fn kind_name(kind: Kind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use async_graphql::Pos;
 
-    fn told(source: Error) -> serde_json::Value {
-        let error = async_graphql::Error::new_with_source(source);
-        let response = Response::from_errors(vec![error.into_server_error(Pos::default())]);
-        serde_json::to_value(&finished(response).errors[0]).expect("writes as JSON")
+    fn shown(source: Error) -> serde_json::Value {
+        serde_json::to_value(told(source)).expect("writes as JSON")
     }
 
     #[test]
     fn a_domain_error_is_told_with_its_code_kind_and_field() {
-        let told = told(Error::invalid("slug.malformed", "a slug is ...").on_field("slug"));
+        let told = shown(Error::invalid("slug.malformed", "a slug is ...").on_field("slug"));
         assert_eq!(told["message"], "a slug is ...");
         assert_eq!(told["extensions"]["code"], "slug.malformed");
         assert_eq!(told["extensions"]["kind"], "INVALID");
@@ -104,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_defect_of_ours_keeps_its_words_to_itself() {
-        let told = told(Error::internal("store.corrupt", "secret path"));
+        let told = shown(Error::internal("store.corrupt", "secret path"));
         assert_eq!(told["message"], MASKED);
         assert_eq!(told["extensions"]["code"], "store.corrupt");
     }

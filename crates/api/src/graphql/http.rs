@@ -2,11 +2,8 @@
 //!
 //! A GET never runs an operation. Read next: [`super::document`], [`super::errors`].
 
-use async_graphql::futures_util::TryStreamExt;
-use async_graphql::http::{ALL_WEBSOCKET_PROTOCOLS, MultipartOptions, receive_batch_body};
-use async_graphql::{
-    BatchRequest, BatchResponse, Data, Executor, ParseRequestError, Request, Response,
-};
+use async_graphql::http::ALL_WEBSOCKET_PROTOCOLS;
+use async_graphql::{BatchRequest, BatchResponse, Data, Executor, Request, Response};
 use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Path, State, WebSocketUpgrade};
@@ -16,21 +13,21 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use gna_domain::Ctx;
+use gna_domain::ctx::Actor;
 use gna_domain::error::{Error, Result};
 use gna_domain::model::Origin;
-use gna_domain::secret::Secret;
-use gna_domain::service::authenticate::{Credential, authenticate};
-use std::any::TypeId;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::document::{Documents, refused};
-use super::errors::finished;
+use super::errors::{finished, told};
 use super::loaders::loaders;
+use super::multipart;
 use super::persisted::Persisted;
+use super::socket::Socket;
 use super::viewer::CurrentSession;
 use super::{GnaSchema, schema};
-use crate::auth::{Auth, CallOrigin};
+use crate::auth::{Auth, CallOrigin, signed_out};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -38,8 +35,6 @@ use crate::state::AppState;
 pub const MAX_BODY: usize = 1024 * 1024;
 /// Most operations sent at once.
 pub const MAX_BATCH: usize = 10;
-/// Most files of one request.
-const MAX_FILES: usize = 5;
 
 /// The routes of GraphQL, to be merged into the application's.
 pub fn router(state: &AppState) -> Router<AppState> {
@@ -97,35 +92,41 @@ impl Executor for Api {
         }
     }
 
+    /// Over a websocket: whoever is at its other end is asked again for each operation.
     fn execute_stream(
         &self,
         request: Request,
         session: Option<Arc<Data>>,
     ) -> BoxStream<'static, Response> {
-        // What one operation has read must not be shown by a later one, nor by a later event.
-        let caller = session
-            .as_ref()
-            .and_then(|data| data.get(&TypeId::of::<Ctx>()))
-            .and_then(|ctx| ctx.downcast_ref::<Ctx>())
-            .cloned();
-        let request = match caller {
-            Some(ctx) => {
-                let fresh = loaders(ctx);
-                fresh.enable_all_cache(false);
-                request.data(fresh)
+        let api = self.clone();
+        let session = session.unwrap_or_default();
+        let opened = async move {
+            let request = match Socket::of(&session) {
+                None => request,
+                Some(socket) => match socket.operation().await {
+                    Ok((ctx, current, CallOrigin(origin))) => {
+                        // What one operation has read must not be shown by a later event.
+                        let fresh = loaders(ctx.clone());
+                        fresh.enable_all_cache(false);
+                        request.data(fresh).data(ctx).data(current).data(origin)
+                    }
+                    Err(error) => {
+                        let response = Response::from_errors(vec![told(error)]);
+                        return futures::stream::iter([response]).boxed();
+                    }
+                },
+            };
+            match api.prepared(request) {
+                Ok(request) => {
+                    let stream = api
+                        .schema
+                        .execute_stream_with_session_data(request, session);
+                    stream.map(finished).boxed()
+                }
+                Err(response) => futures::stream::iter([*response]).boxed(),
             }
-            None => request,
         };
-        match self.prepared(request) {
-            Ok(request) => {
-                let session = session.unwrap_or_default();
-                let stream = self
-                    .schema
-                    .execute_stream_with_session_data(request, session);
-                stream.map(finished).boxed()
-            }
-            Err(response) => futures::stream::iter([*response]).boxed(),
-        }
+        futures::stream::once(opened).flatten().boxed()
     }
 }
 
@@ -138,7 +139,7 @@ async fn run(
     headers: HeaderMap,
     body: Body,
 ) -> std::result::Result<HttpResponse, Problem> {
-    let request = read(&headers, body, state.config.max_upload_bytes).await?;
+    let request = read(&caller, &headers, body, state.config.max_upload_bytes).await?;
     let response = match request {
         BatchRequest::Single(request) => {
             BatchResponse::Single(api.run_for(&caller, &origin, request).await)
@@ -169,7 +170,12 @@ async fn run(
     Ok(answer)
 }
 
-async fn read(headers: &HeaderMap, body: Body, max_upload: u64) -> Result<BatchRequest> {
+async fn read(
+    caller: &Auth,
+    headers: &HeaderMap,
+    body: Body,
+    max_upload: u64,
+) -> Result<BatchRequest> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -183,25 +189,11 @@ async fn read(headers: &HeaderMap, body: Body, max_upload: u64) -> Result<BatchR
     match main.as_str() {
         "application/json" | "application/graphql-response+json" => {
             let bytes = to_bytes(body, MAX_BODY).await.map_err(|_| too_large())?;
-            serde_json::from_slice(&bytes).map_err(|error| {
-                Error::invalid(
-                    "graphql.malformed",
-                    format!("the body is no GraphQL request: {error}"),
-                )
-            })
+            serde_json::from_slice(&bytes).map_err(malformed)
         }
-        "multipart/form-data" => {
-            let options = MultipartOptions::default()
-                .max_file_size(usize::try_from(max_upload).unwrap_or(usize::MAX / MAX_FILES))
-                .max_num_files(MAX_FILES);
-            let stream = body
-                .into_data_stream()
-                .map_err(std::io::Error::other)
-                .into_async_read();
-            receive_batch_body(Some(kind), stream, options)
-                .await
-                .map_err(unreadable)
-        }
+        // Before a byte of the body is read.
+        "multipart/form-data" if caller.ctx().actor == Actor::Anonymous => Err(signed_out()),
+        "multipart/form-data" => multipart::read(kind, body, max_upload).await,
         _ => Err(Error::invalid(
             "graphql.content_type",
             "send application/json, or multipart/form-data for uploads",
@@ -216,14 +208,11 @@ fn too_large() -> Error {
     )
 }
 
-fn unreadable(error: ParseRequestError) -> Error {
-    match error {
-        ParseRequestError::PayloadTooLarge => Error::limit(
-            "request.too_large",
-            "the upload is larger than this server takes (setting api.max_upload_bytes)",
-        ),
-        other => Error::invalid("graphql.malformed", other.to_string()),
-    }
+pub(super) fn malformed(what: impl Display) -> Error {
+    Error::invalid(
+        "graphql.malformed",
+        format!("the body is no GraphQL request: {what}"),
+    )
 }
 
 /// GraphiQL for browsers; a websocket for those who ask for one.
@@ -236,11 +225,7 @@ async fn look(
     if !parts.headers.contains_key(header::UPGRADE) {
         return Ok(page());
     }
-    let caller = Auth::from_request_parts(&mut parts, &state).await?;
-    let CallOrigin(origin) = match CallOrigin::from_request_parts(&mut parts, &state).await {
-        Ok(origin) => origin,
-        Err(never) => match never {},
-    };
+    Auth::from_request_parts(&mut parts, &state).await?;
     let protocol = match GraphQLProtocol::from_request_parts(&mut parts, &state).await {
         Ok(protocol) => protocol,
         Err(status) => return Ok(status.into_response()),
@@ -254,37 +239,11 @@ async fn look(
         .protocols(ALL_WEBSOCKET_PROTOCOLS);
     Ok(upgrade.on_upgrade(move |socket| {
         GraphQLWebSocket::new(socket, api, protocol)
-            .on_connection_init(move |payload| connected(state, caller, origin, payload))
+            .on_connection_init(
+                async move |message| Ok(Socket::open(state, parts, &message).await?),
+            )
             .serve()
     }))
-}
-
-/// Who is at the other end of a websocket: whoever opened it, or whom the token in the first
-/// message names, since browsers can't send headers with a websocket.
-async fn connected(
-    state: AppState,
-    opened_by: Auth,
-    origin: Origin,
-    payload: serde_json::Value,
-) -> async_graphql::Result<Data> {
-    let named = ["authorization", "Authorization"]
-        .iter()
-        .find_map(|name| payload.get(name)?.as_str());
-    let bearer = named
-        .and_then(|text| text.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let caller = match bearer {
-        Some((_, token)) => {
-            let credential = Credential::Bearer(Secret::new(token.trim()));
-            authenticate(&state.ports, &credential).await?
-        }
-        None => opened_by.0,
-    };
-    let mut data = Data::default();
-    data.insert(CurrentSession(caller.session));
-    data.insert(caller.ctx);
-    data.insert(origin);
-    Ok(data)
 }
 
 /// Own files only; styles also from elements, since the editor sets its sizes on them.

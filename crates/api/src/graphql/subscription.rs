@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::report::Report;
 use super::scalar::parse;
+use super::socket::Socket;
 
 pub struct Subscriptions;
 
@@ -26,12 +27,13 @@ impl Subscriptions {
         // Asked for once before the stream begins, so that a refusal is an error of the
         // subscription itself.
         report::require(&gna, id).await?;
-        Ok(progress(gna, id))
+        let socket = Arc::clone(ctx.data::<Arc<Socket>>()?);
+        Ok(progress(gna, socket, id))
     }
 }
 
-/// Woken by commits; asks whether the caller may see the report each time.
-fn progress(gna: Ctx, id: ReportId) -> impl Stream<Item = Result<Report>> {
+/// Woken by commits; asks each time who the caller is and whether they may see the report.
+fn progress(mut gna: Ctx, socket: Arc<Socket>, id: ReportId) -> impl Stream<Item = Result<Report>> {
     async_stream::try_stream! {
         let mut commits = gna.store().signals().feed;
         let mut told = 0;
@@ -46,6 +48,7 @@ fn progress(gna: Ctx, id: ReportId) -> impl Stream<Item = Result<Report>> {
             if is_final || commits.changed().await.is_err() {
                 break;
             }
+            gna = socket.ctx().await?;
         }
     }
 }

@@ -7,6 +7,7 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use gna_domain::ctx::Actor;
 use gna_domain::error::{Error, Result};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
@@ -35,7 +36,7 @@ pub struct RateLimits {
 
 /// What is left of a caller's allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Allowance {
+pub(crate) struct Allowance {
     left: u32,
     /// Seconds until it is whole again.
     reset: u64,
@@ -55,8 +56,21 @@ impl RateLimits {
         }
     }
 
+    /// Takes one from the allowance of a caller, or of an address where nobody knows who calls.
+    ///
     /// # Errors
     /// `rate.exceeded`, with the seconds to wait.
+    pub(crate) fn take_for(
+        &self,
+        actor: &Actor,
+        address: Option<String>,
+    ) -> Result<Option<Allowance>> {
+        match actor {
+            Actor::Anonymous => self.take(address.as_deref().unwrap_or("nobody")),
+            known => self.take(&known.label()),
+        }
+    }
+
     fn take(&self, caller: &str) -> Result<Option<Allowance>> {
         let Some(limiter) = &self.limiter else {
             return Ok(None);
@@ -93,23 +107,14 @@ pub async fn around(State(state): State<AppState>, request: Request, next: Next)
         return next.run(request).await;
     }
     let (mut parts, body) = request.into_parts();
-    let known = match Auth::from_request_parts(&mut parts, &state).await {
-        Ok(auth) if auth.ctx().actor != gna_domain::Actor::Anonymous => {
-            Some(auth.ctx().actor.label())
-        }
-        _ => None,
+    let actor = match Auth::from_request_parts(&mut parts, &state).await {
+        Ok(auth) => auth.0.ctx.actor,
+        Err(_) => Actor::Anonymous,
     };
-    let caller = match known {
-        Some(label) => label,
-        None => {
-            let Ok(CallOrigin(origin)) = CallOrigin::from_request_parts(&mut parts, &state).await;
-            origin
-                .address
-                .map_or_else(|| "nobody".to_owned(), |address| address.to_string())
-        }
-    };
+    let Ok(CallOrigin(origin)) = CallOrigin::from_request_parts(&mut parts, &state).await;
+    let address = origin.address.map(|address| address.to_string());
     let request = Request::from_parts(parts, body);
-    match state.rates.take(&caller) {
+    match state.rates.take_for(&actor, address) {
         Ok(allowance) => {
             let mut response = next.run(request).await;
             if let Some(allowance) = allowance {

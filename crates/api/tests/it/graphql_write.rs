@@ -1,10 +1,12 @@
 //! Changing things through GraphQL: groups, assets, uploads, decisions, access.
 
-use async_graphql::{Data, Executor, Request};
+use async_graphql::{Executor, Request};
 use futures::StreamExt;
 use gna_api::graphql::http::Api;
+use gna_api::graphql::socket::Socket;
 use gna_domain::Resource;
 use gna_domain::policy::Role;
+use gna_domain::service::authenticate::Caller;
 use gna_domain::service::report::{self, UploadReport};
 use gna_testkit::trivy;
 use serde_json::{Value, json};
@@ -318,34 +320,33 @@ async fn a_report_tells_how_far_it_has_come() {
     let queued = report::upload(&ci, place.shop.id, upload, bytes.into())
         .await
         .expect("is taken");
-    let follow = |ctx| {
+    let follow = async |ctx| {
         let query = format!(
             "subscription {{ reportProgress(id: \"{}\") {{ status group {{ slug }} counts {{ created }} }} }}",
             queued.id
         );
-        let mut data = Data::default();
-        data.insert::<gna_domain::Ctx>(ctx);
+        let caller = Caller {
+            ctx,
+            session: None,
+            user: None,
+        };
+        let request = axum::http::Request::get("/api").extension(caller);
+        let (parts, ()) = request.body(()).expect("a request").into_parts();
+        let data = Socket::open(place.state.clone(), parts, &json!({}))
+            .await
+            .expect("opens");
         api.execute_stream(Request::new(query), Some(Arc::new(data)))
     };
-    let stream = follow(ci.clone());
-    let statuses = async {
-        stream
-            .map(|response| {
-                assert!(response.errors.is_empty(), "{:?}", response.errors);
-                response.data.into_json().expect("writes as JSON")["reportProgress"].clone()
-            })
-            .collect::<Vec<Value>>()
-            .await
-    };
-    let work = async {
-        tokio::task::yield_now().await;
-        place.world.run_jobs().await.expect("imports");
-    };
-    let (told, ()) = tokio::join!(statuses, work);
-    assert_eq!(
-        told.first().map(|first| &first["status"]),
-        Some(&json!("QUEUED"))
-    );
+    let stream = follow(ci.clone()).await;
+    let mut statuses = stream.map(|response| {
+        assert!(response.errors.is_empty(), "{:?}", response.errors);
+        response.data.into_json().expect("writes as JSON")["reportProgress"].clone()
+    });
+    // First as it stands, before anything happens to it.
+    let first = statuses.next().await.expect("is told");
+    assert_eq!(first["status"], "QUEUED");
+    let (told, done) = tokio::join!(statuses.collect::<Vec<Value>>(), place.world.run_jobs());
+    done.expect("imports");
     assert_eq!(
         told.last(),
         Some(
@@ -353,7 +354,7 @@ async fn a_report_tells_how_far_it_has_come() {
         )
     );
     let stranger = place.world.member(&place.den, Role::Manager);
-    let refused: Vec<_> = follow(stranger).collect().await;
+    let refused: Vec<_> = follow(stranger).await.collect().await;
     let code = refused[0].errors[0]
         .extensions
         .as_ref()

@@ -11,14 +11,16 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// Sends what is given, then listens until the operation or the connection ends.
-async fn heard(url: &str, say: &[Value]) -> Vec<Value> {
+type Socket =
+    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+async fn open(url: &str) -> Socket {
     let address = format!("{}/api", url.replacen("http", "ws", 1));
     let mut request = address.into_client_request().expect("an address");
     request
         .headers_mut()
         .insert("sec-websocket-protocol", PROTOCOL.parse().expect("a value"));
-    let (mut socket, answer) = connect_async(request).await.expect("opens");
+    let (socket, answer) = connect_async(request).await.expect("opens");
     assert_eq!(
         answer
             .headers()
@@ -26,6 +28,11 @@ async fn heard(url: &str, say: &[Value]) -> Vec<Value> {
             .map(|value| value.as_bytes()),
         Some(PROTOCOL.as_bytes())
     );
+    socket
+}
+
+/// Sends what is given, then listens until the operation or the connection ends.
+async fn heard(socket: &mut Socket, say: &[Value]) -> Vec<Value> {
     for message in say {
         let text = Message::text(message.to_string());
         socket.send(text).await.expect("is sent");
@@ -80,7 +87,7 @@ async fn a_report_is_followed_to_its_end_over_a_websocket() {
 
     let init = |payload: Value| json!({ "type": "connection_init", "payload": payload });
     let known = init(json!({ "Authorization": bearer }));
-    let told = heard(server.url(), &[known, subscribe("1", id)]).await;
+    let told = heard(&mut open(server.url()).await, &[known, subscribe("1", id)]).await;
     assert_eq!(told[0]["type"], "connection_ack", "{told:?}");
     let last = told.iter().rev().find(|message| message["type"] == "next");
     let last = &last.unwrap_or_else(|| panic!("{told:?}"))["payload"]["data"]["reportProgress"];
@@ -91,7 +98,7 @@ async fn a_report_is_followed_to_its_end_over_a_websocket() {
 
     // Nobody may open one and hear nothing; a token that does not hold may not open one.
     let nobody = [init(json!({})), subscribe("1", id)];
-    let told = heard(server.url(), &nobody).await;
+    let told = heard(&mut open(server.url()).await, &nobody).await;
     let text = serde_json::to_string(&told).expect("JSON");
     assert!(
         text.contains("auth.required") && !text.contains("COMPLETE"),
@@ -101,11 +108,33 @@ async fn a_report_is_followed_to_its_end_over_a_websocket() {
         init(json!({ "Authorization": "Bearer gna_00" })),
         subscribe("1", id),
     ];
-    let told = heard(server.url(), &wrong).await;
+    let told = heard(&mut open(server.url()).await, &wrong).await;
     let text = serde_json::to_string(&told).expect("JSON");
     assert!(
         !text.contains("connection_ack") && !text.contains("COMPLETE"),
         "{text}"
     );
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[tokio::test]
+async fn an_open_websocket_ends_with_the_right_to_it() {
+    let folder = tempfile::tempdir().expect("folder");
+    let server = Server::start(folder.path(), &["--demo"]);
+    let token = server.first["token"].as_str().expect("a token").to_owned();
+    let bearer = format!("Bearer {token}");
+    let ask = |id: &str, query: &str| json!({ "id": id, "type": "subscribe", "payload": { "query": query } });
+    let init = json!({ "type": "connection_init", "payload": { "Authorization": bearer } });
+    let mut socket = open(server.url()).await;
+    let tokens = ask("1", "{ viewer { user { tokens { id } } } }");
+    let told = heard(&mut socket, &[init, tokens]).await;
+    let viewer = &told[1]["payload"]["data"]["viewer"];
+    let id = viewer["user"]["tokens"][0]["id"].as_str();
+    let id = id.unwrap_or_else(|| panic!("{told:?}"));
+    let revoke = format!("mutation {{ revokeToken(id: \"{id}\") {{ done }} }}");
+    let told = heard(&mut socket, &[ask("2", &revoke)]).await;
+    assert!(!told[0].to_string().contains("errors"), "{told:?}");
+    let told = heard(&mut socket, &[ask("3", "{ viewer { actor } }")]).await;
+    assert!(told[0].to_string().contains("auth.invalid"), "{told:?}");
     assert_eq!(server.stop(), Some(0));
 }
