@@ -5,6 +5,7 @@ use gna_domain::import::{
     Category, FormatInfo, ParsedFinding, Position, Refusal, Sink, Warning, Weakness,
 };
 use gna_domain::model::{Location, SNIPPET_LIMIT};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use crate::text;
 
 /// Longest title and rule, in bytes.
 const LINE_LIMIT: usize = 500;
+/// Longest text that names a place, and longest reference, identifier and tag, in bytes.
+const NAME_LIMIT: usize = 4_096;
 /// Most references and tags of one weakness or finding.
 const LIST_LIMIT: usize = 200;
 
@@ -109,6 +112,8 @@ impl Sink for Guard<'_> {
         finding.weakness = self.tidy(&finding.weakness);
         cut_optional(&mut finding.message, self.limits.max_text);
         finding.tags.truncate(LIST_LIMIT);
+        finding.tags.retain(|tag| tag.len() <= NAME_LIMIT);
+        finding.location.for_each_name(shorten);
         if let Location::Code(code) = &mut finding.location {
             if self.secret {
                 code.snippet = None;
@@ -127,6 +132,16 @@ impl Sink for Guard<'_> {
             }
             self.inner.warning(warning);
         }
+    }
+}
+
+/// A name that is too long ends with a digest of all of it, so that it stays another one than those
+/// that begin alike.
+fn shorten(name: &mut String) {
+    if name.len() > NAME_LIMIT {
+        let digest = hex::encode(Sha256::digest(name.as_bytes()));
+        let start = text::cut(name, NAME_LIMIT - digest.len());
+        *name = format!("{start}{digest}");
     }
 }
 
@@ -160,6 +175,14 @@ fn is_tidy(weakness: &Weakness, max_text: usize) -> bool {
         && is_line(&weakness.title)
         && fits(&weakness.description)
         && fits(&weakness.recommendation)
+        && weakness
+            .references
+            .iter()
+            .all(|text| text.len() <= NAME_LIMIT)
+        && weakness
+            .identifiers
+            .iter()
+            .all(|text| text.len() <= NAME_LIMIT)
         && weakness.references.len() <= LIST_LIMIT
         && !has_repeats(&weakness.references)
         && !weakness.cwes.contains(&0)
@@ -181,7 +204,9 @@ fn made_tidy(weakness: &Weakness, max_text: usize) -> Weakness {
     cut_optional(&mut tidy.description, max_text);
     cut_optional(&mut tidy.recommendation, max_text);
     tidy.references = unique(&weakness.references);
+    tidy.references.retain(|text| text.len() <= NAME_LIMIT);
     tidy.identifiers = unique(&weakness.identifiers);
+    tidy.identifiers.retain(|text| text.len() <= NAME_LIMIT);
     tidy.cwes = unique(&weakness.cwes);
     tidy.cwes.retain(|number| *number != 0);
     tidy

@@ -109,6 +109,52 @@ pub struct CloudLocation {
 }
 
 impl Location {
+    /// Changes each text that names the place; a snippet shows it and names nothing.
+    pub fn for_each_name(&mut self, mut change: impl FnMut(&mut String)) {
+        let mut each = |texts: &mut [&mut Option<String>]| {
+            texts
+                .iter_mut()
+                .filter_map(|text| text.as_mut())
+                .for_each(&mut change);
+        };
+        match self {
+            Self::Code(code) => {
+                each(&mut [&mut code.symbol]);
+                change(&mut code.path);
+            }
+            Self::Package(package) => {
+                each(&mut [
+                    &mut package.version,
+                    &mut package.purl,
+                    &mut package.ecosystem,
+                    &mut package.fixed_version,
+                    &mut package.path,
+                    &mut package.layer,
+                    &mut package.image,
+                ]);
+                change(&mut package.name);
+            }
+            Self::Endpoint(endpoint) => {
+                each(&mut [&mut endpoint.method, &mut endpoint.parameter]);
+                change(&mut endpoint.url);
+            }
+            Self::Network(network) => {
+                each(&mut [&mut network.protocol, &mut network.service]);
+                change(&mut network.host);
+            }
+            Self::Cloud(cloud) => {
+                each(&mut [
+                    &mut cloud.provider,
+                    &mut cloud.account,
+                    &mut cloud.region,
+                    &mut cloud.resource_type,
+                ]);
+                change(&mut cloud.resource);
+            }
+            Self::Asset => {}
+        }
+    }
+
     #[must_use]
     pub fn path(&self) -> Option<&str> {
         match self {

@@ -3,8 +3,9 @@
 //!
 //! What is owed and the follower's own place in the feed are one commit, on condition that the place
 //! is as it was read: of several followers one moves on, and none twice. Entries that nothing is owed
-//! for move the place in memory only, so that following costs no writes where nobody listens; after a
-//! restart they are looked at once more.
+//! for move the place in memory only, so that following costs few writes where nobody listens: the
+//! durable place is moved after [`BATCH`] of them and once an hour. After a restart they are looked at
+//! once more.
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
@@ -14,9 +15,13 @@ use crate::error::{Kind, Result};
 use crate::model::FeedReader;
 use crate::port::repo;
 use crate::port::store::{ChangeSet, Effect, FeedItem, FeedPosition, Stored};
+use crate::time::Timestamp;
 
 /// Feed entries read at once; also the longest stretch that a restart looks at again.
 const BATCH: usize = 500;
+/// Longest time that entries lie behind without the durable place being moved, in milliseconds: much
+/// less than the feed keeps.
+const LONGEST_BEHIND_MS: i64 = 60 * 60 * 1000;
 
 /// What a write may add to a commit beside itself: its entries in lists, a unique value.
 const WEIGHT: usize = 3;
@@ -41,6 +46,25 @@ struct Place {
     at: FeedPosition,
     /// The durable place; nothing is owed for what lies between.
     stored: Stored<FeedReader>,
+    /// Entries that lie between.
+    between: usize,
+    /// When the first of them was written.
+    since: Option<Timestamp>,
+}
+
+impl Place {
+    fn is_far(&self, now: Timestamp) -> bool {
+        let is_old = |since: Timestamp| now.millis() - since.millis() > LONGEST_BEHIND_MS;
+        self.between >= BATCH || self.since.is_some_and(is_old)
+    }
+
+    /// Commits what is owed up to the place together with the place.
+    async fn settle(&mut self, ctx: &Ctx, changes: ChangeSet) -> Result<()> {
+        self.stored = moved(ctx, &self.stored, &self.at, changes).await?;
+        self.between = 0;
+        self.since = None;
+        Ok(())
+    }
 }
 
 /// Follows the feed for one [`Owes`].
@@ -83,6 +107,10 @@ impl<O: Owes> Follower<O> {
                 Err(error) => return Err(error),
             };
             if items.is_empty() {
+                let mut place = place;
+                if place.is_far(ctx.now()) {
+                    place.settle(ctx, ChangeSet::new()).await?;
+                }
                 *held = Some(place);
                 return Ok(());
             }
@@ -105,15 +133,17 @@ impl<O: Owes> Follower<O> {
             let size = size(&more);
             let is_full = changes.writes.len() + more.writes.len() > most || bytes + size > largest;
             if is_full && !changes.is_empty() {
-                place.stored = moved(ctx, &place, std::mem::take(&mut changes)).await?;
+                place.settle(ctx, std::mem::take(&mut changes)).await?;
                 bytes = 0;
             }
             changes.writes.extend(more.writes);
             bytes += size;
             place.at = item.position.clone();
+            place.between += 1;
+            place.since.get_or_insert(item.at);
         }
-        if !changes.is_empty() || items.len() >= BATCH {
-            place.stored = moved(ctx, &place, changes).await?;
+        if !changes.is_empty() || place.is_far(ctx.now()) {
+            place.settle(ctx, changes).await?;
         }
         Ok(place)
     }
@@ -133,6 +163,8 @@ async fn place(ctx: &Ctx, name: &str) -> Result<Place> {
     Ok(Place {
         at: stored.position.clone(),
         stored,
+        between: 0,
+        since: None,
     })
 }
 
@@ -165,27 +197,29 @@ pub async fn begin(ctx: &Ctx, name: &str) -> Result<Option<Stored<FeedReader>>> 
 }
 
 async fn go_to_end(ctx: &Ctx, from: &Stored<FeedReader>) -> Result<()> {
-    let place = Place {
-        at: ctx.store().feed_end().await?,
-        stored: from.clone(),
-    };
-    match moved(ctx, &place, ChangeSet::new()).await {
+    let end = ctx.store().feed_end().await?;
+    match moved(ctx, from, &end, ChangeSet::new()).await {
         Err(error) if error.kind() == Kind::Conflict => Ok(()),
         done => done.map(|_| ()),
     }
 }
 
-/// Commits what is owed up to the place together with the place.
-async fn moved(ctx: &Ctx, place: &Place, mut changes: ChangeSet) -> Result<Stored<FeedReader>> {
+/// Commits what is owed together with the place.
+async fn moved(
+    ctx: &Ctx,
+    from: &Stored<FeedReader>,
+    to: &FeedPosition,
+    mut changes: ChangeSet,
+) -> Result<Stored<FeedReader>> {
     let next = FeedReader {
-        position: place.at.clone(),
-        ..place.stored.value.clone()
+        position: to.clone(),
+        ..from.value.clone()
     };
-    changes.update(&place.stored, &next, None)?;
+    changes.update(from, &next, None)?;
     ctx.store().commit(changes).await?;
     Ok(Stored {
         value: next,
-        version: place.stored.version + 1,
+        version: from.version + 1,
     })
 }
 

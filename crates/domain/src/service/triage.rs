@@ -3,7 +3,9 @@
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, UserId, VulnerabilityId};
-use crate::model::{Asset, Group, Membership, Note, Organization, Policy, Scope, Vulnerability};
+use crate::model::{
+    Asset, Group, Membership, Note, Organization, Policy, Scope, User, Vulnerability,
+};
 use crate::policy::{Action, Role, allows};
 use crate::port::repo;
 use crate::port::store::{ChangeSet, Stored};
@@ -103,7 +105,8 @@ pub(super) async fn assignable(ctx: &Ctx, user: UserId, place: Resource) -> Resu
         allows(Action::VulnerabilityTreat, membership.role)
             && (membership.scope == Scope::Group(group) || membership.role == Role::Owner)
     });
-    if may {
+    let person = repo::get::<User>(ctx.store(), user).await?;
+    if may && person.is_some_and(|person| !person.is_disabled()) {
         Ok(())
     } else {
         Err(Error::invalid(

@@ -382,6 +382,39 @@ async fn following_costs_no_write_where_nobody_listens() {
     let before = scene.place().await;
     follower.catch_up(&ctx).await.expect("follows");
     assert_eq!(scene.place().await, before);
+    // But the place does not stay behind for as long as the feed is kept.
+    scene.world.clock.advance_millis(2 * 3_600_000);
+    follower.catch_up(&ctx).await.expect("follows");
+    assert_eq!(scene.place().await, before + 1);
+    follower.catch_up(&ctx).await.expect("follows");
+    assert_eq!(scene.place().await, before + 1);
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_fit_holds_up_no_other() {
+    let scene = Scene::new().await;
+    let (_, made) = scene.endpoint(NewEndpoint::default()).await;
+    let tess = scene.world.member(&scene.shop, Role::Triager);
+    let mut report: serde_json::Value =
+        serde_json::from_slice(&trivy("a.json", &[("CVE-2024-0001", "left-pad", "1")]))
+            .expect("JSON");
+    let far = format!("app/{}", "\"".repeat(300_000));
+    report["Results"][0]["Target"] = far.clone().into();
+    let upload = UploadReport {
+        asset: far.chars().take(100).collect(),
+        file_name: "a.json".to_owned(),
+        ..UploadReport::default()
+    };
+    let file = serde_json::to_vec(&report).expect("JSON");
+    scene.world.import(&tess, &scene.shop, upload, file).await;
+    scene.import("CVE-2024-0002").await;
+    scene.work().await;
+    let told = scene.deliveries(made.id).await;
+    let created = told
+        .iter()
+        .filter(|one| one.event == "vulnerability.created");
+    assert_eq!(created.count(), 2);
+    assert!(told.iter().all(|one| one.body.len() < 10_000));
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ pub fn vulnerability(of: &Stored<Vulnerability>, finding: Option<&Finding>) -> V
         "identifiers": of.identifiers,
         "cwes": of.cwes,
         "tags": of.tags,
-        "location": location(&of.location),
+        "location": shortened(location(&of.location)),
         "on_default_ref": of.on_default_ref,
         "treatment": of.triage.treatment.as_str(),
         "assignee": of.triage.assignee,
@@ -74,6 +74,20 @@ pub fn report(of: &Report) -> Value {
 
 pub fn comment(of: &Comment) -> Value {
     json!({ "id": of.id, "author": of.actor, "text": of.text, "created": of.created })
+}
+
+/// Longest place in a message, in bytes: who wants all of it asks for the record.
+const PLACE_BYTES: usize = 1_000;
+
+fn shortened(mut text: String) -> String {
+    if text.len() > PLACE_BYTES {
+        let end = (0..=PLACE_BYTES)
+            .rev()
+            .find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
+        text.push('…');
+    }
+    text
 }
 
 /// Where it is, in one line for people.

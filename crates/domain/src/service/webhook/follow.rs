@@ -22,6 +22,8 @@ pub(super) const READER: &str = "webhooks";
 
 /// Deliveries of one endpoint that may be under way at a time.
 const LANES: u8 = 4;
+/// What a delivery's record holds beside the message, in bytes.
+const ROOM: usize = 64 * 1024;
 
 /// What endpoints are owed.
 pub struct Webhooks;
@@ -113,12 +115,23 @@ fn owe(
     if !rules::wants(endpoint, &about) {
         return Ok(());
     }
+    let body = message.body(item.at).to_string();
+    // As JSON in a record it is written once more with its quotes escaped. One message that does not
+    // fit must not hold up all others of all endpoints.
+    if 2 * body.len() + ROOM > ctx.store().limits().record_bytes {
+        tracing::error!(
+            endpoint = %endpoint.id,
+            position = item.position.0,
+            "a message is too large to be kept, and is not sent"
+        );
+        return Ok(());
+    }
     let delivery = Delivery {
         id: rules::delivery_id(&item.position.0, item.at, endpoint.id),
         endpoint: endpoint.id,
         organization: endpoint.organization,
         event: message.event.to_owned(),
-        body: message.body(item.at).to_string(),
+        body,
         state: DeliveryState::Pending,
         attempts: Vec::new(),
         tries: 0,

@@ -3,6 +3,7 @@
 use super::*;
 use gna_domain::error::Kind;
 use gna_domain::service::connect::entity;
+use gna_domain::service::user;
 use std::sync::atomic::Ordering;
 
 #[tokio::test]
@@ -209,4 +210,25 @@ async fn nobody_gets_more_by_an_integration_than_they_have() {
     let stopped = office.now(&hers).await;
     assert_eq!(stopped.status, Status::Error);
     assert_eq!(office.now(&made).await.status, Status::Enabled);
+}
+
+#[tokio::test]
+async fn it_stops_when_whoever_it_acts_for_is_locked_out() {
+    let office = Office::new().await;
+    let (signed_in, mia) = office.mia(Role::Manager).await;
+    let own = connect(&mia, office.apps.as_ref(), office.start.acme.id, false).await;
+    let hers = NewIntegration {
+        owner: Owner::User(signed_in.user.id),
+        entities: vec![own],
+        ..office.wanted()
+    };
+    let made = office.create(&mia, hers).await.expect("may");
+    let admin = office.start.world.system();
+    user::disable(&admin, signed_in.user.id).await.expect("may");
+    office.herald.heard();
+    office.scan(office.start.shop.id, &["one"]).await;
+    assert_eq!(office.herald.heard(), Vec::<String>::new());
+    let now = office.now(&made).await;
+    assert_eq!(now.status, Status::Error);
+    assert!(now.messages.errors[0].message.contains("disabled"));
 }

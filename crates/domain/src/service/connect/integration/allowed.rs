@@ -60,6 +60,11 @@ pub(super) async fn check_owner(
     let Some(access) = access::load(ctx.store(), user).await? else {
         return Err(gone("the person that this integration acts for is gone"));
     };
+    if access.user.is_disabled() {
+        return Err(gone(
+            "the person that this integration acts for is disabled",
+        ));
+    }
     let grants = access.grants();
     let organization = integration.organization;
     let is_allowed = match (info.about, integration.group) {
