@@ -46,7 +46,7 @@ pub const UNIQUE: &str = "unique";
 pub const FOLLOWER: &str = "follower";
 
 /// Collections whose commits wake other processes at once, also where no feed entry tells of them.
-pub const ANNOUNCED: &[&str] = &["job"];
+pub const ANNOUNCED: &[&str] = &["job", "schedule"];
 
 pub const COLLECTIONS: &[Collection] = &[
     // Who.

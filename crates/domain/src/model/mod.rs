@@ -68,7 +68,7 @@ pub use triage::{
     FalsePositive, FalsePositiveStatus, Note, OwnSeverity, Treatment, Triage, Verification,
     VerificationOutcome, VerificationStatus,
 };
-pub use user::{Email, PasswordHash, User};
+pub use user::{Email, PasswordHash, RESERVED, User};
 pub use vulnerability::{
     ClosedReason, IdentityKey, OWN_SEVERITY, Presence, PresenceRecord, Severity, Sighting,
     SlaNotice, Source, State, Suppression, Vulnerability,

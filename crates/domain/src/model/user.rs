@@ -16,6 +16,9 @@ use crate::time::Timestamp;
 #[serde(transparent)]
 pub struct Email(String);
 
+/// Ends the addresses that are no addresses.
+pub const RESERVED: &str = ".invalid";
+
 impl Email {
     /// # Errors
     /// `email.malformed`: not one `@` with something on both sides, white space or control
@@ -39,6 +42,13 @@ impl Email {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it ends with `.invalid` and so is nobody's (RFC 6761, section 6.4): accounts that have no
+    /// address are kept under such ones, and nobody can choose one.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.0.ends_with(RESERVED)
     }
 
     /// What stands before the `@`.

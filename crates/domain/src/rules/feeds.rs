@@ -9,6 +9,9 @@ use crate::time::Timestamp;
 
 /// Most entries of a feed; there are some 300,000 CVEs.
 const ENTRIES: usize = 2_000_000;
+/// Most entries of a catalogue, all of whose names are kept in one record. (The one of 2026 has about
+/// 1,500.)
+const KEV_ENTRIES: usize = 20_000;
 
 /// What a feed says.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,11 +76,11 @@ fn malformed(what: impl std::fmt::Display) -> Error {
     )
 }
 
-fn limit(count: usize) -> Result<()> {
-    if count > ENTRIES {
+fn limit(count: usize, most: usize) -> Result<()> {
+    if count > most {
         return Err(Error::limit(
             "feed.too_large",
-            format!("a feed has at most {ENTRIES} entries"),
+            format!("a feed of this kind has at most {most} entries"),
         ));
     }
     Ok(())
@@ -139,7 +142,7 @@ fn epss(text: &str) -> Result<Feed> {
             percentile: share(percentile)?,
         };
         list.push((cell(cve).to_owned(), entry));
-        limit(list.len())?;
+        limit(list.len(), ENTRIES)?;
     }
     let as_of = as_of.ok_or_else(|| malformed("the first line does not say of which day it is"))?;
     Ok(Feed {
@@ -174,7 +177,7 @@ struct Listed {
 
 fn kev(text: &str) -> Result<Feed> {
     let catalogue: Catalogue = serde_json::from_str(text).map_err(malformed)?;
-    limit(catalogue.vulnerabilities.len())?;
+    limit(catalogue.vulnerabilities.len(), KEV_ENTRIES)?;
     let as_of = Timestamp::parse(&catalogue.date_released)
         .map_err(|_| malformed("dateReleased is no time"))?;
     let list = catalogue

@@ -11,12 +11,12 @@
 use super::access::{self, edit_roles, retrying};
 use super::authenticate::Caller;
 use super::sign_in::{SignedIn, open};
-use super::user::{NewPerson, new_user};
+use super::user::{NewPerson, new_user, with_password};
 use crate::ctx::{Actor, Ctx, Grants, Ports, Resource};
 use crate::error::{Error, Kind, Result};
 use crate::id::{OrganizationId, UserId};
 use crate::model::{
-    AuditEntry, Email, Organization, Origin, PolicyOverride, Slug, User, display_name,
+    AuditEntry, Email, Organization, Origin, PolicyOverride, RESERVED, Slug, User, display_name,
 };
 use crate::policy::Role;
 use crate::port::adopter::Named;
@@ -24,8 +24,6 @@ use crate::port::{ChangeSet, Event, Stored, fresh, repo};
 use crate::secret::Secret;
 use std::sync::Arc;
 
-/// Ends the addresses that are no addresses (RFC 6761, section 6.4).
-const RESERVED: &str = ".invalid";
 /// Longest id that an adopter may have for a person or customer, in bytes.
 const ID_LIMIT: usize = 200;
 const ACTOR: Actor = Actor::System("adopter");
@@ -57,19 +55,21 @@ pub struct Register {
 /// `organization.required` where none is set up, or the store's.
 pub async fn register(ctx: &Ctx, organization: Option<&str>, input: Register) -> Result<SignedIn> {
     let home = home(&ctx.ports, organization).await?;
-    if input.username.contains('@') && input.username.trim().ends_with(RESERVED) {
-        return Err(Error::invalid(
-            "email.malformed",
-            "addresses that end with .invalid belong to nobody",
-        )
-        .on_field("username"));
-    }
     let person = NewPerson {
         email: address_of(&input.username),
         name: input.username.trim().to_owned(),
         password: input.password,
     };
-    let user = new_user(ctx, person).await?;
+    let user = if input.username.contains('@') {
+        new_user(ctx, person).await
+    } else {
+        let email = Email::new(&person.email)?;
+        with_password(ctx, email, person).await
+    };
+    let user = user.map_err(|error| match error.field() {
+        Some("email") => error.on_field("username"),
+        _ => error,
+    })?;
     let acting = Ctx {
         actor: Actor::User(user.id),
         ..ctx.clone()

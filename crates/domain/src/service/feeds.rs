@@ -20,6 +20,7 @@ use crate::port::jobs::{Claimed, Handler, Outcome};
 use crate::port::store::{ChangeSet, Event, Stored};
 use crate::port::{fresh, repo};
 use crate::rules::feeds::{Entries, Feed, read};
+use crate::rules::redact::redacted_url;
 
 /// The kind of the job.
 pub const KIND: &str = "feeds.import";
@@ -100,7 +101,7 @@ async fn begin(ctx: &Ctx, kind: FeedKind, source: &str, fetch: bool) -> Result<S
         .map_err(|_| Error::internal("job.payload", "the job can't be written"))?;
     let job = Job::new(fresh(ctx.ports.ids.as_ref()), KIND, written, ctx.now()).in_lane("feeds");
     let audit = AuditEntry::new(ctx, None, "feed.imported", [kind.as_str().to_owned()])
-        .with(serde_json::json!({ "source": payload.source }));
+        .with(serde_json::json!({ "source": shown(&payload.source) }));
     let mut changes = ChangeSet::new();
     changes.create(&job, None)?;
     changes.create(&audit, None)?;
@@ -109,6 +110,15 @@ async fn begin(ctx: &Ctx, kind: FeedKind, source: &str, fetch: bool) -> Result<S
         value: job,
         version: 1,
     })
+}
+
+/// A source as everybody may see it: the address of a private mirror may hold a token.
+fn shown(source: &str) -> String {
+    if source.contains("://") {
+        redacted_url(source)
+    } else {
+        source.to_owned()
+    }
 }
 
 /// What was last taken from each feed; for whoever has signed in.
@@ -261,7 +271,7 @@ async fn apply(ctx: &Ctx, claimed: &Claimed, payload: Payload, feed: Feed) -> Re
         as_of: feed.as_of,
         imported: ctx.now(),
         by: payload.by,
-        source: payload.source,
+        source: shown(&payload.source),
         entries: count,
         changed,
         listed,

@@ -6,7 +6,7 @@ use super::access::{self, Edit, edit_roles, retrying, rolls, write_roll};
 use super::link;
 use super::session::new_epoch;
 use crate::ctx::{Ctx, Resource};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::UserId;
 use crate::model::{
     ApiToken, AuditEntry, Email, PasswordHash, Purpose, Scope, Session, User, display_name,
@@ -30,8 +30,22 @@ pub struct NewPerson {
 ///
 /// # Errors
 /// `email.malformed`, `name.malformed`, `password.*`.
+/// # Errors
+/// `email.malformed` also for reserved addresses, `name.malformed`, `password.*`.
 pub(crate) async fn new_user(ctx: &Ctx, person: NewPerson) -> Result<User> {
     let email = Email::new(&person.email)?;
+    if email.is_reserved() {
+        return Err(Error::invalid(
+            "email.malformed",
+            "addresses that end with .invalid belong to nobody",
+        )
+        .on_field("email"));
+    }
+    with_password(ctx, email, person).await
+}
+
+/// As [`new_user`], also with an address that only we may give.
+pub(super) async fn with_password(ctx: &Ctx, email: Email, person: NewPerson) -> Result<User> {
     let name = display_name(&person.name).map_err(|error| error.on_field("name"))?;
     check_password(&person.password, &email)?;
     let hash = ctx.ports.passwords.hash(person.password).await?;
