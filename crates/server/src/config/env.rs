@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Names that are read elsewhere (by the command line) and are no settings.
-const OTHERS: &[&str] = &["GNA_CONFIG", "GNA_SERVER", "GNA_TOKEN", "GNA_LOG"];
+const OTHERS: &[&str] = &["GNA_CONFIG", "GNA_SERVER", "GNA_SNAPSHOT_KEY", "GNA_TOKEN"];
 
 /// Variables that concern Gna.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,7 +67,9 @@ impl Environment {
                     "the variable {name} is not a setting; two underscores stand between section and name, as in GNA_STORE__URL"
                 ));
             }
-            let (path, value) = match path.strip_suffix("_file") {
+            // `keyring.file` is a setting of that name.
+            let named = path.strip_suffix("_file");
+            let (path, value) = match named.filter(|path| !path.ends_with('_')) {
                 Some(path) => {
                     let text = std::fs::read_to_string(value).map_err(|error| {
                         format!("the file {value:?} that {name} names can't be read: {error}")
@@ -187,6 +189,11 @@ mod tests {
             environment.settings(),
             Ok(vec![("store.url".to_owned(), "sqlite:/x".to_owned())])
         );
+        let keyring = Environment::from_pairs([("GNA_KEYRING__FILE", "/keys")]);
+        assert_eq!(
+            keyring.settings(),
+            Ok(vec![("keyring.file".to_owned(), "/keys".to_owned())])
+        );
         let missing = Environment::from_pairs([("GNA_STORE__URL_FILE", "/nowhere/at/all")]);
         assert!(
             missing
@@ -219,7 +226,8 @@ mod tests {
             typo.settings()
                 .is_err_and(|error| error.contains("GNA_STORE__URL"))
         );
-        let other = Environment::from_pairs([("GNA_TOKEN", "x"), ("HOME", "/")]);
+        let other =
+            Environment::from_pairs([("GNA_TOKEN", "x"), ("GNA_SNAPSHOT_KEY", "x"), ("HOME", "/")]);
         assert_eq!(other.settings(), Ok(vec![]));
     }
 }

@@ -40,6 +40,7 @@ pub struct ServerConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricsConfig {
+    #[serde(deserialize_with = "text")]
     pub key: String,
     pub on_loopback: bool,
 }
@@ -83,7 +84,9 @@ pub struct FormatsConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EgressSection {
+    #[serde(deserialize_with = "list")]
     pub allow: Vec<String>,
+    #[serde(deserialize_with = "list")]
     pub ports: Vec<u16>,
     pub http: bool,
     pub proxy: String,
@@ -156,6 +159,32 @@ fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::
     })
 }
 
+/// A list, also as a variable of the environment has one: its items with commas between them.
+fn list<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de> + std::str::FromStr<Err: std::fmt::Display>,
+    D: serde::Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written<T> {
+        List(Vec<T>),
+        Text(String),
+        Number(u64),
+    }
+    let text = match Written::deserialize(deserializer)? {
+        Written::List(list) => return Ok(list),
+        Written::Text(text) => text,
+        Written::Number(number) => number.to_string(),
+    };
+    let items = text
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty());
+    let read = items.map(|item| item.parse().map_err(serde::de::Error::custom));
+    read.collect()
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecipesConfig {
@@ -166,6 +195,7 @@ pub struct RecipesConfig {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FriggSection {
+    #[serde(deserialize_with = "text")]
     pub organization: String,
     pub open_registration: bool,
     #[serde(deserialize_with = "text")]
@@ -176,7 +206,9 @@ pub struct FriggSection {
     pub jwt_secret: String,
     pub jwt_public_key: String,
     pub jwt_jwks_url: String,
+    #[serde(deserialize_with = "text")]
     pub jwt_issuer: String,
+    #[serde(deserialize_with = "text")]
     pub jwt_audience: String,
     pub jwt_user_claim: String,
     pub jwt_organization_claim: String,

@@ -46,6 +46,29 @@ fn file_dotenv_environment_and_flags_override_each_other_in_that_order() {
 }
 
 #[test]
+fn lists_and_texts_that_look_like_numbers_can_come_from_the_environment() {
+    let folder = tempfile::tempdir().expect("folder");
+    let said: Said = gna(folder.path())
+        .args(["config", "--json"])
+        .env("GNA_EGRESS__ALLOW", "10.0.0.0/8, 192.168.1.1")
+        .env("GNA_EGRESS__PORTS", "443")
+        .env("GNA_METRICS__KEY", "12345678")
+        .env("GNA_KEYRING__FILE", "gna.keys")
+        .env("GNA_FRIGG__ORGANIZATION", "42")
+        .output()
+        .expect("runs")
+        .into();
+    let told = &said.ended(0).json()[0];
+    assert_eq!(
+        told["egress"]["allow"],
+        json!(["10.0.0.0/8", "192.168.1.1"])
+    );
+    assert_eq!(told["egress"]["ports"], json!([443]));
+    assert_eq!(told["keyring"]["file"], "gna.keys");
+    assert_eq!(told["frigg"]["organization"], "42");
+}
+
+#[test]
 fn secrets_are_masked_and_mistakes_end_with_code_2() {
     let folder = tempfile::tempdir().expect("folder");
     let secret = folder.path().join("url");
