@@ -260,7 +260,7 @@ async fn a_worker_that_stops_puts_back_what_does_not_end() {
     stage.end().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_follower_takes_all_commits_of_a_step_together_and_repeats_what_failed() {
     let (commits, seen) = tokio::sync::watch::channel(0_u64);
     let calls = Arc::new(AtomicUsize::new(0));

@@ -103,8 +103,9 @@ impl Server {
     /// Asks it to stop, as a service manager does, and waits.
     pub fn stop(mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
-        std::process::Command::new("kill")
-            .args(["-TERM", &pid])
+        // The shell's own, since not every system has the program.
+        std::process::Command::new("sh")
+            .args(["-c", "kill -TERM \"$0\"", &pid])
             .status()
             .expect("sent");
         let mut rest = String::new();

@@ -140,7 +140,7 @@ fn moves(folder: &Path, to: &str) {
             .spawn()
             .expect("starts");
         // Later each time, so that it is hit at every stage and comes to its end at last.
-        std::thread::sleep(Duration::from_millis(150 + kills * 150));
+        std::thread::sleep(Duration::from_millis(20 + kills * 150));
         if copying.try_wait().expect("a status").is_none() && kills < 8 {
             copying.kill().expect("killed");
             copying.wait().expect("ended");

@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(shown(&store).await, [4, 4, 4]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn by_time_a_reader_of_the_feed_is_woken_when_there_is_something_to_see() {
         let store = store(Lag::Time(Duration::from_millis(50)));
         let end = store.commit(note(0)).await.unwrap();
