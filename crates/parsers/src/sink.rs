@@ -186,7 +186,9 @@ fn is_tidy(weakness: &Weakness, max_text: usize) -> bool {
         && weakness.references.len() <= LIST_LIMIT
         && !has_repeats(&weakness.references)
         && !weakness.cwes.contains(&0)
+        && weakness.cwes.len() <= LIST_LIMIT
         && !has_repeats(&weakness.cwes)
+        && weakness.cvss.len() <= LIST_LIMIT
         && weakness.identifiers.len() <= LIST_LIMIT
         && !has_repeats(&weakness.identifiers)
 }
@@ -209,6 +211,7 @@ fn made_tidy(weakness: &Weakness, max_text: usize) -> Weakness {
     tidy.identifiers.retain(|text| text.len() <= NAME_LIMIT);
     tidy.cwes = unique(&weakness.cwes);
     tidy.cwes.retain(|number| *number != 0);
+    tidy.cvss.truncate(LIST_LIMIT);
     tidy
 }
 

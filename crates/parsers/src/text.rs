@@ -5,10 +5,12 @@
 mod html;
 mod ids;
 mod purl;
+mod unique;
 
 pub use html::plain;
 pub use ids::{cwe, cwes, identifier, identifiers, in_order};
 pub use purl::{Purl, purl};
+pub use unique::unique;
 
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;

@@ -5,7 +5,7 @@
 
 use gna_domain::import::{ParsedFinding, Position, Reported, SeverityBasis, Weakness};
 use gna_domain::model::{Cvss, Level, preferred};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::generic::GenericFinding;
@@ -216,38 +216,37 @@ fn identifiers(texts: &[String]) -> Vec<String> {
             .flat_map(|text| text.split([',', ';', '|', ' ', '\n', '\t']))
             .map(str::trim)
     };
-    let mut all = text::in_order(words());
-    for word in words() {
-        let looks = word.len() <= 80
+    let looks = |word: &&str| {
+        word.len() <= 80
             && word.contains('-')
-            && word.bytes().any(|byte| byte.is_ascii_digit());
-        if looks && text::identifier(word).is_none() && !all.iter().any(|known| known == word) {
-            all.push(word.to_owned());
-        }
-    }
-    all
+            && word.bytes().any(|byte| byte.is_ascii_digit())
+            && text::identifier(word).is_none()
+    };
+    let known = text::in_order(words());
+    text::unique(
+        known
+            .into_iter()
+            .chain(words().filter(looks).map(str::to_owned)),
+    )
 }
 
 /// Addresses, one a line or a list entry each, without repeats.
 fn references(texts: &[String]) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for line in texts.iter().flat_map(|text| text.lines()).map(str::trim) {
-        if !line.is_empty() && !all.iter().any(|known| known == line) {
-            all.push(line.to_owned());
-        }
-    }
-    all
+    let lines = texts.iter().flat_map(|text| text.lines()).map(str::trim);
+    let kept = lines.filter(|line| !line.is_empty());
+    text::unique(kept).into_iter().map(str::to_owned).collect()
 }
 
 fn vectors(texts: &[String], notes: &mut Vec<Note>) -> Vec<Cvss> {
     let mut out: Vec<Cvss> = Vec::new();
+    let mut seen = HashSet::new();
     for text in texts
         .iter()
         .map(|text| text.trim())
         .filter(|text| !text.is_empty())
     {
         match Cvss::parse(text) {
-            Some(cvss) if !out.contains(&cvss) => out.push(cvss),
+            Some(cvss) if seen.insert(cvss.vector.clone()) => out.push(cvss),
             Some(_) => {}
             None => {
                 let text = text::cut(text, 120).into_owned();

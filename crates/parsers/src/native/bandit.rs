@@ -8,6 +8,7 @@ use gna_domain::import::{Category, FormatInfo, Position, Refusal, ReportMeta, Si
 use gna_domain::model::{CodeLocation, Level, Location};
 use gna_domain::time::Timestamp;
 use serde::Deserialize;
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::draft::{Draft, Emitter};
@@ -210,6 +211,7 @@ fn without_value(text: &str) -> String {
 
 /// The lines of an excerpt such as `12 x = 1\n13 y = 2\n` whose numbers are asked for, bare.
 fn numbered_lines(code: &str, wanted: &[u32]) -> String {
+    let wanted: HashSet<u32> = wanted.iter().copied().collect();
     let mut lines = Vec::new();
     for line in code.lines() {
         let (number, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));

@@ -101,14 +101,12 @@ fn dependency(emitter: &mut Emitter<'_>, dependency: &Element) -> Result<(), Ref
         .find(|child| child.name == "vulnerabilities");
     let Some(found) = found else { return Ok(()) };
     let own = component(dependency, None);
-    let mut places = vec![own.clone()];
-    for related in dependency.all("relatedDependencies/relatedDependency") {
-        let place = component(related, Some(&own));
-        // A file that is listed twice is one place.
-        if !places.contains(&place) {
-            places.push(place);
-        }
-    }
+    let related = dependency.all("relatedDependencies/relatedDependency");
+    let related = related
+        .into_iter()
+        .map(|related| component(related, Some(&own)));
+    // A file that is listed twice is one place.
+    let places = text::unique(std::iter::once(own.clone()).chain(related));
     for vulnerability in &found.children {
         let suppressed = match vulnerability.name.as_str() {
             "vulnerability" => false,
@@ -151,13 +149,8 @@ fn draft(vulnerability: &Element, name: &str, package: &str, suppressed: bool) -
         description: description.map(text::plain),
         references: references(vulnerability),
         cwes: {
-            let mut cwes = text::cwes(vulnerability.values("cwes/cwe"));
-            for cwe in text::cwes(vulnerability.values("cwe")) {
-                if !cwes.contains(&cwe) {
-                    cwes.push(cwe);
-                }
-            }
-            cwes
+            let listed = vulnerability.values("cwes/cwe").into_iter();
+            text::cwes(listed.chain(vulnerability.values("cwe")))
         },
         identifiers: text::identifiers(name)
             .into_iter()

@@ -9,7 +9,7 @@ use gna_domain::import::{
     ParsedFinding, Position, Refusal, Reported, SeverityBasis, Sink, Warning, Weakness,
 };
 use gna_domain::model::{Cvss, Level, Location, preferred};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::text;
@@ -156,9 +156,10 @@ impl<'s> Emitter<'s> {
 
     fn vectors(&mut self, texts: &[String], position: Position) -> Vec<Cvss> {
         let mut vectors: Vec<Cvss> = Vec::new();
+        let mut seen = HashSet::new();
         for vector in texts.iter().filter(|text| !text.trim().is_empty()) {
             match Cvss::parse(vector) {
-                Some(cvss) if vectors.contains(&cvss) => {}
+                Some(cvss) if !seen.insert(cvss.vector.clone()) => {}
                 Some(cvss) => vectors.push(cvss),
                 None => {
                     let shown = text::cut(vector, 120);
@@ -261,28 +262,14 @@ fn trimmed(text: Option<String>) -> Option<String> {
 }
 
 fn references(texts: Vec<String>) -> Vec<String> {
-    let mut kept: Vec<String> = Vec::new();
-    for text in texts {
-        let text = text.trim();
-        if !text.is_empty() && text.len() <= 2_000 && !kept.iter().any(|known| known == text) {
-            kept.push(text.to_owned());
-        }
-    }
-    kept
+    let trimmed = texts.iter().map(|text| text.trim());
+    let kept = trimmed.filter(|text| !text.is_empty() && text.len() <= 2_000);
+    text::unique(kept).into_iter().map(str::to_owned).collect()
 }
 
 fn tags(texts: Vec<String>) -> Vec<String> {
-    let mut kept: Vec<String> = Vec::new();
-    for text in texts
-        .iter()
-        .map(|text| text::one_line(text, 100))
-        .filter(|text| !text.is_empty())
-    {
-        if !kept.contains(&text) {
-            kept.push(text);
-        }
-    }
-    kept
+    let lines = texts.iter().map(|text| text::one_line(text, 100));
+    text::unique(lines.filter(|text| !text.is_empty()))
 }
 
 #[cfg(test)]

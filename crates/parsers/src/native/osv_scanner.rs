@@ -21,6 +21,9 @@ use super::sniff::Outline;
 use crate::format::{Confidence, Format, Options};
 use crate::{Input, json, lenient, text};
 
+/// Most names taken from a record's group; more than are kept would only cost time.
+const ALIASES: usize = 200;
+
 pub struct OsvScanner;
 
 static INFO: LazyLock<FormatInfo> = LazyLock::new(|| FormatInfo {
@@ -251,11 +254,17 @@ impl Format for OsvScanner {
             } = entry;
             let unknown = Source::default();
             let source = sources.get(item.index(0)).unwrap_or(&unknown);
+            // From the last to the first, so that of two groups with one id the first holds.
+            let by_id: HashMap<&str, &Group> = groups
+                .iter()
+                .rev()
+                .flat_map(|group| group.ids.iter().map(move |id| (id.as_str(), group)))
+                .collect();
             for raw in vulnerabilities.unwrap_or_default() {
                 let position = inside(item.position, item.raw, raw.get(), emitter.items());
                 match serde_json::from_str::<Record>(raw.get()) {
                     Ok(record) => {
-                        let (draft, location) = convert(record, &package, &groups, source);
+                        let (draft, location) = convert(record, &package, &by_id, source);
                         emitter.emit(draft, location, position)?;
                     }
                     Err(error) => {
@@ -292,10 +301,10 @@ impl Format for OsvScanner {
 fn convert(
     record: Record,
     package: &Package,
-    groups: &[Group],
+    groups: &HashMap<&str, &Group>,
     source: &Source,
 ) -> (Draft, Location) {
-    let group = groups.iter().find(|group| group.ids.contains(&record.id));
+    let group = groups.get(record.id.as_str()).copied();
     let analysis = group.and_then(|group| group.analysis.get(&record.id));
     let reported = match analysis {
         Some(Analysis {
@@ -319,6 +328,7 @@ fn convert(
         group
             .into_iter()
             .flat_map(|group| group.ids.iter().chain(&group.aliases))
+            .take(ALIASES)
             .cloned(),
     );
     identifiers.extend(record.upstream);

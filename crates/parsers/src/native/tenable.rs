@@ -81,8 +81,7 @@ impl Item {
         let mut cwes = self.cwes;
         for reference in self.cross_references.iter().flat_map(|list| pieces(list)) {
             match text::cwe(&reference).filter(|_| reference.starts_with("CWE")) {
-                Some(cwe) if !cwes.contains(&cwe) => cwes.push(cwe),
-                Some(_) => {}
+                Some(cwe) => cwes.push(cwe),
                 None => identifiers.extend(advisory(&reference)),
             }
         }
@@ -111,7 +110,7 @@ impl Item {
                 .filter(|word| word.contains("://"))
                 .map(str::to_owned)
                 .collect(),
-            cwes,
+            cwes: text::unique(cwes),
             identifiers,
             vectors: self.vectors,
             severity: filled(&self.severity),

@@ -15,10 +15,13 @@ pub fn plain(html: &str) -> String {
         link: None,
     };
     let mut rest = html;
+    // What stands behind the last `>` holds no tag. To know that beforehand spares looking for its end
+    // from every `<` there.
+    let tail = html.rfind('>').map_or(html.len(), |last| html.len() - last);
     while let Some(at) = rest.find('<') {
         let (before, tag) = rest.split_at(at);
         out.words(before);
-        let Some((name, attributes, after)) = read_tag(tag) else {
+        let Some((name, attributes, after)) = read_tag(tag, tag.len() > tail) else {
             // A lone `<`, as in `a < b`.
             out.text.push('<');
             rest = tag.get(1..).unwrap_or_default();
@@ -88,7 +91,8 @@ impl Output {
 }
 
 /// Splits a tag off: its lower-case name (with `/` for an end tag), its attributes, what follows.
-fn read_tag(text: &str) -> Option<(String, &str, &str)> {
+/// `ends` says whether there is a `>` at all.
+fn read_tag(text: &str, ends: bool) -> Option<(String, &str, &str)> {
     let inside = text.strip_prefix('<')?;
     if inside.starts_with("!--") {
         return Some((
@@ -101,7 +105,7 @@ fn read_tag(text: &str) -> Option<(String, &str, &str)> {
         return Some((String::new(), "", data));
     }
     let first = inside.trim_start_matches('/').chars().next()?;
-    if !first.is_ascii_alphabetic() && first != '!' {
+    if !ends || !first.is_ascii_alphabetic() && first != '!' {
         return None;
     }
     // A `>` within quotes does not end the tag.
@@ -141,14 +145,14 @@ fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn skip_to_end<'a>(text: &'a str, name: &str) -> &'a str {
-    let end = format!("</{name}");
-    match text.to_ascii_lowercase().find(&end) {
-        Some(at) => text
-            .get(at..)
-            .and_then(|rest| rest.split_once('>'))
-            .map_or("", |(_, after)| after),
-        None => "",
-    }
+    let is_end = |rest: &str| {
+        rest.get(..name.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(name))
+    };
+    let mut ends = text.match_indices("</");
+    ends.find_map(|(at, mark)| text.get(at + mark.len()..).filter(|rest| is_end(rest)))
+        .and_then(|rest| rest.split_once('>'))
+        .map_or("", |(_, after)| after)
 }
 
 /// Decodes the entities that reports use: the five of XML, some names, and numbers.
@@ -244,8 +248,24 @@ mod tests {
             ("<!-- gone -->kept<br><br><br>end", "kept\nend"),
             ("open <b", "open <b"),
             (r#"<a href="https://x.example">"#, "https://x.example"),
+            ("<SCRIPT>a</b></Script >left", "left"),
+            ("kept<script>never closed", "kept"),
+            ("kept<!-- never closed", "kept"),
+            ("<b>kept</b><c", "kept<c"),
         ] {
             assert_eq!(plain(html), expected, "{html}");
         }
+    }
+
+    /// A million openings without an end, and as many scripts: whatever looks over the rest for each
+    /// of them takes hours.
+    #[test]
+    fn openings_without_an_end_and_many_scripts_are_read_in_one_walk() {
+        let times = 1_000_000;
+        let open = "<a".repeat(times);
+        assert_eq!(plain(&open), open);
+        assert_eq!(plain(&format!("<b>{open}")), open);
+        assert_eq!(plain(&"<script></script>".repeat(times)), "");
+        assert_eq!(plain(&"<STYLE></Style>x".repeat(times)), "x".repeat(times));
     }
 }

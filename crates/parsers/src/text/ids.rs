@@ -3,6 +3,8 @@
 use regex::Regex;
 use std::sync::LazyLock;
 
+use super::unique;
+
 /// Prefixes of the OSV schema's registered databases (OSV schema 1.7, `id` field) and of national
 /// databases, upper-cased.
 const PREFIXES: &[&str] = &[
@@ -145,14 +147,10 @@ pub fn identifier(text: &str) -> Option<String> {
 /// CVE first, then GHSA, then the others, each in the order given.
 #[must_use]
 pub fn in_order<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for text in texts {
-        if let Some(id) = identifier(text.as_ref())
-            && !all.contains(&id)
-        {
-            all.push(id);
-        }
-    }
+    let read = texts
+        .into_iter()
+        .filter_map(|text| identifier(text.as_ref()));
+    let mut all = unique(read);
     all.sort_by_key(|id| match id {
         id if id.starts_with("CVE-") => 0,
         id if id.starts_with("GHSA-") => 1,
@@ -203,13 +201,7 @@ pub fn cwe(text: &str) -> Option<u32> {
 /// The numbers in several texts, in their order, without repeats.
 #[must_use]
 pub fn cwes<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Vec<u32> {
-    let mut numbers = Vec::new();
-    for number in texts.into_iter().filter_map(|text| cwe(text.as_ref())) {
-        if !numbers.contains(&number) {
-            numbers.push(number);
-        }
-    }
-    numbers
+    unique(texts.into_iter().filter_map(|text| cwe(text.as_ref())))
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ mod damage;
 #[cfg(test)]
 mod hostile_programs;
 #[cfg(test)]
+mod long_lists;
+#[cfg(test)]
 mod shipped_formats;
 #[cfg(test)]
 mod support;

@@ -31,7 +31,7 @@ use std::sync::LazyLock;
 
 use super::sniff::Outline;
 use crate::format::{Confidence, Format, Options};
-use crate::{Input, json};
+use crate::{Input, json, text};
 use model::{Log, Run};
 use result::Reader;
 
@@ -133,13 +133,8 @@ fn check_version(log: &Log) -> Result<(), Refusal> {
 
 /// What the runs together say about the report.
 fn describe(runs: &[Run]) -> ReportMeta {
-    let mut tools: Vec<&str> = Vec::new();
-    for run in runs {
-        let name = run.tool.driver.name.trim();
-        if !name.is_empty() && !tools.contains(&name) {
-            tools.push(name);
-        }
-    }
+    let names = runs.iter().map(|run| run.tool.driver.name.trim());
+    let tools = text::unique(names.filter(|name| !name.is_empty()));
     let control = runs.iter().flat_map(|run| &run.version_control_provenance);
     let control = control
         .into_iter()

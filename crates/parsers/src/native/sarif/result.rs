@@ -148,14 +148,9 @@ impl RunState<'_> {
                 )
             });
 
-        let mut places: Vec<Place> = Vec::new();
-        for location in &result.locations {
-            if let Some(place) = place::place(location, self.run)
-                && !places.contains(&place)
-            {
-                places.push(place);
-            }
-        }
+        let located = result.locations.iter();
+        let mut places =
+            text::unique(located.filter_map(|location| place::place(location, self.run)));
         if places.is_empty() {
             let target = place::path(&result.analysis_target, self.run);
             places.push(target.map_or(Place::Asset, |path| {

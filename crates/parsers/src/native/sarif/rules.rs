@@ -9,24 +9,31 @@ use crate::text;
 
 /// Most weaknesses kept for sharing in one run.
 const POOL: usize = 50_000;
+/// Most rules that a sub-rule is looked for in.
+const PARENTS: usize = 20;
 
 pub struct Rules<'r> {
     run: &'r Run,
     by_id: HashMap<&'r str, &'r Rule>,
+    by_guid: HashMap<&'r str, &'r Rule>,
     pool: HashMap<String, Arc<Weakness>>,
 }
 
 impl<'r> Rules<'r> {
     pub fn new(run: &'r Run) -> Self {
-        let mut by_id = HashMap::new();
+        let (mut by_id, mut by_guid) = (HashMap::new(), HashMap::new());
         for component in std::iter::once(&run.tool.driver).chain(&run.tool.extensions) {
             for rule in component.rules.iter().filter(|rule| !rule.id.is_empty()) {
                 by_id.entry(rule.id.as_str()).or_insert(rule);
+                if let Some(guid) = rule.guid.as_deref() {
+                    by_guid.entry(guid).or_insert(rule);
+                }
             }
         }
         Self {
             run,
             by_id,
+            by_guid,
             pool: HashMap::new(),
         }
     }
@@ -51,27 +58,17 @@ impl<'r> Rules<'r> {
         if let Some(rule) = at_index.filter(|rule| rule.id == id) {
             return Some(rule);
         }
-        let mut name = id;
-        loop {
-            if let Some(rule) = self.by_id.get(name) {
-                return Some(rule);
-            }
-            match name.rsplit_once('/') {
-                Some((parent, _)) => name = parent,
-                None => {
-                    return at_index
-                        .filter(|rule| rule.id.is_empty() || rule.name.as_deref() == Some(id));
-                }
-            }
-        }
+        // An id of slashes alone would have as many parents, each looked up by its whole length.
+        let parents = id.rmatch_indices('/').take(PARENTS).map(|(at, _)| at);
+        let names = std::iter::once(id.len()).chain(parents);
+        let mut known = names.filter_map(|end| self.by_id.get(id.get(..end)?).copied());
+        known.next().or_else(|| {
+            at_index.filter(|rule| rule.id.is_empty() || rule.name.as_deref() == Some(id))
+        })
     }
 
     fn by_guid(&self, reference: &Reference) -> Option<&'r Rule> {
-        let guid = reference.guid.as_deref()?;
-        self.by_id
-            .values()
-            .find(|rule| rule.guid.as_deref() == Some(guid))
-            .copied()
+        self.by_guid.get(reference.guid.as_deref()?).copied()
     }
 
     fn component(&self, reference: &Reference) -> &'r Component {
@@ -157,19 +154,17 @@ impl<'r> Rules<'r> {
                     .filter(|tag| tag.to_ascii_lowercase().contains("cwe")),
             );
         }
-        let mut numbers = text::cwes(texts);
+        let numbers = text::cwes(texts);
         let relations = rule
             .into_iter()
             .flat_map(|rule| &rule.relationships)
             .map(|relation| &relation.target);
-        for taxon in result.taxa.iter().chain(relations) {
-            if let Some(number) = self.cwe_of(taxon)
-                && !numbers.contains(&number)
-            {
-                numbers.push(number);
-            }
-        }
-        numbers
+        let taxa = result.taxa.iter().chain(relations);
+        text::unique(
+            numbers
+                .into_iter()
+                .chain(taxa.filter_map(|taxon| self.cwe_of(taxon))),
+        )
     }
 
     /// The number of a taxon, if its taxonomy is CWE.
@@ -250,26 +245,18 @@ fn describe(
                 .filter(|short| *short != title)
         })
     });
-    let mut references: Vec<String> = Vec::new();
     let given = bags
         .iter()
         .flat_map(|bag| bag.references.iter().chain(&bag.reference));
-    for address in rule
-        .and_then(|rule| rule.help_uri.as_ref())
-        .into_iter()
-        .chain(given)
-    {
-        let address = address.trim();
-        if address.contains("://") && !references.iter().any(|known| known == address) {
-            references.push(address.to_owned());
-        }
-    }
+    let help = rule.and_then(|rule| rule.help_uri.as_ref());
+    let addresses = help.into_iter().chain(given).map(|address| address.trim());
+    let references = text::unique(addresses.filter(|address| address.contains("://")));
     Weakness {
         rule: id.to_owned(),
         title,
         description: description.map(str::to_owned),
         recommendation: rule.and_then(|rule| rule.help.plain()).map(str::to_owned),
-        references,
+        references: references.into_iter().map(str::to_owned).collect(),
         cwes,
         identifiers: text::in_order(identifiers),
         cvss: vec![],
