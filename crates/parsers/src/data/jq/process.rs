@@ -1,7 +1,7 @@
 //! One child process and the two threads that keep its pipes moving.
 
 use std::ffi::OsString;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -9,6 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::frame::{self, Kind};
+
+/// Answers that are kept until they are asked for; small ones also wait in the pipe.
+const AHEAD: usize = 4;
 
 /// First argument that makes `gna` run [`super::child_main`].
 pub const WORKER_COMMAND: &str = "jq-worker";
@@ -109,19 +112,11 @@ impl Process {
                 }
             }
         });
-        let (answers, from) = mpsc::channel();
         let max = runner
             .max_output_bytes
             .saturating_add(1 << 16)
             .max(runner.max_outline_bytes);
-        thread::spawn(move || {
-            let mut stdout = BufReader::with_capacity(1 << 16, stdout);
-            while let Ok(Some(answer)) = frame::read(&mut stdout, max) {
-                if answers.send(answer).is_err() {
-                    return;
-                }
-            }
-        });
+        let from = answers(stdout, max);
         Ok(Self { child, to, from })
     }
 
@@ -140,10 +135,69 @@ impl Process {
     }
 }
 
+/// Reads answers of at most `max` bytes on a thread of its own. A child that is further ahead than
+/// [`AHEAD`] waits: whoever writes a format decides how long answers are, and they are ours to keep.
+fn answers(stdout: impl Read + Send + 'static, max: usize) -> Receiver<(Kind, Vec<u8>)> {
+    let (answers, from) = mpsc::sync_channel(AHEAD);
+    thread::spawn(move || {
+        let mut stdout = BufReader::with_capacity(1 << 16, stdout);
+        while let Ok(Some(answer)) = frame::read(&mut stdout, max) {
+            if answers.send(answer).is_err() {
+                return;
+            }
+        }
+    });
+    from
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended already; either way it must be waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Bytes of one answer.
+    const SIZE: usize = 200_000;
+
+    /// Answers as fast as they are read, and counts how many bytes were taken.
+    struct Flood(Vec<u8>, Arc<AtomicUsize>);
+
+    impl Read for Flood {
+        fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+            let taken = self.1.load(Ordering::SeqCst);
+            let left = &self.0[taken % self.0.len()..];
+            let count = left.len().min(to.len());
+            to[..count].copy_from_slice(&left[..count]);
+            // Not for ever, so that a reader that takes everything ends too.
+            let ends = taken > 1_000 * SIZE;
+            self.1.fetch_add(count, Ordering::SeqCst);
+            Ok(if ends { 0 } else { count })
+        }
+    }
+
+    #[test]
+    fn answers_that_nobody_asks_for_are_not_piled_up() {
+        let mut frame = Vec::new();
+        frame::write(&mut frame, Kind::Outputs, &[&vec![b'x'; SIZE]]).unwrap();
+        let taken = Arc::new(AtomicUsize::new(0));
+        let from = answers(Flood(frame.clone(), Arc::clone(&taken)), SIZE);
+        for asked in 1..=20 {
+            assert_eq!(from.recv().unwrap().1.len(), SIZE);
+            // Those in the channel, the one that waits to go in, and what the buffer holds.
+            let most = (asked + AHEAD + 1) * frame.len() + (1 << 16);
+            for _ in 0..1_000 {
+                thread::yield_now();
+                let taken = taken.load(Ordering::SeqCst);
+                assert!(taken <= most, "{taken} bytes after {asked} answers");
+            }
+        }
     }
 }
