@@ -226,28 +226,16 @@ pub fn redacted_text(text: &str) -> String {
     {
         return redacted_json(&value).to_string();
     }
+    let text = without_blocks(text);
     let mut shown = String::with_capacity(text.len());
     let mut hide_next = false;
     // Whether the word before announced a secret, so that a mark that stands alone belongs to it.
     let mut named = false;
-    let mut in_key = false;
     for piece in text.split_inclusive(|c: char| c.is_whitespace() || matches!(c, ',' | ';')) {
         let word = piece.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
         let after = piece.get(word.len()..).unwrap_or_default();
-        if in_key {
-            in_key = !word.contains("KEY-----");
-            continue;
-        }
         if word.is_empty() {
             shown.push_str(after);
-            continue;
-        }
-        if word.contains("-----BEGIN") {
-            in_key = true;
-            shown.push_str(MASK);
-            shown.push(' ');
-            // "-----BEGIN PRIVATE KEY-----" has more words before the key itself begins; the loop
-            // above ends at the first "KEY-----", so the body is hidden by the shape rule below.
             continue;
         }
         let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
@@ -274,6 +262,29 @@ pub fn redacted_text(text: &str) -> String {
         shown.push_str(after);
     }
     shown
+}
+
+/// The text with every block of PEM masked (RFC 7468, section 2; OpenPGP's armour looks the same): from
+/// `-----BEGIN` over the whole of `-----END …-----`, or to the end of the text where that does not come,
+/// as in a text that was cut off. Certificates go with the keys: their label is in the hand of
+/// whoever wrote it.
+fn without_blocks(text: &str) -> Cow<'_, str> {
+    let (begin, end, dashes) = ("-----BEGIN", "-----END", "-----");
+    if !text.contains(begin) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, block)) = rest.split_once(begin) {
+        shown.push_str(before);
+        shown.push_str(MASK);
+        let last = block.split_once(end).map(|(_, label)| label);
+        rest = last
+            .and_then(|label| label.split_once(dashes))
+            .map_or("", |(_, after)| after);
+    }
+    shown.push_str(rest);
+    Cow::Owned(shown)
 }
 
 /// One word such as `token=abc`, `"token":"abc"` or `token:`. Also answers whether the value is yet
@@ -355,17 +366,34 @@ fn looks_secret(word: &str) -> bool {
     let has = |test: fn(&char) -> bool| word.chars().any(|c| test(&c));
     let plain = word
         .chars()
-        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '_' | '-'));
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '_' | '-' | '/'));
     word.len() >= 40
         && plain
+        && (!word.contains('/') || is_mixed(word))
         && has(char::is_ascii_digit)
         && has(char::is_ascii_lowercase)
         && has(char::is_ascii_uppercase)
 }
 
+/// Whether small letters, capitals and digits change as often as in base64 of random bytes, where
+/// nearly two of three neighbours differ; in paths, which have slashes too, it is one in five.
+fn is_mixed(word: &str) -> bool {
+    let kind = |c: char| match c {
+        'a'..='z' => Some(0),
+        'A'..='Z' => Some(1),
+        '0'..='9' => Some(2),
+        _ => None,
+    };
+    let kinds = || word.chars().filter_map(kind);
+    let changes = kinds().zip(kinds().skip(1)).filter(|(a, b)| a != b).count();
+    changes * 10 >= kinds().count() * 3
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -475,12 +503,84 @@ mod tests {
         ] {
             assert_eq!(redacted_text(text), shown, "{text}");
         }
-        let pem = "got -----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ7\n-----END PRIVATE KEY----- here";
-        assert!(
-            !redacted_text(pem).contains("MIIE"),
-            "{}",
-            redacted_text(pem)
+    }
+
+    /// The lines of a key as `openssl genrsa` writes them: 26 of 64 characters. Made up of digests, so
+    /// that no real key is here.
+    fn invented_key() -> Vec<String> {
+        use sha2::{Digest, Sha256};
+        let bytes: Vec<u8> = (0_u8..38).flat_map(|nth| Sha256::digest([nth])).collect();
+        let text = STANDARD.encode(bytes);
+        let lines: Vec<String> = text
+            .as_bytes()
+            .chunks(64)
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .collect();
+        assert!(lines.len() > 25 && lines.iter().filter(|line| line.contains('/')).count() > 10);
+        lines
+    }
+
+    #[test]
+    fn no_line_of_a_private_key_is_shown() {
+        let lines = invented_key();
+        for label in [
+            "PRIVATE KEY",
+            "RSA PRIVATE KEY",
+            "OPENSSH PRIVATE KEY",
+            "PGP PRIVATE KEY BLOCK",
+        ] {
+            for (break_, end) in [
+                ("\n", true),
+                ("\r\n", true),
+                ("\\n", true),
+                ("\n", false),
+                (" ", true),
+            ] {
+                let body = lines.join(break_);
+                let closing = match end {
+                    true => format!("{break_}-----END {label}----- here"),
+                    false => String::new(),
+                };
+                let block = format!("-----BEGIN {label}-----{break_}{body}{closing}");
+                for text in [
+                    format!("got {block}"),
+                    format!("key={block} and {block}"),
+                    json!({ "note": format!("got {block}") }).to_string(),
+                ] {
+                    let shown = redacted_text(&text);
+                    for line in &lines {
+                        for part in [&line[..8], &line[line.len() - 8..]] {
+                            assert!(!shown.contains(part), "{part} in {shown}");
+                        }
+                    }
+                    assert_eq!(shown.contains("here"), end, "{shown}");
+                }
+            }
+        }
+        assert_eq!(
+            redacted_text("a -----BEGIN X----- b -----END X----- c"),
+            "a [secret] c"
         );
+    }
+
+    #[test]
+    fn keys_with_slashes_are_known_and_paths_are_not_hidden() {
+        for line in invented_key().iter().filter(|line| line.len() == 64) {
+            assert_eq!(
+                redacted_text(&format!("sent {line} twice")),
+                "sent [secret] twice"
+            );
+        }
+        // The example key of Amazon's documentation.
+        let amazon = concat!("wJalrXUtnFEMI/K7MDENG/", "bPxRfiCYEXAMPLEKEY");
+        assert_eq!(redacted_text(amazon), MASK);
+        for path in [
+            "src/main/java/com/acmeshop1/checkout/CartServiceImpl2",
+            "/usr/local/lib/Python3/site-packages/numpy/core/include/v2",
+            "web/packages/Frontend2/node_modules/react-dom/cjs/Index",
+        ] {
+            assert_eq!(redacted_text(path), path);
+        }
     }
 
     proptest! {
