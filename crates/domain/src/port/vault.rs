@@ -169,6 +169,15 @@ pub trait Keyring: Send + Sync + 'static {
     /// `keyring.unavailable`, `keyring.insecure`, `keyring.invalid`.
     async fn current(&self) -> Result<String>;
 
+    /// Whether it has that key, current or not. Tells a process that has not noticed a new key from one
+    /// that is further already.
+    ///
+    /// # Errors
+    /// As [`Keyring::current`].
+    async fn has(&self, key_id: &str) -> Result<bool> {
+        Ok(self.current().await? == key_id)
+    }
+
     /// Wraps with the current key. `context` must be the same when it is unwrapped.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The places where the keys above all secrets live.
 
+use futures::FutureExt;
 use gna_domain::port::vault::{KeyBytes, Keyring};
 use gna_domain::secret::Secret;
 use gna_integrations::framework::vault::keyring::{FileKeyring, HeldKeyring};
@@ -49,6 +50,49 @@ async fn the_file_is_made_on_first_use_for_its_owner_alone() {
     assert_eq!(opened.expose(), &[9; 32]);
 }
 
+/// Whoever looks while another makes the file finds none or a whole one: what is under its name is
+/// never begun only, also not after a crash.
+#[test]
+fn first_uses_at_once_find_one_whole_file() {
+    for _ in 0..100 {
+        let (_folder, path) = folder();
+        let ids = Arc::new(SequenceIds::default());
+        let current = || {
+            let keyring = FileKeyring::new(path.clone(), ids.clone());
+            let current = keyring.current().now_or_never();
+            current.expect("does not wait").expect("a key")
+        };
+        let seen: Vec<String> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(current)).collect();
+            all.into_iter()
+                .map(|one| one.join().expect("ends"))
+                .collect()
+        });
+        assert!(seen.iter().all(|key| *key == seen[0]), "{seen:?}");
+        let folder = path.parent().expect("a folder");
+        let files = std::fs::read_dir(folder).expect("reads").count();
+        assert_eq!(files, 1, "nothing is left beside it");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_a_killed_first_use_left_is_no_obstacle_and_a_lost_file_is_not_made_anew() {
+    let (_folder, path) = folder();
+    // What an earlier try left behind when it was killed.
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    std::fs::write(path.with_extension("0.new"), "# Keys").expect("written");
+    let first = file(&path).current().await.expect("a key");
+    assert_eq!(file(&path).current().await.ok(), Some(first));
+    // A file that is gone is not made anew over what it opened.
+    let keyring = file(&path);
+    keyring.current().await.expect("a key");
+    std::fs::remove_file(&path).expect("removed");
+    let error = keyring.current().await.expect_err("is gone");
+    assert_eq!(error.code(), "keyring.unavailable");
+    assert!(!path.exists());
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_file_that_others_can_read_is_refused() {
@@ -89,8 +133,12 @@ async fn rotation_adds_a_key_and_old_ones_open_what_they_wrapped() {
         .await
         .expect("wraps");
     assert_eq!(after.key_id, fresh);
+    // The other process knows the key before; it sees that the file is another one.
+    assert_eq!(other.current().await.ok().as_ref(), Some(&fresh));
+    assert!(
+        other.has(&before.key_id).await.expect("has") && !other.has("x").await.expect("has not")
+    );
     for (wrapped, byte) in [(&before, 1), (&after, 2)] {
-        // The other process has not seen the rotation; it reads the file again.
         let opened = other.unwrap("t/1", wrapped).await.expect("unwraps");
         assert_eq!(opened.expose(), &[byte; 32]);
     }

@@ -1,9 +1,11 @@
 //! The vault on memory and SQLite: what opens, what does not, and rotation under load.
 
+use gna_domain::Ctx;
 use gna_domain::connect::{Credential, ModuleName, Owner};
 use gna_domain::id::{CredentialId, OrganizationId, TypedId, UserId};
 use gna_domain::model::DataKey;
 use gna_domain::page::PageRequest;
+use gna_domain::port::jobs::{Claimed, Handler, Outcome};
 use gna_domain::port::store::Entity;
 use gna_domain::port::vault::{Binding, KeyBytes, Sealed, SealingOf, Tenant, Vault};
 use gna_domain::port::{ChangeSet, repo};
@@ -276,6 +278,19 @@ async fn world_with_file(
     stores: Stores,
     many: u128,
 ) -> (World, Arc<EnvelopeVault>, tempfile::TempDir) {
+    let (world, vault, folder) = world_without_worker(stores, many).await;
+    let handler = RotationHandler::new(
+        vault.clone(),
+        vec![Arc::new(SealingOf::<Credential>::new())],
+    );
+    (world.handling(Arc::new(handler)), vault, folder)
+}
+
+/// The same, in which nobody does the rotation's jobs yet.
+async fn world_without_worker(
+    stores: Stores,
+    many: u128,
+) -> (World, Arc<EnvelopeVault>, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let world = World::on(stores).await;
     let keyring = FileKeyring::new(
@@ -288,11 +303,6 @@ async fn world_with_file(
         world.ports.ids.clone(),
         world.ports.clock.clone(),
     ));
-    let handler = RotationHandler::new(
-        vault.clone(),
-        vec![Arc::new(SealingOf::<Credential>::new())],
-    );
-    let world = world.handling(Arc::new(handler));
     for number in 0..many {
         let secret = Secret::new(format!("secret {number}.0"));
         let sealed = vault
@@ -354,6 +364,107 @@ async fn rotation_of_the_keyring_wraps_every_data_key_anew() {
         let opened = vault.open(&credential_binding(4), &before.sealed).await;
         assert_eq!(opened.expect("opens").expose(), "secret 4.0");
     }
+}
+
+/// The same job in two processes that take its steps in turns.
+struct Turns([RotationHandler; 2], AtomicU64);
+
+#[async_trait::async_trait]
+impl Handler for Turns {
+    fn kind(&self) -> &'static str {
+        keys::KIND
+    }
+    async fn run(&self, ctx: &Ctx, claimed: &Claimed) -> gna_domain::Result<Outcome> {
+        let nth = self.1.fetch_add(1, Ordering::SeqCst) % 2;
+        self.0[usize::try_from(nth).expect("small")]
+            .run(ctx, claimed)
+            .await
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_knew_the_old_key_goes_on_with_a_rotation_that_another_began() {
+    let (world, first, folder) = world_without_worker(Stores::Memory, 9).await;
+    let keyring = FileKeyring::new(
+        folder.path().join("gna.keys"),
+        Arc::new(SequenceIds::default()),
+    );
+    let second = Arc::new(EnvelopeVault::new(
+        world.ports.store.clone(),
+        Arc::new(keyring),
+        world.ports.ids.clone(),
+        world.ports.clock.clone(),
+    ));
+    let old = second.keyring().current().await.expect("a key");
+    let rotation = |vault: &Arc<EnvelopeVault>| RotationHandler::new(vault.clone(), Vec::new());
+    let turns = Turns([rotation(&first), rotation(&second)], AtomicU64::new(0));
+    let world = world.handling(Arc::new(turns));
+    let job = keys::rotate(&world.system(), Plan::Keyring)
+        .await
+        .expect("asked for");
+    finish(&world, job).await;
+    let standing = keys::standing(&world.system(), job)
+        .await
+        .expect("a standing");
+    assert_eq!(standing.rotation.wrapped, 3);
+    assert_ne!(standing.rotation.key, old);
+    // What the second process makes from now on is wrapped with the new key too.
+    let sealed = second.seal(&binding(77, "x", "y"), &Secret::new("z")).await;
+    sealed.expect("seals");
+    let page = PageRequest::first(10);
+    let page = world.ports.store.scan(DataKey::COLLECTION, &page).await;
+    let records = page.expect("a page").items;
+    assert_eq!(records.len(), 4);
+    for record in &records {
+        let record = record.typed::<DataKey>().expect("typed");
+        assert_eq!(record.wrapped_by, standing.rotation.key);
+    }
+}
+
+#[tokio::test]
+async fn a_process_without_the_new_key_leaves_a_rotation_to_others() {
+    let (world, first, _folder) = world_without_worker(Stores::Memory, 1).await;
+    // Configured with another key and not started again since: it can't even open the data keys.
+    let held = HeldKeyring::parse(
+        &Secret::new("11".repeat(32)),
+        &[],
+        Arc::new(SequenceIds::default()),
+    );
+    let second = Arc::new(EnvelopeVault::new(
+        world.ports.store.clone(),
+        Arc::new(held.expect("a key")),
+        world.ports.ids.clone(),
+        world.ports.clock.clone(),
+    ));
+    // It believes that every data key is wrapped with its own key already.
+    let own = second.keyring().current().await.expect("a key");
+    let store = world.ports.store.as_ref();
+    let page = store
+        .scan(DataKey::COLLECTION, &PageRequest::first(10))
+        .await;
+    for record in page.expect("a page").items {
+        let record: gna_domain::port::Stored<DataKey> = record.typed().expect("typed");
+        let next = DataKey {
+            wrapped_by: own.clone(),
+            ..record.value.clone()
+        };
+        let mut changes = ChangeSet::new();
+        changes.update(&record, &next, None).expect("JSON");
+        store.commit(changes).await.expect("commits");
+    }
+    let rotation = |vault: &Arc<EnvelopeVault>| RotationHandler::new(vault.clone(), Vec::new());
+    let turns = Turns([rotation(&first), rotation(&second)], AtomicU64::new(0));
+    let world = world.handling(Arc::new(turns));
+    let job = keys::rotate(&world.system(), Plan::Keyring)
+        .await
+        .expect("asked for");
+    let _ = world.run_jobs().await;
+    let standing = keys::standing(&world.system(), job)
+        .await
+        .expect("a standing");
+    assert!(!standing.done, "{standing:?}");
+    let why = standing.last_error.expect("says why");
+    assert!(why.contains("does not have the new key"), "{why}");
 }
 
 #[tokio::test]

@@ -51,6 +51,12 @@ impl RotationHandler {
 
     async fn wrap(&self, ctx: &Ctx, claimed: &Claimed, mut at: Rotation) -> Result<Rotation> {
         let current = self.keyring().current().await?;
+        if current != at.key && !self.keyring().has(&at.key).await? {
+            return Err(Error::unavailable(
+                "keys.unseen",
+                "this process does not have the new key yet; it is tried again, and where keys are configured every process must be started again with the new one",
+            ));
+        }
         let page = page::<DataKey>(ctx.store(), &at.cursor).await?;
         let mut changes = ChangeSet::new();
         claimed.fence(&mut changes);

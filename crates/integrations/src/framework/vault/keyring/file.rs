@@ -10,10 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use gna_domain::error::{Error, Result};
 use gna_domain::port::Ids;
 use gna_domain::port::vault::{KeyBytes, Keyring, Wrapped};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 use super::held::{self, HeldKeyring};
@@ -25,7 +26,30 @@ pub struct FileKeyring {
     path: PathBuf,
     ids: Arc<dyn Ids>,
     /// `None` until the file is first needed: a Gna that keeps no secrets makes none.
-    held: RwLock<Option<Arc<HeldKeyring>>>,
+    held: RwLock<Option<(Stamp, Arc<HeldKeyring>)>>,
+}
+
+/// What tells one state of the file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    written: Option<SystemTime>,
+    bytes: u64,
+    /// Number of the file in its file system; a rotation puts another one in its place.
+    node: u64,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        let node = std::os::unix::fs::MetadataExt::ino(metadata);
+        #[cfg(not(unix))]
+        let node = 0;
+        Self {
+            written: metadata.modified().ok(),
+            bytes: metadata.len(),
+            node,
+        }
+    }
 }
 
 impl FileKeyring {
@@ -39,37 +63,53 @@ impl FileKeyring {
         }
     }
 
+    fn known(&self) -> Option<(Stamp, Arc<HeldKeyring>)> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.clone()
+    }
+
+    /// The keys as they are in the file now: another process may have added one, and what is wrapped
+    /// with the one before it after a rotation has passed would not be wrapped anew.
     fn held(&self) -> Result<Arc<HeldKeyring>> {
-        let known = self
-            .held
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        match known {
-            Some(held) => Ok(held),
-            None => self.load(),
+        let Some((stamp, held)) = self.known() else {
+            return self.load();
+        };
+        // Where the file is gone, a new key would open nothing of what there is.
+        let now = std::fs::metadata(&self.path).map_err(|error| unusable(&self.path, &error))?;
+        if Stamp::of(&now) == stamp {
+            Ok(held)
+        } else {
+            self.load()
         }
     }
 
     /// Reads the file, making it where there is none.
     fn load(&self) -> Result<Arc<HeldKeyring>> {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        let keys = match read(&self.path)? {
-            Some(keys) => keys,
+        let (stamp, keys) = match read(&self.path)? {
+            Some(found) => found,
             None => {
-                let first = KeyBytes::new(self.ids.random());
-                match create(&self.path, &[first]) {
-                    // Another process was first.
-                    Ok(()) => {}
-                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                    Err(error) => return Err(unusable(&self.path, &error)),
-                }
+                self.make().map_err(|error| unusable(&self.path, &error))?;
                 read(&self.path)?.ok_or_else(|| empty(&self.path))?
             }
         };
         let fresh = Arc::new(self.of(keys)?);
-        *held = Some(Arc::clone(&fresh));
+        *held = Some((stamp, Arc::clone(&fresh)));
         Ok(fresh)
+    }
+
+    /// The first file gets its name when it is whole, so that a crash leaves none without a key, and
+    /// only where no other process was first.
+    fn make(&self) -> std::io::Result<()> {
+        let name = self.ids.uuid().simple();
+        let beside = self.path.with_extension(format!("{name}.new"));
+        let named = create(&beside, &[KeyBytes::new(self.ids.random())])
+            .and_then(|()| std::fs::hard_link(&beside, &self.path));
+        let removed = std::fs::remove_file(&beside);
+        match named {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+            _ => removed.and_then(|()| sync_folder(&self.path)),
+        }
     }
 
     fn of(&self, mut keys: Vec<KeyBytes>) -> Result<HeldKeyring> {
@@ -81,7 +121,7 @@ impl FileKeyring {
     fn add(&self) -> Result<String> {
         self.load()?;
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = read(&self.path)?.ok_or_else(|| empty(&self.path))?;
+        let (_, mut keys) = read(&self.path)?.ok_or_else(|| empty(&self.path))?;
         keys.push(KeyBytes::new(self.ids.random()));
         let beside = self.path.with_extension("new");
         // Left behind by a rotation that was killed before it counted.
@@ -95,9 +135,9 @@ impl FileKeyring {
             .and_then(|()| std::fs::rename(&beside, &self.path))
             .and_then(|()| sync_folder(&self.path))
             .map_err(|error| unusable(&self.path, &error))?;
-        let fresh = Arc::new(self.of(keys)?);
-        let id = fresh.first()?.0.clone();
-        *held = Some(fresh);
+        let id = self.of(keys)?.first()?.0.clone();
+        // Read again when it is next needed.
+        *held = None;
         Ok(id)
     }
 }
@@ -112,16 +152,20 @@ impl Keyring for FileKeyring {
         Ok(self.held()?.first()?.0.clone())
     }
 
+    async fn has(&self, key_id: &str) -> Result<bool> {
+        Ok(self.held()?.knows(key_id))
+    }
+
     async fn wrap(&self, context: &str, key: &KeyBytes) -> Result<Wrapped> {
         self.held()?.wrap_now(context, key)
     }
 
     async fn unwrap(&self, context: &str, wrapped: &Wrapped) -> Result<KeyBytes> {
-        let mut held = self.held()?;
-        if !held.has(&wrapped.key_id) {
-            // Another process may have added it.
-            held = self.load()?;
-        }
+        // Keys are never taken away: what is held opens what it ever opened.
+        let held = match self.known() {
+            Some((_, held)) if held.knows(&wrapped.key_id) => held,
+            _ => self.held()?,
+        };
         held.unwrap_now(context, wrapped)
     }
 
@@ -130,14 +174,15 @@ impl Keyring for FileKeyring {
     }
 }
 
-/// The keys in the file, oldest first; `None` where there is no file.
-fn read(path: &Path) -> Result<Option<Vec<KeyBytes>>> {
+/// The keys in the file, oldest first, and its state; `None` where there is no file.
+fn read(path: &Path) -> Result<Option<(Stamp, Vec<KeyBytes>)>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unusable(path, &error)),
     };
-    check_private(path, &file)?;
+    let metadata = file.metadata().map_err(|error| unusable(path, &error))?;
+    check_private(path, &metadata)?;
     let mut text = Zeroizing::new(String::new());
     file.take(LARGEST)
         .read_to_string(&mut text)
@@ -157,17 +202,13 @@ fn read(path: &Path) -> Result<Option<Vec<KeyBytes>>> {
     if keys.is_empty() {
         return Err(empty(path));
     }
-    Ok(Some(keys))
+    Ok(Some((Stamp::of(&metadata), keys)))
 }
 
 #[cfg(unix)]
-fn check_private(path: &Path, file: &File) -> Result<()> {
+fn check_private(path: &Path, metadata: &Metadata) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let mode = file
-        .metadata()
-        .map_err(|error| unusable(path, &error))?
-        .permissions()
-        .mode();
+    let mode = metadata.permissions().mode();
     if mode & 0o077 == 0 {
         return Ok(());
     }
@@ -183,7 +224,7 @@ fn check_private(path: &Path, file: &File) -> Result<()> {
 
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-fn check_private(_path: &Path, _file: &File) -> Result<()> {
+fn check_private(_path: &Path, _metadata: &Metadata) -> Result<()> {
     Ok(())
 }
 

@@ -63,7 +63,7 @@ impl HeldKeyring {
             .ok_or_else(|| Error::invalid("keyring.invalid", "the keyring has no key"))
     }
 
-    pub(super) fn has(&self, key_id: &str) -> bool {
+    pub(super) fn knows(&self, key_id: &str) -> bool {
         self.keys.iter().any(|(id, _)| id == key_id)
     }
 
@@ -111,6 +111,10 @@ impl Keyring for HeldKeyring {
 
     async fn current(&self) -> Result<String> {
         Ok(self.first()?.0.clone())
+    }
+
+    async fn has(&self, key_id: &str) -> Result<bool> {
+        Ok(self.knows(key_id))
     }
 
     async fn wrap(&self, context: &str, key: &KeyBytes) -> Result<Wrapped> {
