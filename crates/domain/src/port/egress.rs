@@ -162,6 +162,8 @@ pub struct OutRequest {
     pub timeout_ms: u64,
     /// Bytes after decompression; a longer answer is an error.
     pub largest_answer: u64,
+    /// The body is not read: an answer counts however long, slow or broken the rest of it is.
+    pub status_only: bool,
     pub redirects: Redirects,
     /// What it is for, stable and few: `oauth2.token`, `jira.test`. For metrics and the log; holds no value.
     pub purpose: Cow<'static, str>,
@@ -184,6 +186,7 @@ impl OutRequest {
             body: None,
             timeout_ms: TIMEOUT_MS,
             largest_answer: LARGEST_ANSWER,
+            status_only: false,
             redirects: Redirects::Return,
             purpose: purpose.into(),
             repeatable: method.is_idempotent(),
@@ -226,6 +229,13 @@ impl OutRequest {
     #[must_use]
     pub fn largest_answer(mut self, bytes: u64) -> Self {
         self.largest_answer = bytes;
+        self
+    }
+
+    /// For a request whose answer says everything by its status and headers; its body comes empty.
+    #[must_use]
+    pub fn status_only(mut self) -> Self {
+        self.status_only = true;
         self
     }
 

@@ -181,6 +181,10 @@ async fn an_event_is_signed_and_sent_once_to_whoever_wants_it() {
             let right = signature(&secret, &id, at, &text).expect("is signed");
             assert_eq!(header(request, "webhook-signature"), right);
             assert!(!format!("{request:?}").contains(secret.expose()));
+            assert!(
+                request.status_only,
+                "what an endpoint writes after its 2xx is nothing to us"
+            );
         }
         let created = asked
             .iter()

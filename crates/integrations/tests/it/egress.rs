@@ -469,6 +469,25 @@ async fn long_answers_are_cut_off_however_they_come() {
 }
 
 #[tokio::test]
+async fn where_the_status_says_all_the_rest_of_an_answer_does_not_matter() {
+    let long = vec![b'a'; 1_000_000];
+    let cut = b"HTTP/1.1 202 Accepted\r\ncontent-length: 900000\r\n\r\nbegun".to_vec();
+    for (name, status, answer) in [
+        ("long", 200, ok("", &long)),
+        ("cut off", 202, cut),
+        ("no gzip", 200, ok("content-encoding: gzip\r\n", b"no gzip")),
+        ("not offered", 200, ok("content-encoding: br\r\n", b"x")),
+    ] {
+        let server = Server::answering(move |_| answer.clone()).await;
+        let plain = failure(&local(), get(server.url("/")).largest_answer(65_536)).await;
+        assert_ne!(plain.delivery, Delivery::NotSent, "{name}");
+        let asked = get(server.url("/")).largest_answer(65_536).status_only();
+        let answer = local().send(asked).await.expect(name);
+        assert_eq!((answer.status, answer.body.len()), (status, 0), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn broken_answers_are_told_apart() {
     let truncated = gzip(&[b'a'; 1_000]);
     let truncated = truncated[..truncated.len() - 9].to_vec();

@@ -1,6 +1,7 @@
 //! Sends one request, following redirects where that is wanted.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use gna_domain::error::{Error, Result};
 use gna_domain::port::egress::{
     Body, Delivery, Egress, EgressError, Failure, Header, Method, OutRequest, OutResponse,
@@ -187,10 +188,14 @@ impl HttpEgress {
                 (name.as_str().to_owned(), value)
             })
             .collect();
+        let body = match request.status_only {
+            true => Bytes::new(),
+            false => read::body(response, host, request.largest_answer).await?,
+        };
         Ok(OutResponse {
             status,
             headers,
-            body: read::body(response, host, request.largest_answer).await?,
+            body,
         })
     }
 
