@@ -84,6 +84,20 @@ impl State {
         }
         self.since.map(|since| since.plus_millis(-OVERLAP_MS))
     }
+
+    /// The times after reading what changed since `asked`, all of it or only what comes first.
+    fn read(&self, now: Timestamp, asked: Option<Timestamp>, is_whole: bool) -> Self {
+        Self {
+            // What was left out changed before now, and is asked for again.
+            since: if is_whole { Some(now) } else { self.since },
+            whole: match asked {
+                Some(_) => self.whole,
+                None if is_whole => Some(now),
+                None => None,
+            },
+            ..Self::default()
+        }
+    }
 }
 
 /// Everything that a pull goes through.
@@ -194,7 +208,7 @@ pub async fn pull(desk: &Desk<'_>, unit: &Unit) -> Result<bool> {
     };
     let snapshot = before.with(read.items);
     let report = snapshot.report(feed, &unit.asset);
-    let digest = Secret::new(String::from_utf8_lossy(&report).into_owned()).digest();
+    let digest = digest(&report, read.is_whole);
     let is_new = state.digest.as_ref() != Some(&digest);
     if is_new {
         upload(desk, feed, unit, report, !read.is_whole).await?;
@@ -208,14 +222,9 @@ pub async fn pull(desk: &Desk<'_>, unit: &Unit) -> Result<bool> {
     }
     let blob = keep(desk, &digest, &state, &snapshot, feed.order).await?;
     let next = State {
-        since: Some(now),
-        whole: match since {
-            Some(_) => state.whole,
-            None if read.is_whole => Some(now),
-            None => None,
-        },
         blob: blob.clone(),
         digest: Some(digest),
+        ..state.read(now, since, read.is_whole)
     };
     desk.remember(
         mapping.as_ref(),
@@ -228,6 +237,15 @@ pub async fn pull(desk: &Desk<'_>, unit: &Unit) -> Result<bool> {
         forget(desk, &old).await;
     }
     Ok(is_new)
+}
+
+/// The same findings are news once they are all there are: only a complete report closes others.
+fn digest(report: &[u8], is_whole: bool) -> String {
+    let mut text = String::from_utf8_lossy(report).into_owned();
+    if !is_whole {
+        text.push_str(" in part");
+    }
+    Secret::new(text).digest()
 }
 
 async fn upload(
@@ -318,6 +336,33 @@ pub async fn clear(desk: &Desk<'_>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_list_that_was_cut_off_left_out_is_asked_for_again() {
+        let at = Timestamp::from_millis;
+        let state = State {
+            since: Some(at(2_000)),
+            whole: Some(at(1_000)),
+            blob: Some("b".to_owned()),
+            digest: None,
+        };
+        for (asked, is_whole, since, whole) in [
+            (Some(1_500), true, 9_000, Some(1_000)),
+            (Some(1_500), false, 2_000, Some(1_000)),
+            (None, true, 9_000, Some(9_000)),
+            (None, false, 2_000, None),
+        ] {
+            let next = state.read(at(9_000), asked.map(at), is_whole);
+            assert_eq!(next.since, Some(at(since)), "{asked:?} {is_whole}");
+            assert_eq!(next.whole, whole.map(at), "{asked:?} {is_whole}");
+        }
+    }
+
+    #[test]
+    fn the_same_findings_are_another_report_once_they_are_all() {
+        assert_ne!(digest(b"{}", true), digest(b"{}", false));
+        assert_eq!(digest(b"{}", true), digest(b"{}", true));
+    }
 
     #[test]
     fn what_changed_is_asked_for_and_everything_once_a_day() {
