@@ -245,7 +245,7 @@ impl Template {
     /// # Errors
     /// As [`Template::text`], and for a value that would change the path's shape.
     pub fn path(&self, values: &Values) -> Result<String, Unfilled> {
-        self.fill(values, |slot, text| {
+        let path = self.fill(values, |slot, text| {
             let refuse = |why: &str| Err(Unfilled::new(slot, why));
             if text.is_empty() && !slot.optional {
                 return refuse("it is empty");
@@ -261,7 +261,23 @@ impl Template {
                 return refuse("it can't be used in an address");
             }
             Ok(parts.into_iter().map(encode).collect::<Vec<_>>().join("/"))
-        })
+        })?;
+        self.not_climbing(path)
+    }
+
+    /// Refuses what climbs as a whole though no value alone does: two placeholders side by side, or one
+    /// beside a dot of the template.
+    fn not_climbing(&self, filled: String) -> Result<String, Unfilled> {
+        let climbs = |part: &str| {
+            let part = part.to_ascii_lowercase().replace("%2e", ".");
+            part == "." || part == ".."
+        };
+        match self.slots().next() {
+            Some(slot) if before_query(&filled).split(['/', '\\']).any(climbs) => {
+                Err(Unfilled::new(slot, "it can't be used in an address"))
+            }
+            _ => Ok(filled),
+        }
     }
 
     /// The text as the start of an address. A value that the template begins with is the address of
@@ -271,14 +287,15 @@ impl Template {
     /// As [`Template::text`].
     pub fn base(&self, values: &Values) -> Result<String, Unfilled> {
         let mut first = self.begins_with_slot();
-        self.fill(values, |_, text| {
+        let base = self.fill(values, |_, text| {
             let raw = std::mem::take(&mut first);
             Ok(if raw {
                 text.trim_end_matches('/').to_owned()
             } else {
                 encode(&text)
             })
-        })
+        })?;
+        self.not_climbing(base)
     }
 
     fn fill(
@@ -300,6 +317,10 @@ impl Template {
         }
         Ok(whole)
     }
+}
+
+fn before_query(address: &str) -> &str {
+    address.split(['?', '#']).next().unwrap_or_default()
 }
 
 impl TryFrom<String> for Template {
@@ -477,7 +498,7 @@ mod tests {
             .with(
                 "input",
                 json!({"title": "Say \"hi\"", "labels": ["a", "b"], "n": 7, "since": "2026-03-01T09:30:00Z", "repo": "acme/web app",
-                       "up": "..", "state": "Open"}),
+                       "up": "..", "dot": ".", "empty": "", "e": "e", "state": "Open"}),
             )
             .with("connection", json!({"url": "https://git.example/", "site": "acme", "evil": "x.evil.example/#"}))
     }
@@ -559,6 +580,14 @@ mod tests {
             ("/r/{input.up}", Err("input.up")),
             ("/r/{input.up|path}", Err("input.up")),
             ("/r/{input.none}", Err("input.none")),
+            // No value climbs by itself, both together would.
+            ("/r/{input.dot?}", Err("input.dot")),
+            ("/r/{input.empty?}.{input.empty?}.", Err("input.empty")),
+            ("/r/{input.empty?}./x", Err("input.empty")),
+            ("/r/%2{input.e}.", Err("input.e")),
+            ("/r/%2E{input.empty?}%2e/x", Err("input.empty")),
+            ("/r/{input.n}.{input.n}./x", Ok("/r/7.7./x")),
+            ("/r/...{input.empty?}/x", Ok("/r/.../x")),
         ] {
             let path_of = Template::parse(template).expect(template).path(&values());
             assert_eq!(
@@ -573,6 +602,8 @@ mod tests {
                 .base(&values())
                 .expect(template)
         };
+        let climbing = Template::parse("https://api.example/v1/{input.up}/x").expect("a template");
+        assert!(climbing.base(&values()).is_err());
         assert_eq!(base("{connection.url}/api"), "https://git.example/api");
         assert_eq!(
             base("https://{connection.site}.example.com"),
