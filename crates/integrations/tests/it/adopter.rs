@@ -130,6 +130,43 @@ async fn a_token_must_be_of_its_time_and_for_us() {
 }
 
 #[tokio::test]
+async fn an_address_of_keys_that_is_down_is_left_alone_and_known_keys_serve_on() {
+    let world = World::new().await;
+    let mut published =
+        Jwk::from_encoding_key(&key(Algorithm::RS256, RSA.0), Algorithm::RS256).expect("a key");
+    published.common.key_id = Some("one".to_owned());
+    let set = json!({ "keys": [published] });
+    let url = "https://product.example/keys".to_owned();
+    let tokens = checker(&world, Keys::Published(url));
+    let good = || signed(Algorithm::RS256, RSA.0, Some("one"), &claims(&world));
+    let false_ = || signed(Algorithm::ES256, EC.0, Some("two"), &claims(&world));
+    let asked = || world.egress.asked().len();
+    // Down from the start: a flood of tokens brings about one request.
+    for _ in 0..50 {
+        assert_eq!(code(&tokens, &false_()).await, "adopter.keys");
+    }
+    assert_eq!(asked(), 1);
+    assert!(world.egress.asked()[0].timeout_ms <= 5_000);
+    world.clock.advance_millis(11_000);
+    world.egress.push_json(200, &set);
+    assert!(tokens.read(&good()).await.is_ok());
+    assert_eq!(asked(), 2);
+    // It goes down again, and the set grows old: who has a known key gets in.
+    world.clock.advance_millis(700_000);
+    for _ in 0..50 {
+        assert!(tokens.read(&good()).await.is_ok());
+        assert_eq!(code(&tokens, &false_()).await, "adopter.keys");
+    }
+    assert_eq!(asked(), 3);
+    world.clock.advance_millis(11_000);
+    assert!(tokens.read(&good()).await.is_ok());
+    assert_eq!(asked(), 4);
+    // Not for ever: a key may have been withdrawn because it was stolen.
+    world.clock.advance_millis(90_000_000);
+    assert_eq!(code(&tokens, &good()).await, "adopter.keys");
+}
+
+#[tokio::test]
 async fn published_keys_are_read_when_they_are_needed_and_again_when_they_change() {
     let world = World::new().await;
     let set = |algorithm: Algorithm, pem: &str, kid: &str| {
@@ -140,7 +177,8 @@ async fn published_keys_are_read_when_they_are_needed_and_again_when_they_change
     let url = "https://product.example/keys".to_owned();
     let tokens = checker(&world, Keys::Published(url));
     let first = signed(Algorithm::RS256, RSA.0, Some("one"), &claims(&world));
-    assert!(tokens.read(&first).await.is_err(), "the keys can't be read");
+    assert_eq!(code(&tokens, &first).await, "adopter.keys");
+    world.clock.advance_millis(11_000);
     world
         .egress
         .push_json(200, &set(Algorithm::RS256, RSA.0, "one"));
