@@ -11,7 +11,8 @@ use gna_domain::policy::Action;
 use gna_domain::port::recipes::{Desk, Recipe};
 use gna_domain::port::store::Stored;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::definition::{AboutGroups, Definition, Memory, On, When, called, level};
 use crate::recipes::each::each;
@@ -164,24 +165,79 @@ impl DataRecipe {
         desk: &Desk<'_>,
         id: VulnerabilityId,
         events: &[Occurrence],
+        done: &Done,
     ) -> Result<()> {
         let Some(subject) = Subject::load(desk, id).await? else {
             return Ok(());
         };
         let source = id.to_string();
-        let of = |event: &&Occurrence| event.subject == source;
-        for event in events.iter().filter(of) {
-            for on in self
-                .definition
-                .on
-                .iter()
-                .filter(|on| on.handles(&event.event))
-            {
+        let all = events.iter().enumerate();
+        for (at, event) in all.filter(|(_, event)| event.subject == source) {
+            let on = self.definition.on.iter().enumerate();
+            for (nth, on) in on.filter(|(_, on)| on.handles(&event.event)) {
+                if done.has(at, nth) {
+                    continue;
+                }
                 let mapping = desk.mapping(&source).await?;
                 run(desk, on, &event.event, &subject, mapping).await?;
+                done.note(at, nth);
             }
         }
         Ok(())
+    }
+}
+
+/// What of a job was told already: the places of events in it, and of what the file says of each. A
+/// job that is done again for the one event that failed would tell the app of all others twice.
+struct Done {
+    mapping: Option<Stored<Mapping>>,
+    steps: Mutex<BTreeSet<(usize, usize)>>,
+}
+
+impl Done {
+    /// Source id of the mapping that has it, only while the job waits for another try.
+    fn key(desk: &Desk<'_>) -> Option<String> {
+        desk.claimed
+            .map(|claimed| format!("job:{}", claimed.job().id))
+    }
+
+    async fn before(desk: &Desk<'_>) -> Result<Self> {
+        let mapping = match Self::key(desk) {
+            Some(key) => desk.mapping(&key).await?,
+            None => None,
+        };
+        let steps = mapping
+            .as_ref()
+            .and_then(|mapping| serde_json::from_value(mapping.data.clone()).ok());
+        Ok(Self {
+            mapping,
+            steps: Mutex::new(steps.unwrap_or_default()),
+        })
+    }
+
+    fn steps(&self) -> MutexGuard<'_, BTreeSet<(usize, usize)>> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, at: usize, nth: usize) -> bool {
+        self.steps().contains(&(at, nth))
+    }
+
+    fn note(&self, at: usize, nth: usize) {
+        self.steps().insert((at, nth));
+    }
+
+    /// Remembers it for the next try, or forgets it after the last.
+    async fn after(self, desk: &Desk<'_>, is_over: bool) -> Result<()> {
+        let steps = self.steps().clone();
+        match (Self::key(desk), self.mapping) {
+            (_, Some(mapping)) if is_over => desk.forget(&mapping).await,
+            (Some(key), mapping) if !is_over && !steps.is_empty() => desk
+                .remember(mapping.as_ref(), &key, None, json!(steps))
+                .await
+                .map(|_| ()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -234,7 +290,10 @@ impl Recipe for DataRecipe {
     }
 
     async fn events(&self, desk: &Desk<'_>, events: &[Occurrence]) -> Result<()> {
-        each(events, |id| self.tell(desk, id, events)).await
+        let done = Done::before(desk).await?;
+        let told = each(events, |id| self.tell(desk, id, events, &done)).await;
+        done.after(desk, told.is_ok()).await?;
+        told
     }
 
     async fn act(&self, desk: &Desk<'_>, action: &str, data: &Value) -> Result<Value> {

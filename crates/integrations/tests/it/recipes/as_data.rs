@@ -48,6 +48,71 @@ async fn a_recipe_of_a_file_sends_to_an_invented_address_when_something_opens_an
     assert!(sent[0]["score"].is_number(), "{}", sent[0]);
 }
 
+#[tokio::test]
+async fn what_was_told_is_not_told_again_because_another_could_not_be() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes/webhook-notice.toml");
+    let text = std::fs::read_to_string(shipped).expect("a file");
+    let text = text
+        .replace("name = \"webhook-notice\"", "name = \"plain-notice\"")
+        .replace("memory = \"makes\"", "memory = \"none\"");
+    std::fs::write(folder.path().join("plain.toml"), text).expect("writes");
+    let recipes = RecipeBook::with_folder(Some(folder.path())).expect("loads");
+    // How often each was asked for and taken; the second that is asked for is refused for a while.
+    let calls = Arc::new(Mutex::new(Vec::<(String, usize, usize)>::new()));
+    let there = Arc::clone(&calls);
+    let workplace = Workplace::with(recipes, move |asked| {
+        let id = asked.body["id"].as_str().unwrap_or_default().to_owned();
+        let mut calls = there.lock().expect("a lock");
+        let at = calls.iter().position(|(known, ..)| *known == id);
+        let at = at.unwrap_or_else(|| {
+            calls.push((id, 0, 0));
+            calls.len() - 1
+        });
+        calls[at].1 += 1;
+        if at == 1 && calls[at].1 <= 3 {
+            return (503, Value::Null);
+        }
+        calls[at].2 += 1;
+        (202, Value::Null)
+    })
+    .await;
+    let config = json!({"min_severity": "INFO"});
+    let of = workplace.made("plain-notice", &["webhook"], config).await;
+    let issues: Vec<Issue> = (1..=5)
+        .map(|nth| Issue::new(&format!("rule-{nth}"), "src/main.py", 7))
+        .collect();
+    let upload = UploadReport {
+        asset: "api".to_owned(),
+        file_name: "scan.sarif".to_owned(),
+        ..UploadReport::default()
+    };
+    let bytes = sarif("scanner", &issues);
+    gna_domain::service::report::upload(&workplace.olga, workplace.shop.id, upload, bytes.into())
+        .await
+        .expect("is taken");
+    workplace.work().await;
+    workplace.dispatch().await;
+    for _ in 0..120 {
+        workplace.world.clock.advance_millis(60_000);
+        // Fails as often as the app does.
+        let _ = workplace.world.run_jobs().await;
+    }
+    let calls = calls.lock().expect("a lock").clone();
+    assert_eq!(calls.len(), 5);
+    let once = calls[0].2;
+    for (at, (_, asked, taken)) in calls.iter().enumerate() {
+        assert_eq!(*taken, once, "{calls:?}");
+        assert_eq!(*asked, once + if at == 1 { 3 } else { 0 }, "{calls:?}");
+    }
+    // Nothing of it is remembered when it is done.
+    let store = workplace.world.ports.store.as_ref();
+    let kept = store.scan("mapping", &PageRequest::first(100)).await;
+    let kept = kept.expect("scans").items;
+    let of_jobs = |raw: &&gna_domain::port::store::Raw| format!("{:?}", raw.key).contains("job:");
+    assert_eq!(kept.iter().filter(of_jobs).count(), 0, "{of:?}");
+}
+
 #[test]
 fn the_schema_of_recipe_files_is_the_one_in_the_documents() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/recipe.schema.json");

@@ -37,6 +37,13 @@ pub struct Workplace {
 
 impl Workplace {
     pub async fn new(app: impl Fn(&Asked) -> Said + Send + Sync + 'static) -> Self {
+        Self::with(RecipeBook::shipped(), app).await
+    }
+
+    pub async fn with(
+        recipes: RecipeBook,
+        app: impl Fn(&Asked) -> Said + Send + Sync + 'static,
+    ) -> Self {
         let world = World::new().await;
         world.egress.respond(move |request| answered(&app, request));
         let ports = AppPorts {
@@ -52,7 +59,7 @@ impl Workplace {
         let client = AppClient::new(ports, modules, BTreeMap::new(), "https://gna.example");
         let flaky = Arc::new(Flaky::new(client));
         let apps: Arc<dyn Apps> = flaky.clone();
-        let recipes: Arc<dyn Recipes> = Arc::new(RecipeBook::shipped());
+        let recipes: Arc<dyn Recipes> = Arc::new(recipes);
         let world = IntegrationHandler::all(&apps, &recipes)
             .into_iter()
             .fold(world, World::handling);
