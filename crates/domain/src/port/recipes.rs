@@ -156,6 +156,8 @@ pub struct Listed {
     pub items: Vec<Map<String, Value>>,
     /// Whether that is all; the rest is where the order of the list has its end.
     pub is_whole: bool,
+    /// Where the rest begins.
+    pub next: Option<PageState>,
 }
 
 /// Where a recipe works.
@@ -233,7 +235,23 @@ impl Desk<'_> {
     /// # Errors
     /// As [`Apps::call`].
     pub async fn list(&self, slot: &str, operation: &str, input: Value) -> Result<Listed> {
-        let (mut items, mut page) = (Vec::new(), None);
+        self.list_from(slot, operation, input, None).await
+    }
+
+    /// As [`Desk::list`], from where an earlier reading ended.
+    ///
+    /// # Errors
+    /// As [`Apps::call`].
+    pub async fn list_from(
+        &self,
+        slot: &str,
+        operation: &str,
+        input: Value,
+        from: Option<PageState>,
+    ) -> Result<Listed> {
+        // Pages are counted for each reading, so that no list is taken for one without an end.
+        let from = from.map(|page| PageState { read: 0, ..page });
+        let (mut items, mut page) = (Vec::new(), from);
         for _ in 0..PAGES_MAX {
             let (some, next) = self.page(slot, operation, input.clone(), page).await?;
             items.extend(some);
@@ -245,6 +263,7 @@ impl Desk<'_> {
         Ok(Listed {
             items,
             is_whole: page.is_none(),
+            next: page,
         })
     }
 

@@ -3,6 +3,7 @@
 //! `docs/RECIPES.md` explains them and how to write one; the trait is
 //! [`gna_domain::port::recipes::Recipe`].
 
+mod changes;
 mod chat_notice;
 mod contact_sync;
 pub mod data;

@@ -1,5 +1,6 @@
 //! One of the two CRMs: its contacts in common words.
 
+use gna_domain::connect::module::PageState;
 use gna_domain::error::{Error, Kind, Result};
 use gna_domain::port::recipes::Desk;
 use gna_domain::time::Timestamp;
@@ -28,8 +29,8 @@ impl Contact {
 /// Contacts that changed.
 pub struct Changed {
     pub contacts: Vec<Contact>,
-    /// Where the list was too long to be read at once: how far it was read.
-    pub read_until: Option<Timestamp>,
+    /// Where the list was too long to be read at once: where the rest begins.
+    pub next: Option<PageState>,
 }
 
 pub struct Side<'d, 'a> {
@@ -86,17 +87,19 @@ impl<'d, 'a> Side<'d, 'a> {
 
     /// # Errors
     /// The app's.
-    pub async fn changed_since(&self, since: Timestamp) -> Result<Changed> {
+    pub async fn changed_since(
+        &self,
+        since: Timestamp,
+        from: Option<PageState>,
+    ) -> Result<Changed> {
         let input = json!({ "since": since.to_string() });
-        let listed = self.desk.list(self.slot, "list_contacts", input).await?;
-        let last = listed
-            .items
-            .last()
-            .and_then(|item| text(item, "updated_at"));
-        let last = last.and_then(|at| Timestamp::parse(&at).ok());
+        let desk = self.desk;
+        let listed = desk
+            .list_from(self.slot, "list_contacts", input, from)
+            .await?;
         Ok(Changed {
             contacts: listed.items.iter().filter_map(Self::contact).collect(),
-            read_until: last.filter(|_| !listed.is_whole),
+            next: listed.next,
         })
     }
 

@@ -1,6 +1,7 @@
 //! One look at both sides.
 
 use gna_domain::connect::integration::Level;
+use gna_domain::connect::module::PageState;
 use gna_domain::error::Result;
 use gna_domain::port::recipes::Desk;
 use gna_domain::rules::integration::is_permanent;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::merge::{Fields, Winner, merged};
 use super::side::{Changed, Contact, Side};
+use crate::recipes::changes::Look;
 
 /// How much earlier than the last look the next one begins, in milliseconds: ten minutes. CRMs have
 /// clocks and indexes of their own.
@@ -65,9 +67,8 @@ impl<'d, 'a> Sync<'d, 'a> {
     /// # Errors
     /// The apps', or the store's; the next look begins where this one did.
     pub async fn look(&self) -> Result<usize> {
-        let begun = self.desk.ctx.now();
-        let first = self.read(&self.first).await?;
-        let second = self.read(&self.second).await?;
+        let (first_look, first) = self.read(&self.first).await?;
+        let (second_look, second) = self.read(&self.second).await?;
         let mut looked = 0;
         for (side, other, changed) in [
             (&self.first, &self.second, &first),
@@ -84,18 +85,26 @@ impl<'d, 'a> Sync<'d, 'a> {
                 looked += 1;
             }
         }
-        self.passed(&self.first, begun, &first).await?;
-        self.passed(&self.second, begun, &second).await?;
+        self.passed(&self.first, &first_look, first.next).await?;
+        self.passed(&self.second, &second_look, second.next).await?;
         Ok(looked)
     }
 
     /// What changed on a side, with all addresses noted so that the other side finds them.
-    async fn read(&self, side: &Side<'_, '_>) -> Result<Changed> {
+    async fn read(&self, side: &Side<'_, '_>) -> Result<(Look, Changed)> {
         let cursor = self.desk.mapping(side.slot).await?;
-        let since = cursor.as_ref().and_then(|cursor| cursor.data.as_i64());
+        let data = cursor.as_ref().map(|cursor| &cursor.data);
         // At the first look everything is new.
-        let since = since.map_or(0, |since| since.saturating_sub(OVERLAP_MS));
-        let changed = side.changed_since(Timestamp::from_millis(since)).await?;
+        let first = Timestamp::from_millis(0);
+        let mut look = Look::after(data, first, OVERLAP_MS, self.desk.ctx.now());
+        let read = side.changed_since(look.since, look.page.clone()).await;
+        let changed = match read {
+            Err(error) if look.page.is_some() && is_permanent(&error) => {
+                look = look.anew();
+                side.changed_since(look.since, None).await?
+            }
+            read => read?,
+        };
         for contact in &changed.contacts {
             let Some(email) = contact.email() else {
                 continue;
@@ -112,14 +121,18 @@ impl<'d, 'a> Sync<'d, 'a> {
                     .await?;
             }
         }
-        Ok(changed)
+        Ok((look, changed))
     }
 
-    async fn passed(&self, side: &Side<'_, '_>, begun: Timestamp, read: &Changed) -> Result<()> {
+    async fn passed(
+        &self,
+        side: &Side<'_, '_>,
+        look: &Look,
+        next: Option<PageState>,
+    ) -> Result<()> {
         let cursor = self.desk.mapping(side.slot).await?;
-        let next = Value::from(read.read_until.unwrap_or(begun).millis());
         self.desk
-            .remember(cursor.as_ref(), side.slot, None, next)
+            .remember(cursor.as_ref(), side.slot, None, look.read_to(next))
             .await
             .map(|_| ())
     }
@@ -167,7 +180,7 @@ impl<'d, 'a> Sync<'d, 'a> {
     /// A contact that was made there and not written down.
     async fn made(&self, other: &Side<'_, '_>, email: &str) -> Result<Option<Contact>> {
         let since = self.desk.integration.created.plus_millis(-OVERLAP_MS);
-        let changed = other.changed_since(since).await?;
+        let changed = other.changed_since(since, None).await?;
         let mut contacts = changed.contacts.into_iter();
         Ok(contacts.find(|contact| contact.email().as_deref() == Some(email)))
     }

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 
 use super::plan::{Move, Side, plan};
 use super::tracker::{Issue, Tracker};
+use crate::recipes::changes::Look;
 use crate::recipes::subject::{Subject, threshold};
 
 /// Source id of the mapping that holds how far the tracker was looked at.
@@ -293,7 +294,8 @@ impl<'d, 'a> Sync<'d, 'a> {
 
     /// The issue that somebody made and did not write down.
     async fn find(&self, source: &str, begun: Timestamp) -> Result<Option<Issue>> {
-        for seen in self.tracker.changed_since(begun).await?.issues {
+        let since = begun.plus_millis(-self.tracker.overlap());
+        for seen in self.tracker.changed_since(since, None).await?.issues {
             let issue = match seen.issue {
                 Some(issue) => Some(issue),
                 None => self.tracker.get(&seen.id).await?,
@@ -325,12 +327,18 @@ impl<'d, 'a> Sync<'d, 'a> {
     /// The app's, or the store's; the next look begins where this one did.
     pub async fn look(&self) -> Result<usize> {
         let cursor = self.desk.mapping(CURSOR).await?;
-        let begun = self.desk.ctx.now();
-        let last = cursor
-            .as_ref()
-            .and_then(|cursor| cursor.data.as_i64())
-            .map_or(self.desk.integration.created, Timestamp::from_millis);
-        let changed = self.tracker.changed_since(last).await?;
+        let data = cursor.as_ref().map(|cursor| &cursor.data);
+        let overlap = self.tracker.overlap();
+        let first = self.desk.integration.created.plus_millis(-overlap);
+        let mut look = Look::after(data, first, overlap, self.desk.ctx.now());
+        let read = self.tracker.changed_since(look.since, look.page.clone());
+        let changed = match read.await {
+            Err(error) if look.page.is_some() && is_permanent(&error) => {
+                look = look.anew();
+                self.tracker.changed_since(look.since, None).await?
+            }
+            read => read?,
+        };
         let mut looked = 0;
         for seen in &changed.issues {
             let Some(mapping) = self.desk.mapping(&back(&seen.id)).await? else {
@@ -353,9 +361,7 @@ impl<'d, 'a> Sync<'d, 'a> {
             }
             looked += 1;
         }
-        // Where the list was too long to be read at once, the rest follows from its end.
-        let next = changed.read_until.unwrap_or(begun).max(last);
-        let next = Value::from(next.millis());
+        let next = look.read_to(changed.next);
         self.desk
             .remember(cursor.as_ref(), CURSOR, None, next)
             .await?;

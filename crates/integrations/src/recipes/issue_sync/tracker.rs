@@ -3,6 +3,7 @@
 //! Operations have the same names in all modules; what differs is how a state is changed: by a
 //! transition (Jira), by the id of a state (Redmine, Linear), or by its name.
 
+use gna_domain::connect::module::PageState;
 use gna_domain::error::{Error, Kind, Result};
 use gna_domain::port::recipes::Desk;
 use gna_domain::time::{DAY_MS, Timestamp};
@@ -37,8 +38,8 @@ pub struct Seen {
 #[derive(Clone, Debug)]
 pub struct Changed {
     pub issues: Vec<Seen>,
-    /// Where the list was too long to be read at once: how far it was read.
-    pub read_until: Option<Timestamp>,
+    /// Where the list was too long to be read at once: where the rest begins.
+    pub next: Option<PageState>,
 }
 
 pub struct Tracker<'d, 'a> {
@@ -191,7 +192,7 @@ impl<'d, 'a> Tracker<'d, 'a> {
     }
 
     /// How much is looked at twice. JQL reads times in the account's zone, which we do not know.
-    fn overlap(&self) -> i64 {
+    pub fn overlap(&self) -> i64 {
         if self.module().starts_with("jira") {
             DAY_MS + OVERLAP_MS
         } else {
@@ -203,11 +204,15 @@ impl<'d, 'a> Tracker<'d, 'a> {
     ///
     /// # Errors
     /// The app's.
-    pub async fn changed_since(&self, since: Timestamp) -> Result<Changed> {
-        let since = since.plus_millis(-self.overlap());
+    pub async fn changed_since(
+        &self,
+        since: Timestamp,
+        from: Option<PageState>,
+    ) -> Result<Changed> {
         let input = json!({ "project": self.project, "since": since.to_string() });
         let input = self.desk.fitting(SLOT, "list_issues", input);
-        let listed = self.desk.list(SLOT, "list_issues", input).await?;
+        let desk = self.desk;
+        let listed = desk.list_from(SLOT, "list_issues", input, from).await?;
         let mut issues = Vec::new();
         for item in &listed.items {
             let is_pull_request = item
@@ -222,14 +227,9 @@ impl<'d, 'a> Tracker<'d, 'a> {
             };
             issues.push(Seen { id, issue });
         }
-        let last = listed
-            .items
-            .last()
-            .and_then(|item| text(item, "updated_at"));
-        let last = last.and_then(|at| Timestamp::parse(&at).ok());
         Ok(Changed {
             issues,
-            read_until: last.filter(|_| !listed.is_whole),
+            next: listed.next,
         })
     }
 
