@@ -4,6 +4,12 @@ use serde_json::{Map, Value};
 
 use crate::connect::integration::Status;
 use crate::error::{Error, Kind};
+use crate::time::DAY_MS;
+
+/// Days that an event is kept for an integration that waits for a person.
+pub const KEPT_DAYS: i64 = 14;
+const KEEP_MIN_MS: i64 = 600_000;
+const KEEP_MAX_MS: i64 = 7_200_000;
 
 /// What happened to an integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +20,8 @@ pub enum Happening {
     Configured { complete: bool },
     /// An account of it no longer works.
     CredentialFailed,
-    /// All its accounts work.
-    CredentialWorks,
+    /// All its accounts work; what it requires is configured, or is not.
+    CredentialWorks { complete: bool },
     /// A person paused it.
     Paused,
     /// A person goes on with it.
@@ -41,7 +47,7 @@ pub fn after(status: Status, happening: Happening) -> Status {
         (Disabled, Happening::Resumed { complete }) => ready(complete),
         (Disabled, _) => Disabled,
         (_, Happening::CredentialFailed) => Error,
-        (Error, Happening::CredentialWorks) => Enabled,
+        (Error, Happening::CredentialWorks { complete }) => ready(complete),
         (Error, Happening::Resumed { complete }) => ready(complete),
         (Error, _) => Error,
         (Enabled | NeedsConfig, Happening::Configured { complete }) => ready(complete),
@@ -50,7 +56,7 @@ pub fn after(status: Status, happening: Happening) -> Status {
         (
             Enabled | NeedsConfig | Processing,
             Happening::Configured { .. }
-            | Happening::CredentialWorks
+            | Happening::CredentialWorks { .. }
             | Happening::Resumed { .. }
             | Happening::Began
             | Happening::Ended { .. },
@@ -77,6 +83,21 @@ pub fn work(status: Status) -> Work {
         Status::Error | Status::InCreation => Work::Keep,
         Status::Disabled | Status::InDeletion => Work::Drop,
     }
+}
+
+/// How long work waits for a person (to connect an account, to configure, to go on) before it is looked
+/// at again, in milliseconds, when it has waited for `waited` milliseconds: ten minutes at first, a
+/// twentieth of the time passed later, two hours at most.
+#[must_use]
+pub fn next_look_ms(waited: i64) -> i64 {
+    (waited / 20).clamp(KEEP_MIN_MS, KEEP_MAX_MS)
+}
+
+/// Whether what happened so long ago is told no more, in milliseconds: else what nobody sees to would
+/// be written again and again for ever, for each event.
+#[must_use]
+pub fn is_too_old(waited: i64) -> bool {
+    waited > KEPT_DAYS * DAY_MS
 }
 
 /// Whether the error means that a person must see to an account or to whom the integration acts for.
@@ -170,11 +191,24 @@ mod tests {
                 Enabled,
             ),
             (Enabled, Happening::CredentialFailed, Error),
-            (Error, Happening::CredentialWorks, Enabled),
+            (
+                Error,
+                Happening::CredentialWorks { complete: true },
+                Enabled,
+            ),
+            (
+                Error,
+                Happening::CredentialWorks { complete: false },
+                NeedsConfig,
+            ),
             (Error, Happening::Configured { complete: true }, Error),
             (Enabled, Happening::Paused, Disabled),
             (Disabled, Happening::CredentialFailed, Disabled),
-            (Disabled, Happening::CredentialWorks, Disabled),
+            (
+                Disabled,
+                Happening::CredentialWorks { complete: true },
+                Disabled,
+            ),
             (Disabled, Happening::Resumed { complete: true }, Enabled),
             (Enabled, Happening::Began, Processing),
             (Processing, Happening::Ended { complete: true }, Enabled),
@@ -190,7 +224,7 @@ mod tests {
             0 => Happening::Made { complete },
             1 => Happening::Configured { complete },
             2 => Happening::CredentialFailed,
-            3 => Happening::CredentialWorks,
+            3 => Happening::CredentialWorks { complete },
             4 => Happening::Paused,
             5 => Happening::Resumed { complete },
             6 => Happening::Began,
@@ -216,6 +250,28 @@ mod tests {
                 prop_assert!(before != InDeletion || status == InDeletion);
                 prop_assert!(before == InCreation || status != InCreation);
             }
+        }
+    }
+
+    #[test]
+    fn work_that_waits_is_looked_at_less_and_less_and_not_for_ever() {
+        let (mut waited, mut looks) = (0, 0);
+        while !is_too_old(waited) {
+            waited += next_look_ms(waited);
+            looks += 1;
+        }
+        // Every ten minutes for ever would be more than two thousand by then.
+        assert!((100..300).contains(&looks), "{looks}");
+        let hour = 3_600_000;
+        for (waited, next) in [
+            (-hour, hour / 6),
+            (0, hour / 6),
+            (3 * hour, hour / 6),
+            (20 * hour, hour),
+            (100 * hour, 2 * hour),
+            (i64::MAX, 2 * hour),
+        ] {
+            assert_eq!(next_look_ms(waited), next, "{waited}");
         }
     }
 

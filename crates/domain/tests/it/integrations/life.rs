@@ -1,7 +1,6 @@
 //! The life of an integration: made once, told what happens, changed, paused, taken down.
 
 use super::*;
-use gna_domain::connect::recipe::Delivery;
 use gna_domain::port::store::ChangeSet;
 use gna_domain::service::connect::integration::work;
 use std::sync::atomic::Ordering;
@@ -205,31 +204,6 @@ async fn only_actions_that_it_names_can_be_called() {
 }
 
 #[tokio::test]
-async fn a_webhook_reaches_the_recipe_as_a_job() {
-    let office = Office::new().await;
-    let made = office.made().await;
-    let delivery = Delivery {
-        slot: "board".to_owned(),
-        event: None,
-        id: None,
-        body: json!({"issue": 1}),
-    };
-    let mut changes = ChangeSet::new();
-    let job = work::webhook(&office.start.world.system(), &made, delivery);
-    changes.create(&job, None).expect("writes");
-    office
-        .start
-        .world
-        .ports
-        .store
-        .commit(changes)
-        .await
-        .expect("commits");
-    office.work().await;
-    assert_eq!(office.herald.heard(), [r#"webhook {"issue":1}"#]);
-}
-
-#[tokio::test]
 async fn taking_it_down_leaves_nothing_and_makes_room_at_once() {
     let office = Office::new().await;
     let made = office.made().await;
@@ -290,7 +264,7 @@ async fn a_webhook_of_an_app_reaches_the_integrations_that_have_an_account_of_it
     use gna_domain::service::connect::integration::IntegrationHooks;
 
     /// Hands on whatever it is given, as the inbox does.
-    struct Hands(IntegrationHooks, ReceivedHook);
+    struct Hands(IntegrationHooks, Vec<ReceivedHook>);
 
     #[async_trait::async_trait]
     impl Handler for Hands {
@@ -298,7 +272,14 @@ async fn a_webhook_of_an_app_reaches_the_integrations_that_have_an_account_of_it
             "test.hands"
         }
         async fn run(&self, ctx: &Ctx, claimed: &gna_domain::port::Claimed) -> Result<Outcome> {
-            self.0.take(ctx, claimed, &self.1).await
+            let nth = claimed
+                .job()
+                .payload
+                .as_u64()
+                .and_then(|nth| usize::try_from(nth).ok());
+            self.0
+                .take(ctx, claimed, &self.1[nth.expect("a number")])
+                .await
         }
     }
 
@@ -316,12 +297,21 @@ async fn a_webhook_of_an_app_reaches_the_integrations_that_have_an_account_of_it
         body: r#"{"issue":7}"#.to_owned(),
         received: office.start.world.ports.clock.now(),
     };
-    office.start.world = office.start.world.handling(Arc::new(Hands(hooks, hook)));
+    let mut changes = ChangeSet::new();
+    changes.create(&hook, None).expect("writes");
+    // Another that is no longer kept when it is the recipe's turn.
+    let gone = ReceivedHook {
+        delivery: "d2".to_owned(),
+        ..hook.clone()
+    };
+    let hands = Arc::new(Hands(hooks, vec![hook, gone]));
+    office.start.world = office.start.world.handling(hands);
     let ids = office.start.world.ports.ids.as_ref();
     let now = office.start.world.ports.clock.now();
-    let job = Job::new(gna_domain::port::fresh(ids), "test.hands", Value::Null, now);
-    let mut changes = ChangeSet::new();
-    changes.create(&job, None).expect("writes");
+    for nth in 0..2 {
+        let job = Job::new(gna_domain::port::fresh(ids), "test.hands", json!(nth), now);
+        changes.create(&job, None).expect("writes");
+    }
     office
         .start
         .world
@@ -331,5 +321,14 @@ async fn a_webhook_of_an_app_reaches_the_integrations_that_have_an_account_of_it
         .await
         .expect("commits");
     office.work().await;
-    assert_eq!(office.herald.heard(), [r#"webhook {"issue":7}"#]);
+    let mut heard = office.herald.heard();
+    heard.sort();
+    assert_eq!(heard, ["webhook null", r#"webhook {"issue":7}"#]);
+    // Who runs the server reads the jobs, and is not who the webhook is for.
+    let jobs = office.all::<Job>("job").await;
+    let told = jobs.iter().filter(|job| job.kind == work::WEBHOOK);
+    assert_eq!(told.count(), 2);
+    for job in &jobs {
+        assert!(!job.payload.to_string().contains("issue"), "{job:?}");
+    }
 }

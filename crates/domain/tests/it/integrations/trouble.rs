@@ -3,6 +3,7 @@
 use super::*;
 use gna_domain::error::Kind;
 use gna_domain::service::connect::entity;
+use gna_domain::service::connect::integration::work;
 use gna_domain::service::user;
 use std::sync::atomic::Ordering;
 
@@ -48,6 +49,57 @@ async fn work_for_an_account_that_does_not_work_waits_and_is_done_when_it_is_con
         heard.contains(&"vulnerability.created".to_owned()),
         "{heard:?}"
     );
+}
+
+#[tokio::test]
+async fn what_nobody_sees_to_for_weeks_is_dropped_and_said() {
+    let office = Office::new().await;
+    let made = office.made().await;
+    office.apps.is_locked.store(true, Ordering::SeqCst);
+    office
+        .herald
+        .fails(|| Error::new(Kind::Upstream, "credential.reconnect", "connect it again"));
+    office.scan(office.start.shop.id, &["one", "two"]).await;
+    let waiting = async || {
+        let jobs = office.all::<Job>("job").await;
+        let kept = |job: &&Job| job.kind == work::EVENTS && job.queue.is_some();
+        jobs.iter().filter(kept).count()
+    };
+    let day = 24 * 60 * MINUTE;
+    for _ in 0..13 {
+        office.start.world.clock.advance_millis(day);
+        office.work().await;
+    }
+    assert!(waiting().await > 0, "two weeks it waits");
+    for _ in 0..3 {
+        office.start.world.clock.advance_millis(day);
+        office.work().await;
+    }
+    assert_eq!(waiting().await, 0);
+    let messages = office.now(&made).await.messages;
+    let said = messages
+        .errors
+        .iter()
+        .any(|error| error.message.contains("14 days"));
+    assert!(said, "{messages:?}");
+    assert!(office.dead().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_account_that_works_again_does_not_hide_what_is_not_configured() {
+    let office = Office::new().await;
+    let made = office.made().await;
+    let test = || integration::test(&office.ada, office.apps.as_ref(), made.id);
+    office.apps.is_locked.store(true, Ordering::SeqCst);
+    assert_eq!(code(test().await), "app.unauthorized");
+    let bare = map(json!({"project": null}));
+    integration::configure(&office.ada, office.recipes.as_ref(), made.id, &bare)
+        .await
+        .expect("may be taken back");
+    assert_eq!(office.now(&made).await.status, Status::Error);
+    office.apps.is_locked.store(false, Ordering::SeqCst);
+    test().await.expect("works again");
+    assert_eq!(office.now(&made).await.status, Status::NeedsConfig);
 }
 
 #[tokio::test]

@@ -30,6 +30,13 @@ pub(super) fn with_missing(messages: &Messages, lacks: &[String], now: Timestamp
     })
 }
 
+/// Whether everything that is required is configured, as the messages have it: they are kept in step
+/// with the configuration in every status.
+pub(super) fn lacks_nothing(messages: &Messages) -> bool {
+    let mut warnings = messages.warnings.iter();
+    !warnings.any(|message| message.title == CONFIGURATION)
+}
+
 /// Replaces the named keys of the configuration; null removes one.
 ///
 /// # Errors

@@ -1,14 +1,12 @@
 //! Webhooks of apps, handed to the integrations that have an account of the app.
 
 use async_trait::async_trait;
-use serde_json::Value;
 use std::sync::Arc;
 
 use super::work;
 use crate::connect::ConnectedEntity;
 use crate::connect::inbox::HookTaker;
 use crate::connect::integration::Integration;
-use crate::connect::recipe::Delivery;
 use crate::ctx::Ctx;
 use crate::error::Result;
 use crate::id::EntityId;
@@ -18,9 +16,6 @@ use crate::port::recipes::Recipes;
 use crate::port::repo;
 use crate::port::store::ChangeSet;
 use crate::rules::integration::{Work, work as work_for};
-
-/// Largest body that is handed on, in bytes; of a larger one recipes hear that it came.
-const BODY_BYTES: usize = 65_536;
 
 /// Takes the webhooks of every app that a recipe uses. Which account of the app one is about is left
 /// to the recipe, which asks the app itself: a webhook is a reason to look, not a source.
@@ -39,10 +34,6 @@ impl HookTaker for IntegrationHooks {
         let organization = hook.organization.to_string();
         let all =
             repo::list_all::<Integration>(ctx.store(), "by_organization", &[&organization]).await?;
-        let body = Some(hook.body.as_str()).filter(|body| body.len() <= BODY_BYTES);
-        let body: Value = body
-            .and_then(|body| serde_json::from_str(body).ok())
-            .unwrap_or_default();
         let mut changes = ChangeSet::new();
         for integration in all {
             if work_for(integration.status) == Work::Drop {
@@ -51,13 +42,7 @@ impl HookTaker for IntegrationHooks {
             let Some(slot) = slot_of(ctx, &integration, &hook.app).await? else {
                 continue;
             };
-            let delivery = Delivery {
-                slot,
-                event: hook.event.clone(),
-                id: Some(hook.delivery.clone()),
-                body: body.clone(),
-            };
-            changes.create(&work::webhook(ctx, &integration, delivery), None)?;
+            changes.create(&work::webhook(ctx, &integration, slot, hook), None)?;
         }
         // With the end of the webhook's own job: told once.
         Ok(Outcome::Done(changes))

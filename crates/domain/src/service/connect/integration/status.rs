@@ -1,5 +1,6 @@
 //! Keeping an integration's status in step with what calls show of its accounts.
 
+use super::change::lacks_nothing;
 use crate::connect::integration::{Integration, Level, Status};
 use crate::connect::{ConnectedEntity, Credential};
 use crate::ctx::Ctx;
@@ -58,9 +59,9 @@ pub(super) async fn note_accounts(
     id: IntegrationId,
     failed: Option<&Error>,
 ) -> Result<()> {
-    let (happening, event) = match failed {
-        None => (Happening::CredentialWorks, "integration.healed"),
-        Some(error) if is_of_account(error) => (Happening::CredentialFailed, "integration.failed"),
+    let event = match failed {
+        None => "integration.healed",
+        Some(error) if is_of_account(error) => "integration.failed",
         // An app that is out of order says nothing about the account.
         Some(_) => return Ok(()),
     };
@@ -68,6 +69,12 @@ pub(super) async fn note_accounts(
         let current = repo::get::<Integration>(ctx.store(), id).await?;
         let Some(current) = current else {
             return Ok(());
+        };
+        let happening = match failed {
+            None => Happening::CredentialWorks {
+                complete: lacks_nothing(&current.messages),
+            },
+            Some(_) => Happening::CredentialFailed,
         };
         let status = after(current.status, happening);
         let messages = match failed {

@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 
 use super::status::{accounts_are_good, note_accounts, try_accounts};
@@ -16,13 +16,15 @@ use crate::connect::recipe::{Delivery, Occurrence};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind, Result};
 use crate::id::{IntegrationId, ProcessId};
-use crate::model::Job;
+use crate::model::{Job, ReceivedHook};
 use crate::port::apps::Apps;
 use crate::port::jobs::{Claimed, Handler, Outcome};
 use crate::port::recipes::{Desk, Recipe, Recipes};
 use crate::port::store::{ChangeSet, Event};
 use crate::port::{fresh, repo};
-use crate::rules::integration::{Work, is_permanent, waits_for_person, work};
+use crate::rules::integration::{
+    KEPT_DAYS, Work, is_permanent, is_too_old, next_look_ms, waits_for_person, work,
+};
 use crate::rules::process::{Step, failed, held, stepped};
 
 /// Kind of the job that begins an integration, and that goes on with one that was paused.
@@ -38,9 +40,8 @@ pub const PROCESS: &str = "integration.process";
 /// Kind of the job that takes an integration down.
 pub const END: &str = "integration.end";
 
-/// How long work waits for a person (to connect an account, to configure, to go on), in
-/// milliseconds, before it looks again: ten minutes. Looking costs two reads of the store.
-const KEEP_MS: i64 = 600_000;
+/// Largest body of a webhook that is handed on, in bytes; of a larger one recipes hear that it came.
+const BODY_BYTES: usize = 65_536;
 /// Title of the message that tells what went wrong in the work itself.
 const WORK: &str = "Work";
 
@@ -50,9 +51,20 @@ struct Payload {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     events: Vec<Occurrence>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    delivery: Option<Delivery>,
+    hook: Option<Hook>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     process: Option<ProcessId>,
+}
+
+/// Which webhook it is about: its content is read from its own record, so that it is not copied for
+/// each integration to where whoever runs the server reads it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Hook {
+    slot: String,
+    app: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    target: String,
+    delivery: String,
 }
 
 impl Payload {
@@ -60,7 +72,7 @@ impl Payload {
         Self {
             integration: integration.id,
             events: Vec::new(),
-            delivery: None,
+            hook: None,
             process: None,
         }
     }
@@ -104,12 +116,42 @@ pub(super) fn process(ctx: &Ctx, integration: &Integration, process: ProcessId) 
 /// The job that tells an integration of a webhook whose signature was checked. To be committed with
 /// whatever makes the delivery known, so that it is told once.
 #[must_use]
-pub fn webhook(ctx: &Ctx, integration: &Integration, delivery: Delivery) -> Job {
+pub(super) fn webhook(
+    ctx: &Ctx,
+    integration: &Integration,
+    slot: String,
+    of: &ReceivedHook,
+) -> Job {
+    let hook = Hook {
+        slot,
+        app: of.app.clone(),
+        target: of.target.clone(),
+        delivery: of.delivery.clone(),
+    };
     let payload = Payload {
-        delivery: Some(delivery),
+        hook: Some(hook),
         ..Payload::of(integration)
     };
     payload.job(ctx, WEBHOOK, integration)
+}
+
+/// What the webhook says. Of one that is no longer kept the recipe still hears that it came.
+async fn delivery(ctx: &Ctx, of: &Integration, hook: &Hook) -> Result<Delivery> {
+    let key = ReceivedHook::key_of(&hook.app, &hook.target, &hook.delivery);
+    let found = repo::get_keys::<ReceivedHook>(ctx.store(), &[key]).await?;
+    let found = found.into_iter().next().flatten();
+    let found = found.filter(|found| found.organization == of.organization);
+    let body = found
+        .as_ref()
+        .map(|found| found.body.as_str())
+        .filter(|body| body.len() <= BODY_BYTES)
+        .and_then(|body| serde_json::from_str(body).ok());
+    Ok(Delivery {
+        slot: hook.slot.clone(),
+        event: found.and_then(|found| found.value.event),
+        id: Some(hook.delivery.clone()),
+        body: body.unwrap_or_default(),
+    })
 }
 
 /// Runs the jobs of one kind.
@@ -176,7 +218,7 @@ impl IntegrationHandler {
         payload: &Payload,
     ) -> Result<Outcome> {
         allowed::check_owner(&desk.ctx, recipe.info(), &desk.integration).await?;
-        match (self.kind, payload.process, &payload.delivery) {
+        match (self.kind, payload.process, &payload.hook) {
             (BEGIN, ..) => {
                 recipe.begin(desk).await?;
                 if recipe.info().every_seconds > 0 {
@@ -185,7 +227,10 @@ impl IntegrationHandler {
             }
             (EVENTS, ..) => recipe.events(desk, &payload.events).await?,
             (TICK, ..) => recipe.tick(desk).await?,
-            (WEBHOOK, _, Some(delivery)) => recipe.webhook(desk, delivery).await?,
+            (WEBHOOK, _, Some(hook)) => {
+                let delivery = delivery(&desk.ctx, &desk.integration, hook).await?;
+                recipe.webhook(desk, &delivery).await?;
+            }
             (PROCESS, Some(id), _) => return step(desk, recipe, id).await,
             _ => {
                 return Err(Error::invalid(
@@ -198,27 +243,22 @@ impl IntegrationHandler {
     }
 
     /// What an error means for the job.
-    async fn failed(&self, desk: &Desk<'_>, payload: Value, error: Error) -> Result<Outcome> {
-        let later = |millis: i64| {
-            Ok(Outcome::Later {
-                at: desk.ctx.now().plus_millis(millis),
-                payload: payload.clone(),
-            })
-        };
+    async fn failed(&self, desk: &Desk<'_>, job: &Job, error: Error) -> Result<Outcome> {
         // Kept until a person has seen to it: nothing that happened is lost.
         if waits_for_person(&error) {
-            return if self.kind == TICK {
-                Ok(Outcome::done())
-            } else {
-                later(KEEP_MS)
+            if self.kind == TICK {
+                return Ok(Outcome::done());
+            }
+            return match self.kept(&desk.ctx, job) {
+                Some(outcome) => Ok(outcome),
+                None => missed(desk).await,
             };
         }
         if let Some(seconds) = error.retry_after() {
-            return later(
-                i64::try_from(seconds)
-                    .unwrap_or(86_400)
-                    .saturating_mul(1_000),
-            );
+            let millis = i64::try_from(seconds)
+                .unwrap_or(86_400)
+                .saturating_mul(1_000);
+            return Ok(later(&desk.ctx, job, millis));
         }
         // Another worker has the job, or somebody else changed the same: no news for the user.
         if error.kind() == Kind::Conflict {
@@ -235,6 +275,32 @@ impl IntegrationHandler {
         } else {
             error
         })
+    }
+}
+
+impl IntegrationHandler {
+    /// When work that waits for a person is looked at again; `None` for news that have waited too long.
+    /// A beginning and a process wait as long as it takes: there is one of each.
+    fn kept(&self, ctx: &Ctx, job: &Job) -> Option<Outcome> {
+        let waited = ctx.now().millis().saturating_sub(job.created.millis());
+        let is_news = matches!(self.kind, EVENTS | WEBHOOK);
+        let is_kept = !(is_news && is_too_old(waited));
+        is_kept.then(|| later(ctx, job, next_look_ms(waited)))
+    }
+}
+
+/// Says that news were dropped.
+async fn missed(desk: &Desk<'_>) -> Result<Outcome> {
+    let text =
+        format!("what happened more than {KEPT_DAYS} days ago can't be told to the app any more");
+    desk.note(Level::Error, WORK, &text).await?;
+    Ok(Outcome::done())
+}
+
+fn later(ctx: &Ctx, job: &Job, millis: i64) -> Outcome {
+    Outcome::Later {
+        at: ctx.now().plus_millis(millis),
+        payload: job.payload.clone(),
     }
 }
 
@@ -310,10 +376,11 @@ impl Handler for IntegrationHandler {
             Work::Drop => return Ok(Outcome::done()),
             Work::Keep => {
                 hold(ctx, claimed, payload.process).await?;
-                return Ok(Outcome::Later {
-                    at: ctx.now().plus_millis(KEEP_MS),
-                    payload: claimed.job().payload.clone(),
-                });
+                if let Some(outcome) = self.kept(ctx, claimed.job()) {
+                    return Ok(outcome);
+                }
+                let desk = desk(ctx, self.apps.as_ref(), found, Some(claimed)).await?;
+                return missed(&desk).await;
             }
             Work::Do => {}
         }
@@ -338,10 +405,7 @@ impl Handler for IntegrationHandler {
                 }
                 Ok(outcome)
             }
-            Err(error) => {
-                self.failed(&desk, claimed.job().payload.clone(), error)
-                    .await
-            }
+            Err(error) => self.failed(&desk, claimed.job(), error).await,
         }
     }
 
