@@ -22,6 +22,8 @@ pub struct FriggConfig {
     pub open_registration: bool,
     /// SHA-256, in hexadecimal, of the key by which an adopter speaks for its people.
     pub key: Option<String>,
+    /// Names of the integration types whose own routes are served, to everybody.
+    pub routes: Vec<String>,
     /// SHA-256, in hexadecimal, of a key that opens `/health/detailed`.
     pub health_key: Option<String>,
 }

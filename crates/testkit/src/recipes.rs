@@ -1,7 +1,8 @@
 //! Fake recipes: one for an account of either app, one that joins both.
 
 use async_trait::async_trait;
-use gna_domain::connect::recipe::{About, Form, RecipeInfo, Slot, UserAction};
+use gna_domain::connect::recipe::{About, Form, RecipeInfo, Route, Slot, UserAction, Visit};
+use gna_domain::ctx::Ctx;
 use gna_domain::error::Result;
 use gna_domain::port::recipes::{Desk, Recipe, Recipes};
 use serde_json::{Value, json};
@@ -21,6 +22,28 @@ impl Recipe for Echo {
             data: typed.clone(),
             ..Form::vertical(json!({"type": "object", "properties": {"text": {"type": "string"}}}))
         })
+    }
+
+    fn routes(&self) -> Vec<Route> {
+        let route = |method: &str, path: &str| Route {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            name: format!("{method} {path}"),
+        };
+        vec![
+            route("GET", "/status"),
+            route("POST", "/{integration}/say/{what}"),
+            route("PUT", "/status"),
+            route("PATCH", "/status"),
+            route("DELETE", "/status"),
+        ]
+    }
+
+    async fn visit(&self, _: &Ctx, desk: Option<&Desk<'_>>, visit: &Visit) -> Result<Value> {
+        Ok(json!({
+            "route": visit.name, "path": visit.path, "query": visit.query, "body": visit.body,
+            "accounts": desk.map(|desk| desk.accounts.len()),
+        }))
     }
 
     async fn act(&self, desk: &Desk<'_>, action: &str, data: &Value) -> Result<Value> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 use crate::policy::Action;
 
@@ -75,6 +76,30 @@ pub struct Delivery {
     /// The app's id of the delivery, the same when it is sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    pub body: Value,
+}
+
+/// A route of a recipe's own, under `/api/NAME-integration`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
+    pub method: String,
+    /// `/status/{ticket}`: parts in braces stand for any one part. `{integration}` is the id of an
+    /// integration of the recipe that works, which the recipe is then given.
+    pub path: String,
+    /// How the recipe calls it.
+    pub name: String,
+}
+
+/// A request to such a route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Visit {
+    /// Of the route.
+    pub name: String,
+    /// The parts of the path that stood in braces.
+    pub path: BTreeMap<String, String>,
+    pub query: BTreeMap<String, String>,
+    /// An empty object where nothing was sent.
     pub body: Value,
 }
 

@@ -13,7 +13,7 @@ use crate::connect::integration::{Integration, Level, Messages};
 use crate::connect::mapping::{Mapping, SOURCE_BYTES};
 use crate::connect::module::{InputKind, Output, PageState};
 use crate::connect::process::Process;
-use crate::connect::recipe::{Delivery, Form, Occurrence, RecipeInfo, UserAction};
+use crate::connect::recipe::{Delivery, Form, Occurrence, RecipeInfo, Route, UserAction, Visit};
 use crate::connect::{Answer, ConnectedEntity, Values};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
@@ -118,6 +118,25 @@ pub trait Recipe: Send + Sync + 'static {
         let _ = (desk, action, typed);
         Ok(Form::vertical(
             serde_json::json!({"type": "object", "properties": {}}),
+        ))
+    }
+
+    /// Routes of its own under `/api/NAME-integration`. Served only where the operator lists the recipe.
+    fn routes(&self) -> Vec<Route> {
+        Vec::new()
+    }
+
+    /// Somebody calls one of them. Nobody has asked who that is: `ctx` is the caller's, maybe nobody's,
+    /// and what a desk may do is not what they may. The desk is there where the route names an
+    /// integration.
+    ///
+    /// # Errors
+    /// What the caller is told.
+    async fn visit(&self, ctx: &Ctx, desk: Option<&Desk<'_>>, visit: &Visit) -> Result<Value> {
+        let _ = (ctx, desk);
+        Err(Error::internal(
+            "integration.route",
+            format!("this recipe does not answer {}", visit.name),
         ))
     }
 

@@ -13,6 +13,7 @@ mod health;
 mod integration;
 mod integration_view;
 mod kind;
+mod own;
 mod place;
 mod session;
 mod view;
@@ -20,7 +21,7 @@ mod view;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, map_response};
-use axum::routing::{MethodRouter, delete, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use gna_domain::policy::Action;
 use utoipa::OpenApi;
 
@@ -51,6 +52,7 @@ macro_rules! routes {
 }
 
 const OWN: Guard = Policy(Action::ConnectionOwn);
+const LISTED: Guard = Public("a type of integrations answers here, where the operator lists it");
 const SAME: Guard = Known("the apps are the same for everybody");
 
 routes! {
@@ -112,6 +114,12 @@ routes! {
     get "/api/integrations/{integration}/test-auth" => integration::test, OWN;
     get "/api/demo/sample/{integration}" => integration::sample, OWN;
 
+    get "/api/{integration}/{*path}" => own::answer, LISTED;
+    post "/api/{integration}/{*path}" => own::answer, LISTED;
+    put "/api/{integration}/{*path}" => own::answer, LISTED;
+    patch "/api/{integration}/{*path}" => own::answer, LISTED;
+    delete "/api/{integration}/{*path}" => own::answer, LISTED;
+
     get "/api/v2/integrations" => integration::list, OWN;
     post "/api/v2/integrations" => integration::create, OWN;
     get "/api/v2/integrations/options" => integration::types, SAME;
@@ -169,6 +177,9 @@ routes! {
 ))]
 pub(crate) struct Description;
 
+/// Where integration types have routes of their own.
+const OWN_ROUTES: &str = "/api/{integration}/{*path}";
+
 /// Whether a path is of the version that is also ours.
 #[must_use]
 pub fn is_v2(path: &str) -> bool {
@@ -177,18 +188,17 @@ pub fn is_v2(path: &str) -> bool {
 
 /// All routes of the table.
 pub fn router() -> Router<AppState> {
-    let of = |wanted: bool| {
-        let mine = ROUTES
-            .iter()
-            .filter(move |route| is_v2(route.path) == wanted);
+    let of = |wanted: fn(&str) -> bool| {
+        let mine = ROUTES.iter().filter(|route| wanted(route.path));
         mine.fold(Router::new(), |router, route| {
             let limit = DefaultBodyLimit::max(JSON_BYTES);
             router.route(route.path, (route.mount)().layer(limit))
         })
     };
-    let v1 = of(false).layer(map_response(fault::v1));
-    let v2 = of(true)
+    let v1 = of(|path| !is_v2(path) && path != OWN_ROUTES).layer(map_response(fault::v1));
+    let v2 = of(is_v2)
         .layer(from_fn(middleware::pages))
         .layer(map_response(fault::v2));
-    v1.merge(v2)
+    // They see to their errors themselves: whatever nobody else answers comes there, too.
+    v1.merge(v2).merge(of(|path| path == OWN_ROUTES))
 }

@@ -8,6 +8,7 @@ use super::definition::{Module, ResetKind};
 use crate::connect::answer::{Answer, Class, Failed};
 use crate::connect::template::Take;
 use crate::connect::values::Values;
+use crate::rules::redact::redacted_text;
 use crate::time::Timestamp;
 
 /// Longest message of an app that is repeated, in characters.
@@ -91,7 +92,7 @@ impl Module {
             .and_then(|rule| rule.message.as_ref())
             .or(self.limits.message.as_ref())
             .and_then(|take| take.from(&answer.body, &Values::new()))
-            .map(|value| short(&plain(&value)))
+            .map(|value| short(&redacted_text(&plain(&value))))
             .filter(|text| !text.is_empty());
         let wait_ms = matches!(class, Class::Throttled | Class::Transient)
             .then(|| self.wait_ms(answer, now))

@@ -16,6 +16,7 @@ mod read;
 mod schedule;
 mod status;
 mod tear_down;
+mod visit;
 pub mod work;
 
 pub use act::{act, action_form, actions, form, test};
@@ -27,6 +28,7 @@ pub use hooks::IntegrationHooks;
 pub use joined::accounts;
 pub use read::{get, list, recipes};
 pub use tear_down::delete;
+pub use visit::{Call, nothing, visit};
 
 use crate::connect::Owner;
 use crate::connect::integration::Integration;
