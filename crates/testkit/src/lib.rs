@@ -6,8 +6,10 @@
 mod apps;
 mod build;
 mod egress;
+pub mod guide;
 mod outside;
 mod recipes;
+mod redmine;
 mod reports;
 mod world;
 
@@ -15,5 +17,6 @@ pub use apps::{PUBLIC_URL, RIGHT_KEY};
 pub use egress::FakeEgress;
 pub use outside::{FakeClock, MemoryBlobs, PlainPasswords, SequenceIds};
 pub use recipes::Fakes;
+pub use redmine::Redmine;
 pub use reports::{Issue, sarif, trivy};
 pub use world::{Stores, World};

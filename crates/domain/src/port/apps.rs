@@ -50,6 +50,9 @@ pub trait Apps: Send + Sync + 'static {
 
     fn registration(&self, module: &Module) -> Option<Registration>;
 
+    /// Address of this server for people and apps, without a slash at its end.
+    fn public_url(&self) -> &str;
+
     /// Where the app sends users back to.
     fn redirect_uri(&self, module: &Module) -> String;
 

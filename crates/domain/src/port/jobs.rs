@@ -129,6 +129,19 @@ pub trait Jobs: Send + Sync + 'static {
     /// Conditional: of several workers one gets it.
     async fn claim(&self, worker: &str, kinds: &[&str]) -> Result<Option<Claimed>>;
 
+    /// Takes as many as that at once, at most; fewer than there are where others are faster. None where
+    /// nothing can be taken.
+    async fn claim_many(&self, worker: &str, kinds: &[&str], most: usize) -> Result<Vec<Claimed>> {
+        let mut claimed = Vec::new();
+        while claimed.len() < most {
+            match self.claim(worker, kinds).await? {
+                Some(one) => claimed.push(one),
+                None => break,
+            }
+        }
+        Ok(claimed)
+    }
+
     /// When a job of these kinds is next due, of those that are not yet. Jobs that are due but wait
     /// for their lane are not counted: they can go on when the lane's holder ends, which is a
     /// commit, or when its lease does, which counts.

@@ -4,6 +4,7 @@
 //! requests, straight through the egress, because those must not be sent twice.
 
 use async_trait::async_trait;
+use gna_domain::connect::answer::Failed;
 use gna_domain::connect::module::Call;
 use gna_domain::connect::oauth2::{JwtSigner, SigningInput};
 use gna_domain::connect::request::{Body, Method};
@@ -13,10 +14,13 @@ use gna_domain::port::apps::{Apps, Ask, Registration};
 use gna_domain::port::egress::{self, Egress, EgressError, Header, OutRequest};
 use gna_domain::port::store::{Store, Stored};
 use gna_domain::port::{Clock, Ids, Vault, repo};
+use gna_domain::rules::known_secrets::KnownSecrets;
+use gna_domain::rules::redact::names_a_secret;
 use gna_domain::rules::refresh::{Means, Reason, give_up, is_due, is_expired};
 use gna_domain::rules::retry::{RetryPolicy, Tries};
 use gna_domain::secret::Secret;
 use gna_domain::service::connect::{secrets, tokens};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -43,8 +47,8 @@ pub struct AppClient {
     ports: AppPorts,
     modules: BTreeMap<String, Arc<Module>>,
     registrations: BTreeMap<String, Registration>,
-    /// Users come back to this address, a slash and the module's name.
-    redirect_base: String,
+    /// Users come back to this address, `/redirect/` and the module's name.
+    public_url: String,
     requester: Requester,
 }
 
@@ -70,7 +74,7 @@ impl AppClient {
             ports,
             modules,
             registrations,
-            redirect_base: format!("{public_url}/redirect"),
+            public_url: public_url.to_owned(),
             requester,
         }
     }
@@ -99,7 +103,7 @@ impl AppClient {
     async fn attempt(
         &self,
         module: &Module,
-        request: OutRequest,
+        Outgoing { request, known }: Outgoing,
         authoriser: &dyn Authoriser,
     ) -> Result<Answer> {
         let sent = self
@@ -109,9 +113,16 @@ impl AppClient {
         match sent {
             Ok(Sent::Answer(answer)) => {
                 let answer = Answer::new(answer.status, answer.headers, &answer.body);
-                match module.classify(&answer, self.ports.clock.now()) {
+                let now = self.ports.clock.now();
+                match module.classify(&answer, now) {
                     Some(failed) if failed.class == Class::Unauthorized => Err(stale()),
-                    Some(failed) => Err(failed.error(&module.display.label)),
+                    Some(failed) => {
+                        // What it says is shown and kept; it may repeat what it was sent.
+                        let body = known.masked_json(&answer.body);
+                        let clean = module.classify(&Answer { body, ..answer }, now);
+                        let message = clean.and_then(|clean| clean.message);
+                        Err(Failed { message, ..failed }.error(&module.display.label))
+                    }
                     None => Ok(answer),
                 }
             }
@@ -134,12 +145,14 @@ impl AppClient {
         entity: &ConnectedEntity,
         credential: &Credential,
         ask: &Ask<'_>,
-    ) -> Result<OutRequest> {
+    ) -> Result<Outgoing> {
         let sealed = secrets::open(self.ports.vault.as_ref(), credential).await?;
         let values = secrets::values(module, &credential.connection, &sealed, &entity.properties);
         let values = tokens::with_jwt(self, module, values, self.ports.clock.now())?;
         let (request, repeatable) = build(module, ask, &values)?;
-        Ok(outgoing(request, repeatable, "app.call"))
+        let mut out = outgoing(request, repeatable, "app.call");
+        out.known.add_all(&Value::Object(sealed));
+        Ok(out)
     }
 
     /// Tests a credential that did not work; one that does again is marked so.
@@ -283,8 +296,39 @@ fn build(module: &Module, ask: &Ask<'_>, values: &Values) -> Result<(Request, bo
     }
 }
 
+/// A request as it goes out, and the secrets in it.
+struct Outgoing {
+    request: OutRequest,
+    known: KnownSecrets,
+}
+
+/// Adds what stands under names that announce secrets.
+fn add_named(known: &mut KnownSecrets, value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match names_a_secret(name) {
+                    true => known.add_all(value),
+                    false => add_named(known, value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| add_named(known, item)),
+        _ => {}
+    }
+}
+
 /// A module's request as it goes out. All header values count as secrets but those that never are.
-fn outgoing(request: Request, repeatable: bool, purpose: &'static str) -> OutRequest {
+fn outgoing(request: Request, repeatable: bool, purpose: &'static str) -> Outgoing {
+    let mut known = KnownSecrets::new();
+    match &request.body {
+        Body::Json(value) => add_named(&mut known, value),
+        Body::Form(pairs) => {
+            let named = pairs.iter().filter(|(name, _)| names_a_secret(name));
+            named.for_each(|(_, value)| known.add(value));
+        }
+        Body::None | Body::Text(_) => {}
+    }
     let method = match request.method {
         Method::Get => egress::Method::Get,
         Method::Post => egress::Method::Post,
@@ -300,13 +344,15 @@ fn outgoing(request: Request, repeatable: bool, purpose: &'static str) -> OutReq
         } else if name.eq_ignore_ascii_case("accept") || name.eq_ignore_ascii_case("user-agent") {
             out = out.header(Header::plain(name, value));
         } else {
+            known.add(&value);
             out = out.header(Header::secret(name, Secret::new(value)));
         }
     }
     if let (Some(kind), false) = (content_type, request.body == Body::None) {
         out = out.body(kind, request.body.bytes());
     }
-    if repeatable { out.repeatable() } else { out }
+    let request = if repeatable { out.repeatable() } else { out };
+    Outgoing { request, known }
 }
 
 #[async_trait]
@@ -323,8 +369,12 @@ impl Apps for AppClient {
         self.registrations.get(module.name.as_str()).cloned()
     }
 
+    fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
     fn redirect_uri(&self, module: &Module) -> String {
-        format!("{}/{}", self.redirect_base, module.name)
+        format!("{}/redirect/{}", self.public_url, module.name)
     }
 
     fn vault(&self) -> &dyn Vault {
@@ -353,9 +403,19 @@ impl Apps for AppClient {
 
     async fn exchange(&self, request: Request, timeout_ms: i64) -> Result<Answer, EgressError> {
         let millis = u64::try_from(timeout_ms).unwrap_or(1);
-        let request = outgoing(request, false, "oauth2.token").timeout_ms(millis);
-        let answer = self.ports.egress.send(request).await?;
-        Ok(Answer::new(answer.status, answer.headers, &answer.body))
+        let Outgoing { request, known } = outgoing(request, false, "oauth2.token");
+        let answer = self.ports.egress.send(request.timeout_ms(millis)).await?;
+        let answer = Answer::new(answer.status, answer.headers, &answer.body);
+        // Of a success every byte counts; a refusal is shown, and may repeat what was sent.
+        Ok(
+            match (200..300).contains(&answer.status) && answer.body.get("error").is_none() {
+                true => answer,
+                false => Answer {
+                    body: known.masked_json(&answer.body),
+                    ..answer
+                },
+            },
+        )
     }
 
     async fn call(&self, entity: &ConnectedEntity, ask: Ask<'_>) -> Result<Answer> {

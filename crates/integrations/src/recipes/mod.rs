@@ -10,6 +10,7 @@ pub mod data;
 mod each;
 mod finding_pull;
 mod issue_sync;
+mod listen;
 mod paging;
 mod subject;
 

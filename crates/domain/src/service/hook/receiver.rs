@@ -130,7 +130,7 @@ fn checked(secret: Secret) -> Result<Secret> {
 }
 
 /// A secret in the form that the app's check reads.
-fn made_up(ctx: &Ctx, webhook: &Webhook) -> Result<Secret> {
+pub(super) fn made_up(ctx: &Ctx, webhook: &Webhook) -> Result<Secret> {
     use crate::connect::module::SecretForm;
     let random = ctx.ports.ids.random();
     match &webhook.check {
@@ -148,7 +148,10 @@ fn made_up(ctx: &Ctx, webhook: &Webhook) -> Result<Secret> {
     }
 }
 
-async fn book(ctx: &Ctx, organization: OrganizationId) -> Result<Option<Stored<ReceiverBook>>> {
+pub(super) async fn book(
+    ctx: &Ctx,
+    organization: OrganizationId,
+) -> Result<Option<Stored<ReceiverBook>>> {
     let key = ReceiverBook::key_of(organization);
     Ok(repo::get_keys::<ReceiverBook>(ctx.store(), &[key])
         .await?
@@ -156,7 +159,12 @@ async fn book(ctx: &Ctx, organization: OrganizationId) -> Result<Option<Stored<R
         .flatten())
 }
 
-async fn commit(ctx: &Ctx, of: &HookReceiver, what: &str, mut changes: ChangeSet) -> Result<()> {
+pub(super) async fn commit(
+    ctx: &Ctx,
+    of: &HookReceiver,
+    what: &str,
+    mut changes: ChangeSet,
+) -> Result<()> {
     let entry = AuditEntry::new(ctx, Some(of.organization), what, [of.id.to_string()]);
     let detail = json!({ "app": of.app, "enabled": of.enabled });
     changes.create(&entry.with(detail), None)?;

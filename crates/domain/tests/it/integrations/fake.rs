@@ -82,6 +82,10 @@ impl Apps for FakeApps {
     fn registration(&self, _: &Module) -> Option<Registration> {
         None
     }
+    fn public_url(&self) -> &str {
+        "https://gna.example"
+    }
+
     fn redirect_uri(&self, _: &Module) -> String {
         String::new()
     }

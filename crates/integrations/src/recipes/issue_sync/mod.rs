@@ -23,6 +23,7 @@ use gna_domain::service::connect::integration::process;
 use serde_json::{Value, json};
 
 use super::each::each;
+use super::listen::{forget, listen};
 use super::subject::threshold_schema;
 use sync::Sync;
 use tracker::SLOT;
@@ -152,7 +153,13 @@ impl Recipe for IssueSync {
     async fn tick(&self, desk: &Desk<'_>) -> Result<()> {
         let sync = Sync::at(desk)?;
         sync.look().await?;
-        sync.finish_begun().await
+        sync.finish_begun().await?;
+        let project = desk.text("project").unwrap_or_default();
+        listen(desk, SLOT, project).await
+    }
+
+    async fn end(&self, desk: &Desk<'_>) -> Result<()> {
+        forget(desk, SLOT).await
     }
 
     /// A webhook says that something changed; what, is read from the tracker itself.

@@ -1,5 +1,6 @@
 //! Entity managers, as services on a store and against a fake provider.
 
+mod echo;
 mod life;
 mod provider;
 mod refresh;

@@ -13,17 +13,22 @@ struct Card {
     last: String,
 }
 
+/// By the name of the module.
 #[derive(Default)]
-struct Crms {
-    hubspot: BTreeMap<String, Card>,
-    pipedrive: BTreeMap<String, Card>,
-}
+struct Crms(BTreeMap<&'static str, BTreeMap<String, Card>>);
 
 impl Crms {
+    fn of(&mut self, name: &'static str) -> &mut BTreeMap<String, Card> {
+        self.0.entry(name).or_default()
+    }
+
     fn answer(&mut self, asked: &Asked) -> Said {
         match asked.path.split_once('/') {
-            Some(("api.hubapi.com", path)) => hubspot(&mut self.hubspot, asked, path),
-            Some(("acme.pipedrive.com", path)) => pipedrive(&mut self.pipedrive, asked, path),
+            Some(("api.hubapi.com", path)) => hubspot(self.of("hubspot"), asked, path),
+            Some(("acme.pipedrive.com", path)) => pipedrive(self.of("pipedrive"), asked, path),
+            Some(("acme.my.salesforce.com", path)) => {
+                salesforce(self.of("salesforce"), asked, path)
+            }
             other => panic!("nobody expects {other:?}"),
         }
     }
@@ -111,6 +116,43 @@ fn pipedrive(cards: &mut BTreeMap<String, Card>, asked: &Asked, path: &str) -> S
     }
 }
 
+fn salesforce(cards: &mut BTreeMap<String, Card>, asked: &Asked, path: &str) -> Said {
+    let shown = |id: &str, card: &Card| json!({"Id": id, "Email": card.email, "FirstName": card.first, "LastName": card.last, "SystemModstamp": AT});
+    let apply = |card: &mut Card, body: &Value| {
+        card.email = text(&body["Email"], &card.email);
+        card.first = text(&body["FirstName"], &card.first);
+        card.last = text(&body["LastName"], &card.last);
+    };
+    let path = path.trim_start_matches("services/data/v61.0/");
+    match (asked.method, path) {
+        ("GET", "query") => {
+            let all: Vec<Value> = cards.iter().map(|(id, card)| shown(id, card)).collect();
+            (
+                200,
+                json!({"totalSize": all.len(), "done": true, "records": all}),
+            )
+        }
+        ("POST", "sobjects/Contact") => {
+            let id = format!("s{}", cards.len() + 1);
+            let mut card = Card::default();
+            apply(&mut card, &asked.body);
+            cards.insert(id.clone(), card);
+            (201, json!({"id": id, "success": true, "errors": []}))
+        }
+        (method, path) => {
+            let id = path.rsplit('/').next().expect("an id");
+            let Some(card) = cards.get_mut(id) else {
+                return (404, json!([{"message": "gone", "errorCode": "NOT_FOUND"}]));
+            };
+            if method == "PATCH" {
+                apply(card, &asked.body);
+                return (204, Value::Null);
+            }
+            (200, shown(id, card))
+        }
+    }
+}
+
 fn card(name: &str, last: &str) -> Card {
     Card {
         email: format!("{name}@example.com"),
@@ -146,66 +188,71 @@ async fn settle(workplace: &Workplace, minutes: i64) {
 #[tokio::test]
 async fn contacts_of_two_invented_crms_become_the_same_whoever_changes_them() {
     for seed in 0..6 {
-        let crms = Arc::new(Mutex::new(Crms::default()));
+        story("hubspot", "pipedrive", seed).await;
+    }
+}
+
+#[tokio::test]
+async fn contacts_of_an_invented_salesforce_take_part_on_either_side() {
+    story("salesforce", "hubspot", 6).await;
+    story("pipedrive", "salesforce", 7).await;
+}
+
+/// Contacts of two CRMs, changed at random on both sides.
+async fn story(first: &'static str, second: &'static str, seed: u64) {
+    let crms = Arc::new(Mutex::new(Crms::default()));
+    let id = |of: &str, number: usize| format!("{}{number}", &of[..1]);
+    {
+        let mut crms = crms.lock().expect("a lock");
+        let one = crms.of(first);
+        one.insert(id(first, 1), card("ada", "Lovelace"));
+        one.insert(id(first, 2), card("grace", "Hopper"));
+        // The same person, known before, under another name.
+        crms.of(second).insert(id(second, 1), card("ada", "Byron"));
+    }
+    let there = Arc::clone(&crms);
+    let workplace = Workplace::new(move |asked| there.lock().expect("a lock").answer(asked)).await;
+    let config = json!({"winner": "first"});
+    let of = workplace
+        .made("contact-sync", &[first, second], config)
+        .await;
+    {
+        let mut crms = crms.lock().expect("a lock");
+        let (one, two) = (sorted(crms.of(first)), sorted(crms.of(second)));
+        assert_eq!(one, two, "after the first look");
+        let ada = &crms.of(second)[&id(second, 1)];
+        assert_eq!(ada.last, "Lovelace", "the first wins");
+    }
+    let mut random = Random::new(seed + 100);
+    workplace.flaky.fail_one_in(8);
+    for step in 0..30 {
         {
             let mut crms = crms.lock().expect("a lock");
-            crms.hubspot
-                .insert("h1".to_owned(), card("ada", "Lovelace"));
-            crms.hubspot
-                .insert("h2".to_owned(), card("grace", "Hopper"));
-            // The same person, known before, under another name.
-            crms.pipedrive.insert("p1".to_owned(), card("ada", "Byron"));
-        }
-        let there = Arc::clone(&crms);
-        let workplace =
-            Workplace::new(move |asked| there.lock().expect("a lock").answer(asked)).await;
-        let config = json!({"winner": "first"});
-        let of = workplace
-            .made("contact-sync", &["hubspot", "pipedrive"], config)
-            .await;
-        {
-            let crms = crms.lock().expect("a lock");
-            assert_eq!(
-                sorted(&crms.hubspot),
-                sorted(&crms.pipedrive),
-                "after the first look"
-            );
-            assert_eq!(crms.pipedrive["p1"].last, "Lovelace", "the first wins");
-        }
-        let mut random = Random::new(seed + 100);
-        workplace.flaky.fail_one_in(8);
-        for step in 0..30 {
-            {
-                let mut crms = crms.lock().expect("a lock");
-                let crms = &mut *crms;
-                let side = match random.below(2) {
-                    0 => &mut crms.hubspot,
-                    _ => &mut crms.pipedrive,
-                };
-                let ids: Vec<String> = side.keys().cloned().collect();
-                let at = usize::try_from(random.below(ids.len() as u64)).expect("small");
-                match random.below(3) {
-                    0 => {
-                        let id = format!("{}{}", &ids[0][..1], side.len() + 1);
-                        side.insert(id, card(&format!("new{step}"), "Comer"));
-                    }
-                    1 => side.get_mut(&ids[at]).expect("there").last = format!("Name{step}"),
-                    _ => side.get_mut(&ids[at]).expect("there").first = format!("First{step}"),
+            let name = if random.below(2) == 0 { first } else { second };
+            let side = crms.of(name);
+            let ids: Vec<String> = side.keys().cloned().collect();
+            let at = usize::try_from(random.below(ids.len() as u64)).expect("small");
+            match random.below(3) {
+                0 => {
+                    let id = id(name, side.len() + 1);
+                    side.insert(id, card(&format!("new{step}"), "Comer"));
                 }
+                1 => side.get_mut(&ids[at]).expect("there").last = format!("Name{step}"),
+                _ => side.get_mut(&ids[at]).expect("there").first = format!("First{step}"),
             }
-            settle(&workplace, 6).await;
         }
-        workplace.flaky.fail_one_in(0);
-        settle(&workplace, 30).await;
-        let (one, two) = {
-            let crms = crms.lock().expect("a lock");
-            (sorted(&crms.hubspot), sorted(&crms.pipedrive))
-        };
-        assert_eq!(one, two, "seed {seed}");
-        let mut emails: Vec<&String> = one.iter().map(|(email, ..)| email).collect();
-        emails.dedup();
-        assert_eq!(emails.len(), one.len(), "nobody is there twice");
-        let told = workplace.now(&of).await;
-        assert_eq!(told.status, Status::Enabled, "{:?}", told.messages);
+        settle(&workplace, 6).await;
     }
+    workplace.flaky.fail_one_in(0);
+    settle(&workplace, 30).await;
+    let (one, two) = {
+        let mut crms = crms.lock().expect("a lock");
+        (sorted(crms.of(first)), sorted(crms.of(second)))
+    };
+    assert_eq!(one, two, "seed {seed}");
+    let mut emails: Vec<&String> = one.iter().map(|(email, ..)| email).collect();
+    emails.dedup();
+    assert_eq!(emails.len(), one.len(), "nobody is there twice");
+    let told = workplace.now(&of).await;
+    assert_eq!(told.status, Status::Enabled, "{:?}", told.messages);
 }

@@ -72,6 +72,10 @@ impl Apps for Flaky {
         self.inner.registration(module)
     }
 
+    fn public_url(&self) -> &str {
+        self.inner.public_url()
+    }
+
     fn redirect_uri(&self, module: &Module) -> String {
         self.inner.redirect_uri(module)
     }

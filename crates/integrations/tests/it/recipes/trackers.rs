@@ -3,6 +3,9 @@
 
 use super::workplace::{Asked, Said, Workplace};
 use super::*;
+use gna_domain::model::HookReceiver;
+use gna_domain::port::Vault;
+use gna_domain::service::hook::receiver;
 use std::sync::Mutex;
 
 /// One issue, as every tracker knows it.
@@ -12,6 +15,37 @@ struct Issue7 {
     title: String,
     body: String,
     closed: bool,
+    /// Address and secret of the webhook, and how often one was asked for.
+    hook: Option<(String, String)>,
+    asked_for_hooks: usize,
+    refuses_hooks: bool,
+}
+
+/// Webhooks of a repository or project, the same in GitHub and GitLab but for where things stand.
+fn hooks(asked: &Asked, issue: &mut Issue7) -> Option<Said> {
+    match asked.method {
+        "POST" if asked.path.ends_with("/hooks") => {
+            issue.asked_for_hooks += 1;
+            if issue.refuses_hooks {
+                return Some((404, json!({"message": "Not Found"})));
+            }
+            let config = if asked.body["config"].is_object() {
+                (
+                    &asked.body["config"]["url"],
+                    &asked.body["config"]["secret"],
+                )
+            } else {
+                (&asked.body["url"], &asked.body["token"])
+            };
+            issue.hook = Some((text(config.0), text(config.1)));
+            Some((201, json!({"id": 31})))
+        }
+        "DELETE" if asked.path.ends_with("/hooks/31") => {
+            issue.hook = None;
+            Some((204, Value::Null))
+        }
+        _ => None,
+    }
 }
 
 type Answer = fn(&Asked, &mut Issue7) -> Option<Said>;
@@ -239,7 +273,8 @@ async fn story(module: &str, project: &str, answer: Answer) {
     let there = Arc::clone(&issue);
     let name = module.to_owned();
     let workplace = Workplace::new(move |asked| {
-        let answered = answer(asked, &mut there.lock().expect("a lock"));
+        let issue = &mut there.lock().expect("a lock");
+        let answered = hooks(asked, issue).or_else(|| answer(asked, issue));
         answered.unwrap_or_else(|| panic!("{name}: nobody expects {} {}", asked.method, asked.path))
     })
     .await;
@@ -282,6 +317,76 @@ async fn story(module: &str, project: &str, answer: Answer) {
         "{module} {:?}",
         of.messages
     );
+}
+
+/// The receivers that Acme has, with their secrets.
+async fn receivers(workplace: &Workplace) -> Vec<(String, String)> {
+    let all = receiver::list(&workplace.olga, workplace.acme.id).await;
+    let mut found = Vec::new();
+    for one in all.expect("lists") {
+        let binding = HookReceiver::binding(one.organization, one.id);
+        let sealed = one.secret.as_ref().expect("a secret");
+        let secret = workplace.world.vault.open(&binding, sealed).await;
+        let url = format!("https://gna.example/api/v2/hooks/{}/{}", one.app, one.id);
+        found.push((url, secret.expect("opens").expose().to_owned()));
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_tracker_is_asked_to_send_webhooks_as_long_as_the_integration_is_there() {
+    for (module, project, answer) in [
+        ("github", "acme/web", github as Answer),
+        ("gitlab", "42", gitlab),
+    ] {
+        let issue = Arc::new(Mutex::new(Issue7::default()));
+        let there = Arc::clone(&issue);
+        let workplace = Workplace::new(move |asked| {
+            let issue = &mut there.lock().expect("a lock");
+            let answered = hooks(asked, issue).or_else(|| answer(asked, issue));
+            answered.unwrap_or_else(|| panic!("nobody expects {} {}", asked.method, asked.path))
+        })
+        .await;
+        issue.lock().expect("a lock").refuses_hooks = true;
+        let config = json!({"project": project});
+        let of = workplace.made("issue-sync", &[module], config).await;
+        // Without them it works, too; it is asked again a day later, by the same address.
+        workplace.wait(20).await;
+        assert_eq!(issue.lock().expect("a lock").asked_for_hooks, 1, "{module}");
+        let told = workplace.now(&of).await;
+        assert_eq!(
+            (told.status, told.messages.warnings.len()),
+            (Status::Enabled, 1),
+            "{:?}",
+            told.messages
+        );
+        let refused = receivers(&workplace).await;
+        issue.lock().expect("a lock").refuses_hooks = false;
+        workplace.world.clock.advance_millis(86_400_000);
+        workplace.wait(6).await;
+        let hook = issue
+            .lock()
+            .expect("a lock")
+            .hook
+            .clone()
+            .expect("a webhook");
+        assert_eq!(receivers(&workplace).await, [hook.clone()], "{module}");
+        assert_eq!(refused[0].0, hook.0, "{module}: one address");
+        assert_eq!(workplace.now(&of).await.messages.warnings.len(), 0, "{module}");
+        // Nobody has two, however often it looks; another project has its own.
+        workplace.wait(20).await;
+        assert_eq!(issue.lock().expect("a lock").asked_for_hooks, 2, "{module}");
+        integration::delete(&workplace.olga, of.id)
+            .await
+            .expect("is deleted");
+        workplace.work().await;
+        assert_eq!(
+            issue.lock().expect("a lock").hook,
+            None,
+            "{module}: ended there"
+        );
+        assert_eq!(receivers(&workplace).await, [], "{module}: and here");
+    }
 }
 
 #[tokio::test]
