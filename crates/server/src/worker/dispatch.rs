@@ -94,10 +94,23 @@ impl Worker {
                 looks = 0;
             }
             written.borrow_and_update();
-            match self.jobs.claim(&self.name, &kinds).await {
-                Ok(Some(claimed)) => {
+            // As many as there are slots for: a look and a commit cost the same for one and for several.
+            let mut permits = vec![permit];
+            permits.extend(std::iter::from_fn(|| {
+                Arc::clone(&slots).try_acquire_owned().ok()
+            }));
+            match self
+                .jobs
+                .claim_many(&self.name, &kinds, permits.len())
+                .await
+            {
+                Ok(claimed) if !claimed.is_empty() => {
                     failures = 0;
-                    if let Some(handler) = self.handlers.get(claimed.job().kind.as_str()) {
+                    for (claimed, permit) in claimed.into_iter().zip(permits) {
+                        let kind = claimed.job().kind.as_str();
+                        let Some(handler) = self.handlers.get(kind) else {
+                            continue;
+                        };
                         let run = Run {
                             ports: self.ports.clone(),
                             jobs: Arc::clone(&self.jobs),
@@ -113,13 +126,13 @@ impl Worker {
                     }
                     continue;
                 }
-                Ok(None) => failures = 0,
+                Ok(_) => failures = 0,
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     tracing::warn!(%error, "looking for jobs failed");
                 }
             }
-            drop(permit);
+            drop(permits);
             let wait = self.until_next(&kinds, looks, failures).await;
             let asleep = async {
                 match wait {

@@ -23,6 +23,8 @@ const LEASE_MS: i64 = 60_000;
 
 /// Jobs looked at per round trip.
 const LOOK: usize = 200;
+/// Jobs looked at first for each that is wanted: most can be taken, and each costs a read of its lane.
+const LOOK_FIRST: usize = 4;
 
 pub struct StoreJobs {
     store: Arc<dyn Store>,
@@ -69,40 +71,43 @@ impl StoreJobs {
             .collect())
     }
 
-    /// `None` when someone else was faster.
+    /// All of them in one commit, whose places are different ones; nothing when someone else was
+    /// faster with any of them.
     async fn take(
         &self,
         worker: &str,
-        job: &Stored<Job>,
-        (name, lane): (String, Option<&Stored<Lane>>),
+        picked: &[Picked<'_>],
         now: Timestamp,
-    ) -> Result<Option<Claimed>> {
-        let next = job.value.claimed(worker, now.plus_millis(LEASE_MS));
-        let held = Lane::held_by(&name, job.id, now);
+    ) -> Result<Vec<Claimed>> {
         let mut changes = ChangeSet::new();
-        changes.update(job, &next, None)?;
-        let version = match lane {
-            Some(lane) => {
-                changes.update(lane, &held, None)?;
-                lane.version + 1
-            }
-            None => {
-                changes.create(&held, None)?;
-                1
-            }
-        };
+        let mut claimed = Vec::with_capacity(picked.len());
+        for (job, (name, lane)) in picked {
+            let next = job.value.claimed(worker, now.plus_millis(LEASE_MS));
+            let held = Lane::held_by(name, job.id, now);
+            changes.update(job, &next, None)?;
+            let version = match lane {
+                Some(lane) => {
+                    changes.update(lane, &held, None)?;
+                    lane.version + 1
+                }
+                None => {
+                    changes.create(&held, None)?;
+                    1
+                }
+            };
+            let job = Stored {
+                value: next,
+                version: job.version + 1,
+            };
+            let lane = Stored {
+                value: held,
+                version,
+            };
+            claimed.push(Claimed::new(job, lane));
+        }
         match self.store.commit(changes).await {
-            Ok(_) => Ok(Some(Claimed::new(
-                Stored {
-                    value: next,
-                    version: job.version + 1,
-                },
-                Stored {
-                    value: held,
-                    version,
-                },
-            ))),
-            Err(error) if error.kind() == Kind::Conflict => Ok(None),
+            Ok(_) => Ok(claimed),
+            Err(error) if error.kind() == Kind::Conflict => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
@@ -142,6 +147,34 @@ impl StoreJobs {
     }
 }
 
+/// A place of a lane: its name, and its record where it has one.
+type Spot<'a> = (String, Option<&'a Stored<Lane>>);
+/// A job that is to be taken, and its place.
+type Picked<'a> = (&'a Stored<Job>, Spot<'a>);
+
+/// The jobs that can be taken now, at most so many, no two of them in one place.
+fn picked<'a>(
+    jobs: &'a [Stored<Job>],
+    lanes: &'a BTreeMap<String, Stored<Lane>>,
+    now: Timestamp,
+    most: usize,
+) -> Vec<Picked<'a>> {
+    let mut picked: Vec<Picked<'a>> = Vec::new();
+    for job in jobs {
+        if picked.len() == most {
+            break;
+        }
+        // The list may lag behind the record: what it shows is checked again here, and the write
+        // itself names the version that was seen.
+        let place = place_in(job, lanes).filter(|_| job.is_claimable(now));
+        let Some((name, lane)) = place else { continue };
+        if picked.iter().all(|(_, (taken, _))| *taken != name) {
+            picked.push((job, (name, lane)));
+        }
+    }
+    picked
+}
+
 /// Jobs of these kinds, in order.
 fn of_kinds(jobs: Vec<Stored<Job>>, kinds: &[&str]) -> Vec<Stored<Job>> {
     jobs.into_iter()
@@ -150,10 +183,7 @@ fn of_kinds(jobs: Vec<Stored<Job>>, kinds: &[&str]) -> Vec<Stored<Job>> {
 }
 
 /// The place of its lane that a job has already, else the first that is free.
-fn place_in<'a>(
-    job: &Job,
-    lanes: &'a BTreeMap<String, Stored<Lane>>,
-) -> Option<(String, Option<&'a Stored<Lane>>)> {
+fn place_in<'a>(job: &Job, lanes: &'a BTreeMap<String, Stored<Lane>>) -> Option<Spot<'a>> {
     let names = Lane::names_of(job);
     let holder = |name: &String| lanes.get(name).and_then(|lane| lane.holder);
     let own = names.iter().find(|name| holder(name) == Some(job.id));
@@ -164,26 +194,44 @@ fn place_in<'a>(
 #[async_trait]
 impl Jobs for StoreJobs {
     async fn claim(&self, worker: &str, kinds: &[&str]) -> Result<Option<Claimed>> {
+        Ok(self.claim_many(worker, kinds, 1).await?.pop())
+    }
+
+    async fn claim_many(&self, worker: &str, kinds: &[&str], most: usize) -> Result<Vec<Claimed>> {
         let now = self.clock.now();
-        let mut request = PageRequest::first(LOOK);
+        let mut request = PageRequest::first(most.saturating_mul(LOOK_FIRST).clamp(1, LOOK));
         loop {
             let page = self
                 .listed(Queue::Ready, Some(now), false, request.clone())
                 .await?;
             let jobs = of_kinds(page.items, kinds);
             let lanes = self.lanes(&jobs).await?;
-            for job in &jobs {
-                // The list may lag behind the record: what it shows is checked again here, and the
-                // write itself names the version that was seen.
-                let place = place_in(job, &lanes).filter(|_| job.is_claimable(now));
-                let Some(place) = place else { continue };
-                if let Some(claimed) = self.take(worker, job, place, now).await? {
-                    return Ok(Some(claimed));
+            let picked = picked(&jobs, &lanes, now, most);
+            let mut claimed = match picked.is_empty() {
+                true => Vec::new(),
+                false => self.take(worker, &picked, now).await?,
+            };
+            // Somebody was faster with one of them: one by one, whichever is left; then the others
+            // that were seen.
+            if claimed.is_empty() {
+                let all = self::picked(&jobs, &lanes, now, usize::MAX);
+                let tried = if picked.len() > 1 { 0 } else { picked.len() };
+                for one in all.iter().skip(tried) {
+                    claimed.extend(self.take(worker, std::slice::from_ref(one), now).await?);
+                    if claimed.len() >= most {
+                        break;
+                    }
                 }
             }
+            if !claimed.is_empty() {
+                return Ok(claimed);
+            }
             match page.next {
-                Some(next) => request.after = Some(next),
-                None => return Ok(None),
+                Some(next) => {
+                    request.after = Some(next);
+                    request.first = LOOK;
+                }
+                None => return Ok(Vec::new()),
             }
         }
     }

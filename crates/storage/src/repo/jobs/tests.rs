@@ -558,3 +558,61 @@ proptest! {
         runtime.block_on(random_run(steps))?;
     }
 }
+
+#[tokio::test]
+async fn several_jobs_are_taken_at_once_and_none_of_them_by_two_workers() {
+    for kind in ["memory", "sqlite"] {
+        let bench = Bench::open(kind).await;
+        // Two of them take turns in a lane: never both at once.
+        for number in 0..12 {
+            let job = bench.job();
+            let job = if number < 2 {
+                job.in_lane("turns".to_owned())
+            } else {
+                job
+            };
+            bench.add(&job).await;
+            bench.pass(1);
+        }
+        let claim = async |worker: &str| {
+            bench
+                .jobs
+                .claim_many(worker, KINDS, 4)
+                .await
+                .expect("answers")
+        };
+        let (a, b, c) = tokio::join!(claim("a"), claim("b"), claim("c"));
+        let mut taken: Vec<JobId> = [&a, &b, &c]
+            .into_iter()
+            .flatten()
+            .map(|one| one.job().id)
+            .collect();
+        assert!(taken.len() <= 11, "{kind}: the second of a lane waits");
+        loop {
+            let more = claim("d").await;
+            if more.is_empty() {
+                break;
+            }
+            for one in &more {
+                taken.push(one.job().id);
+                bench
+                    .jobs
+                    .complete(one, ChangeSet::new())
+                    .await
+                    .expect("ends");
+            }
+        }
+        assert!(taken.len() >= 11, "{kind}: all but the one that waits");
+        let all = taken.len();
+        taken.sort_unstable();
+        taken.dedup();
+        assert_eq!(taken.len(), all, "{kind}: each once");
+        for one in a.iter().chain(&b).chain(&c) {
+            bench
+                .jobs
+                .complete(one, ChangeSet::new())
+                .await
+                .expect("still ours");
+        }
+    }
+}
