@@ -35,13 +35,25 @@ impl Client {
         content_type: &str,
         body: &[u8],
     ) -> Result<Value> {
+        self.request_with(method, path, content_type, "", body)
+    }
+
+    /// The same with more headers, each with its line's end.
+    pub fn request_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> Result<Value> {
         let kind = if content_type.is_empty() {
             String::new()
         } else {
             format!("Content-Type: {content_type}\r\n")
         };
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{kind}Content-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{kind}{headers}Content-Length: {}\r\n\r\n",
             self.host,
             self.token,
             body.len()

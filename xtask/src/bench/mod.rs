@@ -6,7 +6,11 @@
 mod gate;
 mod generate;
 mod http;
+mod integrations;
+mod jobs;
+mod requester;
 mod server;
+mod webhooks;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -18,7 +22,8 @@ use server::Server;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// import, gate, grown, page, facets, idle; all of them if none is named
+    /// import, gate, grown, page, facets, idle, webhooks, jobs, requester, integrations-idle; all of
+    /// them if none is named
     scenarios: Vec<String>,
     /// Findings of the large report
     #[arg(long, default_value_t = 100_000)]
@@ -26,6 +31,27 @@ pub struct Args {
     /// Vulnerabilities in the large store
     #[arg(long, default_value_t = 1_000_000)]
     store: usize,
+    /// Events per second that webhooks are measured with
+    #[arg(long, default_value_t = 1_000)]
+    events_per_second: usize,
+    /// How long webhooks are measured, in seconds
+    #[arg(long, default_value_t = 20)]
+    seconds: usize,
+    /// Durable jobs
+    #[arg(long, default_value_t = 20_000)]
+    jobs: usize,
+    /// Jobs that the worker does at the same time
+    #[arg(long, default_value_t = 4)]
+    slots: usize,
+    /// Calls through the requester
+    #[arg(long, default_value_t = 5_000)]
+    calls: usize,
+    /// Integrations, at most 10,000
+    #[arg(long, default_value_t = 10_000)]
+    integrations: usize,
+    /// How long nothing happens to them, in seconds
+    #[arg(long, default_value_t = 60)]
+    idle_seconds: u64,
     /// The binary to measure
     #[arg(long, default_value = "target/release/gna")]
     gna: PathBuf,
@@ -58,6 +84,19 @@ pub fn run(args: &Args) -> Result<bool> {
     }
     if wanted("gate") {
         gate::judge(&gna, folder.path())?;
+    }
+    if wanted("webhooks") {
+        webhooks::run(&gna, folder.path(), args.events_per_second, args.seconds)?;
+    }
+    if wanted("jobs") {
+        jobs::run(&folder.path().join("jobs"), args.jobs, args.slots)?;
+    }
+    if wanted("requester") {
+        requester::run(args.calls)?;
+    }
+    if wanted("integrations-idle") {
+        let data = folder.path().join("integrations");
+        integrations::run(&gna, &data, args.integrations, args.idle_seconds)?;
     }
     if ["grown", "page", "facets", "idle"].into_iter().any(wanted) {
         let data = args.keep.clone().unwrap_or(folder.path().join("large"));

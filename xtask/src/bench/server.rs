@@ -19,7 +19,18 @@ pub struct Server {
 impl Server {
     /// Starts `gna serve --demo` and waits until it says that it answers.
     pub fn start(gna: &Path, data: &Path) -> Result<Self> {
-        let mut child = Command::new(gna)
+        Self::of(Command::new(gna), gna, data)
+    }
+
+    /// The same with a configuration file.
+    pub fn configured(gna: &Path, data: &Path, config: &Path) -> Result<Self> {
+        let mut command = Command::new(gna);
+        command.env("GNA_CONFIG", config);
+        Self::of(command, gna, data)
+    }
+
+    fn of(mut command: Command, gna: &Path, data: &Path) -> Result<Self> {
+        let mut child = command
             .args([
                 "serve",
                 "--demo",

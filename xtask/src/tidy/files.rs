@@ -18,7 +18,7 @@ const LEFT_OVERS: &[(&str, &str)] = &[
 /// A file that can't be read.
 pub fn problems(root: &Path) -> Result<Vec<String>> {
     let mut files = Vec::new();
-    for folder in ["crates", "xtask"] {
+    for folder in ["crates", "examples", "xtask"] {
         rust_files(&root.join(folder), &mut files)?;
     }
     files.sort();
