@@ -21,6 +21,7 @@ pub fn api_config(config: &Config) -> ApiConfig {
         frigg: FriggConfig {
             organization: some(&config.frigg.organization),
             open_registration: config.frigg.open_registration,
+            routes: config.frigg.routes.clone(),
             key: digest(&config.frigg.api_key),
             health_key: digest(&config.frigg.health_key),
         },

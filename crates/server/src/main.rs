@@ -1,5 +1,6 @@
 //! The `gna` binary. Everything is in the library; see `cli/`.
 
+use gna_server::Additions;
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
 
@@ -9,13 +10,5 @@ use std::process::ExitCode;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    // The child that runs the programs of formats as data: before anything else, since it starts
-    // once per report and limits its own memory.
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|first| first == gna_parsers::data::WORKER_COMMAND)
-    {
-        return gna_parsers::data::child_main();
-    }
-    gna_server::cli::main()
+    gna_server::run(Additions::new())
 }

@@ -4,7 +4,7 @@
 //! what commands and the server work with. Nothing runs until [`Instance::start`].
 
 use gna_domain::connect::Credential;
-use gna_domain::connect::inbox::{Dispatcher, HookTaker};
+use gna_domain::connect::inbox::Dispatcher;
 use gna_domain::error::{Error, Result};
 use gna_domain::model::{Endpoint, HookReceiver, SigningKey};
 use gna_domain::port::jobs::{Handler, Jobs};
@@ -27,6 +27,8 @@ use gna_domain::service::{
 use gna_domain::{Actor, Ctx, Grants, Ports};
 use gna_integrations::framework::egress::{EgressConfig, HttpEgress};
 use gna_integrations::framework::vault::EnvelopeVault;
+#[cfg(feature = "kms")]
+use gna_integrations::framework::vault::keyring::KmsKeyring;
 use gna_integrations::framework::vault::keyring::{FileKeyring, HeldKeyring};
 use gna_integrations::framework::vault::rotation::RotationHandler;
 use gna_integrations::modules::Catalogue;
@@ -47,6 +49,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::additions::Additions;
 use crate::apps;
 use crate::config::{Config, KeyringKind};
 use crate::formats;
@@ -59,8 +62,8 @@ use crate::worker::{Worker, follow, keep_schedules};
 /// Assembles an instance; what is not said is as the configuration says.
 pub struct Builder {
     config: Config,
+    additions: Additions,
     handlers: Vec<Arc<dyn Handler>>,
-    takers: Vec<Arc<dyn HookTaker>>,
 }
 
 impl Builder {
@@ -78,21 +81,14 @@ impl Builder {
                 Arc::new(DeliverHandler),
                 Arc::new(BulkHandler),
             ],
-            takers: Vec::new(),
+            additions: Additions::new(),
         }
     }
 
-    /// Adds a kind of durable job.
+    /// With what the program adds.
     #[must_use]
-    pub fn handler(mut self, handler: Arc<dyn Handler>) -> Self {
-        self.handlers.push(handler);
-        self
-    }
-
-    /// Adds someone who does what follows from the webhooks of some apps.
-    #[must_use]
-    pub fn taker(mut self, taker: Arc<dyn HookTaker>) -> Self {
-        self.takers.push(taker);
+    pub fn with(mut self, additions: &Additions) -> Self {
+        self.additions = additions.clone();
         self
     }
 
@@ -108,10 +104,12 @@ impl Builder {
             formats::registry(&config).map_err(|error| Error::invalid("format.invalid", error))?,
         );
         let modules = Arc::new(
-            modules::catalogue(&config).map_err(|error| Error::invalid("module.invalid", error))?,
+            modules::catalogue(&config, &self.additions)
+                .map_err(|error| Error::invalid("module.invalid", error))?,
         );
         let recipes: Arc<dyn Recipes> = Arc::new(
-            recipes::book(&config).map_err(|error| Error::invalid("recipe.invalid", error))?,
+            recipes::book(&config, &self.additions)
+                .map_err(|error| Error::invalid("recipe.invalid", error))?,
         );
         let url = config.store_url();
         make_folder_of(&url)?;
@@ -157,7 +155,8 @@ impl Builder {
         let rotation = RotationHandler::new(Arc::clone(&vault), sealings);
         let mut handlers = self.handlers;
         handlers.push(Arc::new(rotation));
-        let mut takers = self.takers;
+        handlers.extend(self.additions.handlers().iter().cloned());
+        let mut takers = self.additions.takers().to_vec();
         takers.push(Arc::new(IntegrationHooks(Arc::clone(&recipes))));
         let hooks: Arc<dyn Dispatcher> = Arc::new(Inbox::new(modules.clone(), takers));
         handlers.push(Arc::new(HookHandler(Arc::clone(&hooks))));
@@ -420,6 +419,13 @@ pub fn keyring(config: &Config, ids: Arc<dyn Ids>) -> Result<Arc<dyn Keyring>> {
             let current = Secret::new(config.keyring.key.clone());
             Ok(Arc::new(HeldKeyring::parse(&current, &older, ids)?))
         }
+        #[cfg(feature = "kms")]
+        KeyringKind::Kms => Ok(Arc::new(KmsKeyring::new(&config.keyring.kms_key)?)),
+        #[cfg(not(feature = "kms"))]
+        KeyringKind::Kms => Err(Error::invalid(
+            "keyring.invalid",
+            "this build of Gna has no AWS KMS: use one that was built with the feature kms, or another keyring.kind",
+        )),
     }
 }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use tower::ServiceExt;
 
 use super::local::{StoreArgs, open, open_or_make, server_of};
-use super::{Failure, Global};
+use super::{Failure, Global, Setup};
 use crate::config::{Config, Environment};
 use crate::wiring::{Instance, Running, sqlite_path};
 use crate::{app, operator as door};
@@ -107,7 +107,7 @@ impl ServerArgs {
     ///
     /// # Errors
     /// Exit code 2 with what is wrong.
-    pub fn config(&self, global: &Global) -> Result<Config, Failure> {
+    pub fn config(&self, global: &Global) -> Result<Setup, Failure> {
         self.store.config(global)
     }
 
@@ -130,7 +130,7 @@ impl ServerArgs {
 
     /// # Errors
     /// Exit code 2 where a token or the store is missing, 3 where the store can't be opened.
-    pub async fn connect(&self, config: Config, need: Need) -> Result<Client, Failure> {
+    pub async fn connect(&self, setup: Setup, need: Need) -> Result<Client, Failure> {
         let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
         let environment =
             Environment::read(&folder).map_err(|error| Failure::usage("config.invalid", error))?;
@@ -145,11 +145,11 @@ impl ServerArgs {
         let token = said(&self.token, "GNA_TOKEN");
         let running = match &server {
             Some(_) => None,
-            None => server_of(&config)?.and_then(|owner| owner.address),
+            None => server_of(&setup)?.and_then(|owner| owner.address),
         };
         match (server.or(running.clone()), token) {
-            (None, _) => local(config, need).await,
-            (Some(_), None) if running.is_some() => through_server(&config),
+            (None, _) => local(setup, need).await,
+            (Some(_), None) if running.is_some() => through_server(&setup),
             (Some(url), token) => remote(url, token),
         }
     }
@@ -160,10 +160,10 @@ impl ServerArgs {
 /// # Errors
 /// Exit code 2 where the store is missing or the server's key can't be read, 3 where the store
 /// can't be opened.
-pub async fn operator(config: Config, need: Need) -> Result<Client, Failure> {
-    match server_of(&config)?.and_then(|owner| owner.address) {
-        Some(_) => through_server(&config),
-        None => local(config, need).await,
+pub async fn operator(setup: Setup, need: Need) -> Result<Client, Failure> {
+    match server_of(&setup)?.and_then(|owner| owner.address) {
+        Some(_) => through_server(&setup),
+        None => local(setup, need).await,
     }
 }
 
@@ -217,10 +217,10 @@ fn remote(url: String, token: Option<String>) -> Result<Client, Failure> {
     })
 }
 
-async fn local(config: Config, need: Need) -> Result<Client, Failure> {
+async fn local(setup: Setup, need: Need) -> Result<Client, Failure> {
     let instance = match need {
-        Need::Make => open_or_make(config).await?,
-        Need::Read | Need::Work => open(config).await?,
+        Need::Make => open_or_make(setup).await?,
+        Need::Read | Need::Work => open(setup).await?,
     };
     let running = match need {
         Need::Work => Some(instance.start().await?),

@@ -36,7 +36,7 @@ pub fn run(args: &ConfigArgs, global: &Global, out: &mut Out) -> Result<Exit, Fa
         // What the file, the environment and flags say does not matter here.
         Some(What::Defaults) => toml::from_str(DEFAULTS)
             .map_err(|error| Failure::usage("config.invalid", error.to_string()))?,
-        _ => global.load(Overrides::default())?,
+        _ => global.load(Overrides::default())?.config,
     };
     match (&args.what, out.is_json()) {
         (Some(What::Check), true) => out.json(&serde_json::json!({"valid": true}))?,

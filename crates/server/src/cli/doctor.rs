@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::local::{StoreArgs, block_on, server_of};
-use super::{Exit, Failure, Global, Out};
+use super::{Exit, Failure, Global, Out, Setup};
 use crate::apps;
 use crate::config::{Config, KeyringKind};
 use crate::formats;
@@ -87,9 +87,9 @@ fn formats_of(config: &Config) -> Result<String, Failure> {
     Ok(format!("{} can be read", registry.all().len()))
 }
 
-fn modules_of(config: &Config) -> Result<String, Failure> {
-    let catalogue =
-        modules::catalogue(config).map_err(|error| Failure::usage("module.invalid", error))?;
+fn modules_of(config: &Setup) -> Result<String, Failure> {
+    let catalogue = modules::catalogue(config, &config.additions)
+        .map_err(|error| Failure::usage("module.invalid", error))?;
     let registered = apps::registrations(config, &catalogue)
         .map_err(|error| Failure::usage("module.invalid", error))?;
     let waiting = apps::unregistered(config, &catalogue).count();
@@ -104,8 +104,9 @@ fn modules_of(config: &Config) -> Result<String, Failure> {
     ))
 }
 
-fn recipes_of(config: &Config) -> Result<String, Failure> {
-    let book = recipes::book(config).map_err(|error| Failure::usage("recipe.invalid", error))?;
+fn recipes_of(config: &Setup) -> Result<String, Failure> {
+    let book = recipes::book(config, &config.additions)
+        .map_err(|error| Failure::usage("recipe.invalid", error))?;
     Ok(format!("{} types of integrations", book.all().len()))
 }
 
@@ -149,7 +150,7 @@ fn address(config: &Config) -> Result<String, Failure> {
     }
 }
 
-async fn store(config: &Config) -> Result<String, Failure> {
+async fn store(config: &Setup) -> Result<String, Failure> {
     let url = config.store_url();
     if let Some(owner) = server_of(config)? {
         return Ok(format!("in use by process {}", owner.pid));
@@ -160,7 +161,10 @@ async fn store(config: &Config) -> Result<String, Failure> {
             Ok(format!("{} will be made", path.display()))
         }
         _ => {
-            let instance = Builder::new(config.clone()).open().await?;
+            let instance = Builder::new(config.config.clone())
+                .with(&config.additions)
+                .open()
+                .await?;
             let dead = instance
                 .jobs
                 .dead(gna_domain::page::PageRequest::first(100))

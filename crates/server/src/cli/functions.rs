@@ -29,6 +29,7 @@ pub struct FunctionsArgs {
 #[command(after_help = "Examples:
   echo '{\"feed_days\": 30}' | gna invoke store.tidy --event -
   gna invoke schedule:store.tidy
+  gna invoke schedule:nightly --organization acme
   echo '{\"method\": \"GET\", \"path\": \"/api/v2/formats\"}' | gna invoke http.formats --event -
 
 A job's event is its payload. An http event has method, path, and maybe query and body.
@@ -39,6 +40,9 @@ pub struct InvokeArgs {
     /// File with the event as JSON; - for standard input [default: an empty event]
     #[arg(long, value_name = "FILE")]
     event: Option<String>,
+    /// Whose schedule it is, by slug or id; without it, one of this installation's own
+    #[arg(long, value_name = "ORGANIZATION")]
+    organization: Option<String>,
     /// Longest time to wait for the end, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     wait: u64,
@@ -131,7 +135,7 @@ async fn run(
         return out.json(&http(client, group, &event).await?);
     }
     let job = if let Some(name) = args.name.strip_prefix("schedule:") {
-        let path = schedules::path(client, None, name).await?;
+        let path = schedules::path(client, args.organization.as_deref(), name).await?;
         let ran = client.post(&format!("{path}/run"), json!({})).await?;
         ran["last_job"].clone()
     } else {

@@ -20,7 +20,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 Everything stays in use meanwhile. Goes through the server that has the store, where one runs.
 With keyring.kind = \"env\", first give the new key as keyring.key and the one before in
-keyring.old_keys, and start the server anew; the old one may go when the rotation is done.")]
+keyring.old_keys, and start the server anew; the old one may go when the rotation is done. With
+keyring.kind = \"kms\", first point the alias to a new key of KMS, or name it in keyring.kms_key.")]
 pub struct KeysArgs {
     #[command(subcommand)]
     what: What,

@@ -5,7 +5,7 @@ use gna_storage::backend::sqlite::lock;
 use std::future::Future;
 use std::path::PathBuf;
 
-use super::{Failure, Global};
+use super::{Failure, Global, Setup};
 use crate::config::{Config, Overrides};
 use crate::wiring::{Builder, Instance, sqlite_path, unopened};
 
@@ -34,7 +34,7 @@ impl StoreArgs {
 
     /// # Errors
     /// Exit code 2 with what is wrong.
-    pub fn config(&self, global: &Global) -> Result<Config, Failure> {
+    pub fn config(&self, global: &Global) -> Result<Setup, Failure> {
         global.load(self.overrides())
     }
 }
@@ -55,8 +55,8 @@ pub fn server_of(config: &Config) -> Result<Option<lock::Owner>, Failure> {
 ///
 /// # Errors
 /// Exit code 2 where there is none or a server has it, 3 where it can't be opened.
-pub async fn open(config: Config) -> Result<Instance, Failure> {
-    if let Some(path) = sqlite_path(&config.store_url())
+pub async fn open(setup: Setup) -> Result<Instance, Failure> {
+    if let Some(path) = sqlite_path(&setup.store_url())
         && !path.is_file()
     {
         return Err(Failure::usage(
@@ -67,15 +67,15 @@ pub async fn open(config: Config) -> Result<Instance, Failure> {
             ),
         ));
     }
-    open_or_make(config).await
+    open_or_make(setup).await
 }
 
 /// As [`open`], and makes a store where there is none.
 ///
 /// # Errors
 /// As [`open`].
-pub async fn open_or_make(config: Config) -> Result<Instance, Failure> {
-    if let Some(owner) = server_of(&config)? {
+pub async fn open_or_make(setup: Setup) -> Result<Instance, Failure> {
+    if let Some(owner) = server_of(&setup)? {
         let message = match owner.address {
             Some(address) => format!(
                 "the store is open in the server at {address} (process {}); stop it, or do this through its API or pages",
@@ -88,7 +88,10 @@ pub async fn open_or_make(config: Config) -> Result<Instance, Failure> {
         };
         return Err(Failure::usage("store.in_use", message));
     }
-    Ok(Builder::new(config).open().await?)
+    Ok(Builder::new(setup.config)
+        .with(&setup.additions)
+        .open()
+        .await?)
 }
 
 /// Runs a command's work on a runtime of its own.

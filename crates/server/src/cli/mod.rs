@@ -36,9 +36,11 @@ mod user;
 mod webhooks;
 
 use clap::{Args, Parser, Subcommand};
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::additions::Additions;
 use crate::config::{self, Config, Environment, Overrides};
 pub use output::{Exit, Failure, Out};
 
@@ -73,6 +75,9 @@ pub struct Global {
     /// Configuration file [default: gna.toml, where there is one]
     #[arg(long, global = true, value_name = "FILE", env = "GNA_CONFIG")]
     pub config: Option<PathBuf>,
+    /// Of the program that this is
+    #[arg(skip)]
+    pub additions: Additions,
 }
 
 #[derive(Subcommand)]
@@ -104,24 +109,44 @@ enum Command {
     Openapi(describe::OpenapiArgs),
 }
 
+/// The effective configuration, and what the program adds.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub config: Config,
+    pub additions: Additions,
+}
+
+impl Deref for Setup {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.config
+    }
+}
+
 impl Global {
     /// The effective configuration under a command's own flags.
     ///
     /// # Errors
     /// Exit code 2 with what is wrong.
-    pub fn load(&self, flags: Overrides) -> Result<Config, Failure> {
+    pub fn load(&self, flags: Overrides) -> Result<Setup, Failure> {
         let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         let environment =
             Environment::read(&folder).map_err(|error| Failure::usage("config.invalid", error))?;
-        config::load(&folder, self.config.as_deref(), &environment, flags)
-            .map_err(|error| Failure::usage("config.invalid", error.0))
+        let config = config::load(&folder, self.config.as_deref(), &environment, flags)
+            .map_err(|error| Failure::usage("config.invalid", error.0))?;
+        Ok(Setup {
+            config,
+            additions: self.additions.clone(),
+        })
     }
 }
 
 /// Runs the command that the process was started with.
 #[must_use]
-pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+pub fn main(additions: Additions) -> ExitCode {
+    let mut cli = Cli::parse();
+    cli.global.additions = additions;
     let mut out = Out::new(cli.global.json);
     let ended = match cli.command {
         Command::Serve(args) => serve::run(&args, &cli.global, &mut out),

@@ -49,8 +49,8 @@ pub fn run(args: &ModulesArgs, global: &Global, out: &mut Out) -> Result<Exit, F
         return check(files, out);
     }
     let config = global.load(Overrides::default())?;
-    let catalogue =
-        modules::catalogue(&config).map_err(|error| Failure::usage("module.invalid", error))?;
+    let catalogue = modules::catalogue(&config, &global.additions)
+        .map_err(|error| Failure::usage("module.invalid", error))?;
     match &args.command {
         Some(ModulesCommand::Show { name }) => show(&config, &catalogue, name, out),
         _ => list(&config, &catalogue, out),

@@ -7,8 +7,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::local::{StoreArgs, block_on, server_of};
-use super::{Exit, Failure, Global, Out, demo};
-use crate::config::Config;
+use super::{Exit, Failure, Global, Out, Setup, demo};
 use crate::wiring::{Builder, Instance, sqlite_path};
 use crate::{app, http, logging, operator};
 
@@ -58,15 +57,15 @@ pub fn run(args: &ServeArgs, global: &Global, out: &mut Out) -> Result<Exit, Fai
             .with("blobs.url", Some(""));
         folder = Some(made);
     }
-    let config = global.load(overrides)?;
-    logging::start(&config.log);
-    let exit = block_on(serve(config, args.demo, out));
+    let setup = global.load(overrides)?;
+    logging::start(&setup.log);
+    let exit = block_on(serve(setup, args.demo, out));
     drop(folder);
     exit
 }
 
-async fn serve(config: Config, with_demo: bool, out: &mut Out) -> Result<Exit, Failure> {
-    if let Some(owner) = server_of(&config)? {
+async fn serve(setup: Setup, with_demo: bool, out: &mut Out) -> Result<Exit, Failure> {
+    if let Some(owner) = server_of(&setup)? {
         return Err(Failure::usage(
             "store.in_use",
             match owner.address {
@@ -82,15 +81,18 @@ async fn serve(config: Config, with_demo: bool, out: &mut Out) -> Result<Exit, F
         ));
     }
     // The port first: a second server must not touch the store before it learns that it is one.
-    let listener = match config.has_role("api") {
-        true => Some(http::listen(config.server.listen).await?),
+    let listener = match setup.has_role("api") {
+        true => Some(http::listen(setup.server.listen).await?),
         false => None,
     };
-    let mut config = config;
+    let Setup {
+        mut config,
+        additions,
+    } = setup;
     if let Some(listener) = &listener {
         config.server.listen = listener.local_addr()?;
     }
-    let instance = Builder::new(config).open().await?;
+    let instance = Builder::new(config).with(&additions).open().await?;
     let url = instance.config.public_url();
     let running = instance.start().await?;
     let operator = sqlite_path(&instance.config.store_url())

@@ -67,7 +67,10 @@ pub fn run(args: &StoreCommand, global: &Global, out: &mut Out) -> Result<Exit, 
     match &args.what {
         What::Check(store) => check(store, global, out),
         What::Copy { from, to } => super::store_copy::copy(from, to, out),
-        What::Activate(store) => super::store_copy::activate(&store.config(global)?, out),
+        What::Activate(store) => {
+            let setup = store.config(global)?;
+            super::store_copy::activate(&setup, out)
+        }
         What::Backup { to, store } => {
             let config = store.config(global)?;
             refuse_existing(to)?;

@@ -97,6 +97,7 @@ pub struct EgressSection {
 pub enum KeyringKind {
     File,
     Env,
+    Kms,
 }
 
 /// Printed by `gna config` only, which masks the keys.
@@ -107,6 +108,7 @@ pub struct KeyringConfig {
     pub file: String,
     pub key: String,
     pub old_keys: String,
+    pub kms_key: String,
 }
 
 impl std::fmt::Debug for KeyringConfig {
@@ -114,6 +116,7 @@ impl std::fmt::Debug for KeyringConfig {
         f.debug_struct("KeyringConfig")
             .field("kind", &self.kind)
             .field("file", &self.file)
+            .field("kms_key", &self.kms_key)
             .finish_non_exhaustive()
     }
 }
@@ -198,6 +201,7 @@ pub struct FriggSection {
     #[serde(deserialize_with = "text")]
     pub organization: String,
     pub open_registration: bool,
+    pub routes: Vec<String>,
     #[serde(deserialize_with = "text")]
     pub api_key: String,
     #[serde(deserialize_with = "text")]
@@ -219,6 +223,7 @@ impl std::fmt::Debug for FriggSection {
         f.debug_struct("FriggSection")
             .field("organization", &self.organization)
             .field("open_registration", &self.open_registration)
+            .field("routes", &self.routes)
             .finish_non_exhaustive()
     }
 }
@@ -397,6 +402,10 @@ impl Config {
         check(
             self.keyring.kind != KeyringKind::Env || !self.keyring.key.is_empty(),
             "keyring.kind is env: give the key, 32 bytes in base64, as GNA_KEYRING__KEY (or GNA_KEYRING__KEY_FILE)",
+        );
+        check(
+            self.keyring.kind != KeyringKind::Kms || !self.keyring.kms_key.is_empty(),
+            "keyring.kind is kms: name the key, by id, ARN or alias, in keyring.kms_key",
         );
         let frigg = &self.frigg;
         check(

@@ -154,3 +154,20 @@ fn registrations_with_apps_are_masked_and_checked() {
         said.stdout
     );
 }
+
+#[cfg(not(feature = "kms"))]
+#[test]
+fn a_build_without_kms_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = "[keyring]\nkind = 'kms'\n";
+    std::fs::write(folder.path().join("gna.toml"), settings).expect("written");
+    let said = run(folder.path(), &["config", "check"]).ended(2);
+    assert!(said.stderr.contains("keyring.kms_key"), "{}", said.stderr);
+    std::fs::write(
+        folder.path().join("gna.toml"),
+        format!("{settings}kms_key = 'alias/gna'\n"),
+    )
+    .expect("written");
+    let said = run(folder.path(), &["group", "create", "acme/shop"]).ended(2);
+    assert!(said.stderr.contains("no AWS KMS"), "{}", said.stderr);
+}

@@ -6,14 +6,18 @@ mod features;
 mod feeds;
 mod functions;
 mod gate;
+mod guide;
 mod keys;
 mod kill;
+#[cfg(feature = "kms")]
+mod kms;
 mod live;
 mod modules;
 mod numbers;
 mod oidc;
 mod operator;
 mod parse;
+mod recipes;
 mod run;
 mod serve;
 mod server;

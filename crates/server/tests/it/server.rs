@@ -47,8 +47,9 @@ impl Server {
         command
     }
 
-    fn of(mut command: Command) -> Self {
-        let mut child = command.spawn().expect("starts");
+    /// By a whole command, whose first line tells where it is.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("starts");
         let mut out = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         out.read_line(&mut line).expect("speaks");
