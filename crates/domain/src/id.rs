@@ -111,6 +111,8 @@ typed_ids! {
     LinkId = "lnk";
     /// One verdict of the gate.
     GateRunId = "gat";
+    /// Of an e-mail with notices.
+    LetterId = "ltr";
     CredentialId = "crd";
     EntityId = "ent";
     IntegrationId = "itg";

@@ -21,7 +21,7 @@ use gna_domain::service::hook::{HookHandler, Inbox};
 use gna_domain::service::tidy::{self, TidyHandler};
 use gna_domain::service::webhook::{self, DeliverHandler};
 use gna_domain::service::{
-    feeds::FeedHandler, import::ImportHandler, index, priority::RescoreHandler, schedule,
+    feeds::FeedHandler, import::ImportHandler, index, notice, priority::RescoreHandler, schedule,
     settle::SettleHandler, sweep::SweepHandler,
 };
 use gna_domain::{Actor, Ctx, Grants, Ports};
@@ -56,6 +56,8 @@ use crate::formats;
 use crate::modules;
 use crate::numbers::Counted;
 use crate::outside::{Argon2Passwords, ObjectBlobs, SystemClock, SystemIds};
+#[cfg(feature = "mail")]
+use crate::outside::{SmtpMailer, Templates};
 use crate::recipes;
 use crate::worker::{Worker, follow, keep_schedules};
 
@@ -160,6 +162,7 @@ impl Builder {
         takers.push(Arc::new(IntegrationHooks(Arc::clone(&recipes))));
         let hooks: Arc<dyn Dispatcher> = Arc::new(Inbox::new(modules.clone(), takers));
         handlers.push(Arc::new(HookHandler(Arc::clone(&hooks))));
+        handlers.extend(mail_handlers(&config)?);
         let ports = Ports {
             store,
             search,
@@ -312,6 +315,11 @@ impl Instance {
         if !self.paused {
             tasks.spawn(self.follow_for_webhooks(stop.clone()));
             tasks.spawn(self.follow_for_integrations(stop.clone()));
+            if !self.config.mail.server.is_empty() {
+                let system = Ctx::system(self.ports.clone(), "notices");
+                schedule::ensure(&system, notice::gather::schedule()).await?;
+                tasks.spawn(self.follow_for_notices(stop.clone()));
+            }
             let scheduling = Ctx::system(self.ports.clone(), "schedule");
             schedule::ensure(&scheduling, tidy::schedule(self.config.worker.feed_days)).await?;
             tasks.spawn(keep_schedules(scheduling, stop.clone()));
@@ -337,6 +345,17 @@ impl Instance {
         let commits = self.ports.store.signals().feed;
         let follower = Arc::new(integration::follower(Arc::clone(&self.recipes)));
         follow("integrations", commits, stop, move || {
+            let (ctx, follower) = (ctx.clone(), Arc::clone(&follower));
+            async move { follower.catch_up(&ctx).await }
+        })
+    }
+
+    /// Turns what happens into notices, as [`Instance::follow_for_webhooks`] does.
+    fn follow_for_notices(&self, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
+        let ctx = Ctx::system(self.ports.clone(), "notices");
+        let commits = self.ports.store.signals().feed;
+        let follower = Arc::new(notice::follow::follower());
+        follow("notices", commits, stop, move || {
             let (ctx, follower) = (ctx.clone(), Arc::clone(&follower));
             async move { follower.catch_up(&ctx).await }
         })
@@ -399,6 +418,23 @@ async fn open_search(url: &str, opened: &Opened) -> Result<Arc<dyn Search>> {
         }
     };
     Ok(Arc::new(SqliteSearch::open(db).await?))
+}
+
+/// What makes and sends letters, where a mail server is named.
+fn mail_handlers(config: &Config) -> Result<Vec<Arc<dyn Handler>>> {
+    #[cfg(feature = "mail")]
+    if !config.mail.server.is_empty() {
+        let own = (!config.mail.templates.is_empty()).then(|| Path::new(&config.mail.templates));
+        let post = notice::PostHandler {
+            mailer: Arc::new(SmtpMailer::new(&config.mail)?),
+            texts: Arc::new(Templates::new(own)?),
+            public_url: config.public_url(),
+        };
+        return Ok(vec![Arc::new(notice::GatherHandler), Arc::new(post)]);
+    }
+    // Refused already when the configuration was read.
+    let _ = config;
+    Ok(Vec::new())
 }
 
 /// The keyring that the configuration names. Its file is not touched before it is needed.

@@ -31,6 +31,7 @@ pub mod location;
 pub mod member;
 pub mod module;
 mod multipart;
+pub mod notice;
 pub mod organization;
 pub mod persisted;
 pub mod policy;
@@ -76,6 +77,7 @@ pub struct Query(
     job::JobQuery,
     schedule::ScheduleQuery,
     webhook::WebhookQuery,
+    notice::NoticeQuery,
     receiver::ReceiverQuery,
     module::ModuleQuery,
     entity::EntityQuery,
@@ -103,6 +105,7 @@ pub struct Mutation(
     job::JobMutation,
     schedule::ScheduleMutation,
     webhook::WebhookMutation,
+    notice::NoticeMutation,
     receiver::ReceiverMutation,
     authorization::AuthorizationMutation,
     entity::EntityMutation,

@@ -19,6 +19,7 @@ mod job;
 mod keys;
 mod metrics;
 mod module;
+mod notice;
 pub mod openapi;
 mod organization;
 mod receiver;
@@ -166,6 +167,9 @@ routes! {
     get "/api/v2/modules/{module}" => module::show, Known("the apps are the same for everybody");
     post "/api/v2/authorizations" => authorization::create, Policy(Action::ConnectionOwn);
     post "/api/v2/authorizations/finish" => authorization::finish, Policy(Action::ConnectionOwn);
+    get "/api/v2/notices/preferences" => notice::show, Known("shows the caller's own");
+    patch "/api/v2/notices/preferences" => notice::update, Known("changes the caller's own");
+    post "/api/v2/notices/unsubscribe" => notice::unsubscribe, Signed("by this server, in a letter to the person");
 
     get "/api/v2/tokens" => token::list, Known("lists the caller's own");
     post "/api/v2/tokens" => token::create, Known("makes one of the caller's own");

@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     asset, authorization, comment, feed, format, function, gate, group, health, hook, job, keys,
-    metrics, module, organization, receiver, report, schedule, store, token, upload, user,
+    metrics, module, notice, organization, receiver, report, schedule, store, token, upload, user,
     vulnerability, webhook,
 };
 use crate::compat::frigg;
@@ -91,6 +91,9 @@ use crate::compat::frigg;
         module::show,
         authorization::create,
         authorization::finish,
+        notice::show,
+        notice::update,
+        notice::unsubscribe,
         token::list,
         token::create,
         token::revoke,

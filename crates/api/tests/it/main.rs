@@ -15,6 +15,7 @@ mod guard;
 mod hooks;
 mod integrations;
 mod jobs;
+mod notices;
 mod openapi;
 mod operator;
 mod pages;

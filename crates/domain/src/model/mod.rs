@@ -17,6 +17,7 @@ mod lane;
 mod link;
 mod location;
 mod membership;
+mod notice;
 mod organization;
 mod policy;
 mod report;
@@ -54,6 +55,9 @@ pub use location::{
     SNIPPET_LIMIT,
 };
 pub use membership::{Membership, OwnerRoll, Scope};
+pub use notice::{
+    DigestDays, Letter, Notice, NoticeKind, NoticePreferences, NoticeQueue, NoticeRule, NoticeWhen,
+};
 pub use organization::{Group, Organization, Slug, display_name};
 pub use policy::{Change, Policy, PolicyChange, PolicyField, PolicyLevel, PolicyOverride};
 pub use report::{Counts, Progress, Report, ReportStatus, Stream};

@@ -4,6 +4,7 @@ pub mod adopter;
 pub mod apps;
 pub mod egress;
 pub mod jobs;
+pub mod mail;
 mod outside;
 mod parsing;
 pub mod recipes;

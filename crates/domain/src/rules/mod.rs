@@ -19,6 +19,7 @@ pub mod integration;
 pub mod known_secrets;
 pub mod lifecycle;
 pub mod matching;
+pub mod notice;
 pub mod policy;
 pub mod priority;
 pub mod process;

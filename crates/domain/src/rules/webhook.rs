@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::id::{DeliveryId, EndpointId, GroupId, TypedId};
+use crate::id::{DeliveryId, GroupId, TypedId};
 use crate::model::{Endpoint, Level};
 use crate::secret::Secret;
 use crate::time::{DAY_MS, Timestamp};
@@ -70,11 +70,11 @@ pub fn seconds(at: Timestamp) -> i64 {
     at.millis().div_euclid(1_000)
 }
 
-/// The id of the delivery of one event to one endpoint: the same whenever it is made, and sorted by
-/// when the event happened.
+/// The id of what one event owes to one endpoint or person: the same whenever it is made, and sorted
+/// by when the event happened.
 #[must_use]
-pub fn delivery_id(position: &str, at: Timestamp, endpoint: EndpointId) -> DeliveryId {
-    let digest = Sha256::digest(format!("{position}\u{1f}{endpoint}"));
+pub fn delivery_id(position: &str, at: Timestamp, to: impl std::fmt::Display) -> DeliveryId {
+    let digest = Sha256::digest(format!("{position}\u{1f}{to}"));
     let mut bytes = [0_u8; 16];
     let millis = at.millis().max(0).to_be_bytes();
     let source = millis.iter().skip(2).chain(digest.iter());
@@ -216,7 +216,7 @@ pub fn check_description(text: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::OrganizationId;
+    use crate::id::{EndpointId, OrganizationId};
     use crate::port::vault::Sealed;
     use uuid::Uuid;
 

@@ -31,6 +31,7 @@ pub mod lookup;
 pub mod member;
 pub mod merge;
 mod message;
+pub mod notice;
 pub mod organization;
 pub mod priority;
 pub mod report;

@@ -4,6 +4,7 @@ mod access;
 mod gate;
 mod import;
 mod integrations;
+mod notices;
 mod priority;
 mod schedules;
 mod triage;

@@ -22,6 +22,7 @@ pub struct Config {
     pub modules: ModulesConfig,
     pub recipes: RecipesConfig,
     pub frigg: FriggSection,
+    pub mail: MailConfig,
     pub worker: WorkerConfig,
     pub log: LogConfig,
 }
@@ -238,6 +239,37 @@ impl FriggSection {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailSecurity {
+    /// Encrypted from the first answer on, or not at all.
+    Starttls,
+    /// Encrypted from the start.
+    Tls,
+    None,
+}
+
+/// Printed by `gna config` only, which masks the password.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailConfig {
+    pub server: String,
+    pub security: MailSecurity,
+    pub user: String,
+    pub password: String,
+    pub from: String,
+    pub templates: String,
+}
+
+impl std::fmt::Debug for MailConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MailConfig")
+            .field("server", &self.server)
+            .field("security", &self.security)
+            .finish_non_exhaustive()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerConfig {
@@ -432,6 +464,20 @@ impl Config {
                 ),
             );
         }
+        let mail = &self.mail;
+        let port = mail.server.rsplit_once(':').map(|(_, port)| port);
+        check(
+            mail.server.is_empty() || port.is_some_and(|port| port.parse::<u16>().is_ok()),
+            "mail.server must be like mail.example.com:587, or empty",
+        );
+        check(
+            mail.server.is_empty() || mail.from.contains('@'),
+            "mail.from must say whom letters are from, like Gna <gna@example.com>",
+        );
+        check(
+            mail.server.is_empty() || cfg!(feature = "mail"),
+            "mail.server is set, but this binary was built without the feature mail",
+        );
         check(
             (1..=64).contains(&self.worker.slots),
             "worker.slots must be between 1 and 64",

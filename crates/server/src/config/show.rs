@@ -10,6 +10,7 @@ const MASK: &str = "********";
 /// Names of settings that are secrets as a whole.
 const SECRETS: &[&str] = &[
     "key",
+    "password",
     "old_keys",
     "client_secret",
     "api_key",

@@ -3,9 +3,17 @@
 mod blobs;
 mod clock;
 mod ids;
+#[cfg(feature = "mail")]
+mod mail;
+#[cfg(feature = "mail")]
+mod mail_texts;
 mod passwords;
 
 pub use blobs::ObjectBlobs;
 pub use clock::SystemClock;
 pub use ids::SystemIds;
+#[cfg(feature = "mail")]
+pub use mail::SmtpMailer;
+#[cfg(feature = "mail")]
+pub use mail_texts::Templates;
 pub use passwords::Argon2Passwords;

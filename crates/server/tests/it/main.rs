@@ -13,6 +13,8 @@ mod kill;
 mod kms;
 mod live;
 mod modules;
+#[cfg(feature = "mail")]
+mod notices;
 mod numbers;
 mod oidc;
 mod operator;

@@ -32,9 +32,14 @@ impl Server {
 
     /// Configured by the folder's file, with its log appended to another.
     pub fn start_logging(folder: &Path, log: &Path) -> Self {
+        Self::start_logging_with(folder, log, &[])
+    }
+
+    /// The same with arguments.
+    pub fn start_logging_with(folder: &Path, log: &Path, args: &[&str]) -> Self {
         let log = OpenOptions::new().create(true).append(true).open(log);
         let mut command = Self::command(folder, "127.0.0.1:0");
-        command.stderr(log.expect("opens"));
+        command.args(args).stderr(log.expect("opens"));
         Self::of(command)
     }
 

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ctx::Ctx;
 use crate::error::Result;
-use crate::id::{AssetId, FindingId, GroupId, OrganizationId, VulnerabilityId};
+use crate::id::{AssetId, FindingId, GroupId, OrganizationId, UserId, VulnerabilityId};
 use crate::model::{Asset, Comment, Finding, Group, Level, Organization, Report, Vulnerability};
 use crate::port::repo;
 use crate::port::store::{ById, Entity, FeedItem, Key, Stored};
@@ -26,6 +26,8 @@ pub(super) struct Message {
     pub group: GroupId,
     /// Where it is about a vulnerability.
     pub level: Option<Level>,
+    /// Who is responsible for the vulnerability.
+    pub assignee: Option<UserId>,
     pub data: Value,
 }
 
@@ -187,6 +189,7 @@ impl Messages {
             organization: organization.id,
             group: group.id,
             level: None,
+            assignee: None,
             data: json!({
                 "organization": data::organization(organization),
                 "group": data::group(group),
@@ -203,6 +206,7 @@ impl Messages {
         let finding = self.findings.get(&of.finding).map(|finding| &finding.value);
         Some(Message {
             level: Some(of.severity.level),
+            assignee: of.triage.assignee,
             ..told.with("vulnerability", data::vulnerability(of, finding))
         })
     }
