@@ -318,6 +318,7 @@ impl Instance {
             if !self.config.mail.server.is_empty() {
                 let system = Ctx::system(self.ports.clone(), "notices");
                 schedule::ensure(&system, notice::gather::schedule()).await?;
+                schedule::ensure(&system, notice::summary::schedule()).await?;
                 tasks.spawn(self.follow_for_notices(stop.clone()));
             }
             let scheduling = Ctx::system(self.ports.clone(), "schedule");
@@ -430,7 +431,11 @@ fn mail_handlers(config: &Config) -> Result<Vec<Arc<dyn Handler>>> {
             texts: Arc::new(Templates::new(own)?),
             public_url: config.public_url(),
         };
-        return Ok(vec![Arc::new(notice::GatherHandler), Arc::new(post)]);
+        return Ok(vec![
+            Arc::new(notice::GatherHandler),
+            Arc::new(notice::ReportsHandler),
+            Arc::new(post),
+        ]);
     }
     // Refused already when the configuration was read.
     let _ = config;

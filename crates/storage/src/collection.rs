@@ -345,6 +345,15 @@ pub const COLLECTIONS: &[Collection] = &[
     plain("notice_preferences"),
     plain("notice"),
     plain("letter"),
+    Collection {
+        name: "report_subscription",
+        indexes: &[Index {
+            name: "due",
+            partition: &[],
+            sort: &["next"],
+        }],
+        unique: &[],
+    },
     plain("hook_receiver"),
     plain("hook_receiver_book"),
     plain("received_hook"),

@@ -42,6 +42,7 @@ pub mod scalar;
 pub mod schedule;
 pub mod socket;
 pub mod subscription;
+pub mod summary;
 pub mod token;
 pub mod triage;
 pub mod user;
@@ -78,6 +79,7 @@ pub struct Query(
     schedule::ScheduleQuery,
     webhook::WebhookQuery,
     notice::NoticeQuery,
+    summary::SummaryQuery,
     receiver::ReceiverQuery,
     module::ModuleQuery,
     entity::EntityQuery,
@@ -106,6 +108,7 @@ pub struct Mutation(
     schedule::ScheduleMutation,
     webhook::WebhookMutation,
     notice::NoticeMutation,
+    summary::SummaryMutation,
     receiver::ReceiverMutation,
     authorization::AuthorizationMutation,
     entity::EntityMutation,

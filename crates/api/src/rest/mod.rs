@@ -26,6 +26,7 @@ mod receiver;
 mod report;
 mod schedule;
 mod store;
+mod summary;
 mod token;
 mod upload;
 mod user;
@@ -169,6 +170,9 @@ routes! {
     post "/api/v2/authorizations/finish" => authorization::finish, Policy(Action::ConnectionOwn);
     get "/api/v2/notices/preferences" => notice::show, Known("shows the caller's own");
     patch "/api/v2/notices/preferences" => notice::update, Known("changes the caller's own");
+    get "/api/v2/notices/subscriptions" => summary::list, Known("lists the caller's own");
+    post "/api/v2/groups/{group}/subscription" => summary::subscribe, Policy(Action::GroupRead);
+    delete "/api/v2/groups/{group}/subscription" => summary::unsubscribe, Known("ends one of the caller's own");
     post "/api/v2/notices/unsubscribe" => notice::unsubscribe, Signed("by this server, in a letter to the person");
 
     get "/api/v2/tokens" => token::list, Known("lists the caller's own");

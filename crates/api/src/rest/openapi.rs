@@ -7,8 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     asset, authorization, comment, feed, format, function, gate, group, health, hook, job, keys,
-    metrics, module, notice, organization, receiver, report, schedule, store, token, upload, user,
-    vulnerability, webhook,
+    metrics, module, notice, organization, receiver, report, schedule, store, summary, token,
+    upload, user, vulnerability, webhook,
 };
 use crate::compat::frigg;
 
@@ -94,6 +94,9 @@ use crate::compat::frigg;
         notice::show,
         notice::update,
         notice::unsubscribe,
+        summary::list,
+        summary::subscribe,
+        summary::unsubscribe,
         token::list,
         token::create,
         token::revoke,

@@ -51,6 +51,7 @@ const GRAPHQL_EXCEPTIONS: &[(&str, &str)] = &[
     ),
     ("module", "the apps are the same for everybody who is known"),
     ("noticePreferences", "the caller's own"),
+    ("reportSubscriptions", "the caller's own"),
 ];
 
 /// Acme's secrets: what must never be in a stranger's answer.
@@ -237,6 +238,7 @@ async fn no_route_tells_a_stranger_anything() {
             "/api/v2/gate" => json!({ "report": foreign.id("report") }),
             "/api/v2/gate/snapshots" => json!({ "asset": foreign.id("asset") }),
             "/api/v2/notices/preferences" => json!({ "muted": true }),
+            path if path.ends_with("/subscription") => json!({ "every": "WEEK" }),
             path if path.ends_with("/invoke") => json!({ "event": {} }),
             path if path.ends_with("/comments") => json!({ "text": "x" }),
             "/api/v2/keys/rotations" => json!({ "data_keys": true }),

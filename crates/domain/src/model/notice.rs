@@ -8,6 +8,7 @@ use crate::port::store::{ById, Entity, Key};
 use crate::time::{DAY_MS, Timestamp};
 
 use super::severity::Level;
+use super::summary::Summary;
 
 /// How long something waits to be told, or a letter to be sent, in milliseconds: 30 days.
 const KEPT_MS: i64 = 30 * DAY_MS;
@@ -192,6 +193,9 @@ pub struct Letter {
     pub notices: Vec<Notice>,
     /// How many there were beside.
     pub more: u64,
+    /// A periodic report, in place of notices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
     pub created: Timestamp,
 }
 

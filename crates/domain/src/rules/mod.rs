@@ -30,6 +30,7 @@ pub mod route;
 pub mod schedule;
 pub mod sighting;
 pub mod sla;
+pub mod summary;
 pub mod throttle;
 pub mod treatment;
 pub mod verification;

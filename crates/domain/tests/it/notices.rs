@@ -6,8 +6,8 @@ use gna_domain::ctx::{Actor, Grants};
 use gna_domain::error::{Error, Result};
 use gna_domain::id::UserId;
 use gna_domain::model::{
-    DigestDays, Group, Level, Notice, NoticeKind, NoticePreferences, NoticeRule, NoticeWhen, Scope,
-    Vulnerability,
+    DigestDays, Group, Level, Notice, NoticeKind, NoticePreferences, NoticeRule, NoticeWhen,
+    ReportEvery, Scope, Vulnerability,
 };
 use gna_domain::page::PageRequest;
 use gna_domain::policy::Role;
@@ -15,7 +15,10 @@ use gna_domain::port::mail::{Mail, MailText, MailTexts, Mailer};
 use gna_domain::port::repo;
 use gna_domain::rules::desk::Command;
 use gna_domain::service::notice::preferences::{self, PreferencesChange};
-use gna_domain::service::notice::{GatherHandler, PostHandler, follow, gather, unsubscribe};
+use gna_domain::service::notice::summary::{self, Wish};
+use gna_domain::service::notice::{
+    GatherHandler, PostHandler, ReportsHandler, follow, gather, unsubscribe,
+};
 use gna_domain::service::report::UploadReport;
 use gna_domain::service::{member, schedule, triage, user};
 use gna_testkit::{Stores, World, trivy};
@@ -74,10 +77,14 @@ impl Scene {
         };
         let world = world
             .handling(Arc::new(GatherHandler))
+            .handling(Arc::new(ReportsHandler))
             .handling(Arc::new(post));
         let acme = world.organization("acme").await;
         let shop = world.group(&acme, "shop").await;
         schedule::ensure(&world.system(), gather::schedule())
+            .await
+            .expect("is made");
+        schedule::ensure(&world.system(), summary::schedule())
             .await
             .expect("is made");
         let scene = Self {
@@ -367,4 +374,66 @@ async fn what_waits_for_someone_who_left_is_not_sent_and_wrong_wishes_are_refuse
             .code(),
         "auth.required"
     );
+}
+
+#[tokio::test]
+async fn a_periodic_report_tells_what_changed_until_its_reader_may_not_read_it_any_more() {
+    for stores in Stores::ALL {
+        let scene = Scene::on(stores).await;
+        let dora = scene.person("dora", Role::Reader).await;
+        let stranger = scene
+            .world
+            .group(&scene.world.organization("evil").await, "den")
+            .await;
+        let wish = |group| Wish {
+            group,
+            every: ReportEvery::Week,
+            hour: 8,
+            zone: "Europe/Berlin".to_owned(),
+        };
+        let refused = summary::subscribe(&dora, &wish(stranger.id)).await;
+        assert_eq!(refused.expect_err("is refused").code(), "not_found");
+        let late = Wish {
+            hour: 24,
+            ..wish(scene.shop.id)
+        };
+        let refused = summary::subscribe(&dora, &late).await;
+        assert_eq!(refused.expect_err("is refused").code(), "notice.hour");
+        let made = summary::subscribe(&dora, &wish(scene.shop.id))
+            .await
+            .expect("may");
+        // The first of January 2026 is a Thursday.
+        assert_eq!(made.next.to_string(), "2026-01-05T07:00:00.000Z");
+        assert_eq!(summary::list(&dora).await.expect("may").len(), 1);
+        scene.import(&["CVE-2024-0001", "CVE-2024-0002"]).await;
+        scene.after(3 * 86_400).await;
+        assert!(scene.sent().is_empty(), "{stores:?}: it is Sunday");
+        scene.after(86_400 + 7 * 3_600).await;
+        let sent = scene.sent();
+        assert_eq!(sent.len(), 1, "{stores:?}");
+        assert_eq!(sent[0].text.subject, "report");
+        let text: Value = serde_json::from_str(&sent[0].text.text).expect("JSON");
+        let report = &text["report"];
+        assert_eq!(
+            (&report["open"], &report["change"]),
+            (&Value::from(2), &Value::from(2))
+        );
+        assert_eq!(report["group"], "acme/shop");
+        // The next one says that nothing is new.
+        scene.after(7 * 86_400).await;
+        let sent = scene.sent();
+        assert_eq!(sent.len(), 1, "{stores:?}");
+        let text: Value = serde_json::from_str(&sent[0].text.text).expect("JSON");
+        assert_eq!(text["report"]["change"], 0);
+
+        let system = scene.world.system();
+        member::remove(&system, Scope::Group(scene.shop.id), id(&dora))
+            .await
+            .expect("goes");
+        scene.after(7 * 86_400).await;
+        assert!(scene.sent().is_empty(), "{stores:?}");
+        assert!(summary::list(&dora).await.expect("may").is_empty());
+        let gone = summary::unsubscribe(&dora, scene.shop.id).await;
+        assert_eq!(gone.expect_err("is gone").code(), "not_found");
+    }
 }

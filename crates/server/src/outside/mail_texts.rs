@@ -26,6 +26,12 @@ const BUNDLED: &[(&str, &str)] = &[
     ),
     ("digest.txt", include_str!("../../templates/digest.txt")),
     ("digest.html", include_str!("../../templates/digest.html")),
+    (
+        "report.subject.txt",
+        include_str!("../../templates/report.subject.txt"),
+    ),
+    ("report.txt", include_str!("../../templates/report.txt")),
+    ("report.html", include_str!("../../templates/report.html")),
 ];
 
 /// Words letters.
@@ -58,7 +64,7 @@ impl Templates {
                 .map_err(|error| broken(name, &error))?;
         }
         let templates = Self { environment };
-        for name in ["notice", "digest"] {
+        for name in ["notice", "digest", "report"] {
             templates.word(name, &sample())?;
         }
         Ok(templates)
@@ -98,7 +104,11 @@ fn sample() -> Value {
     });
     json!({
         "person": { "name": "Ada", "email": "ada@example.com" },
-        "notices": [notice, notice], "more": 1, "count": 3, "server": "https://gna.example.com",
+        "notices": [notice, notice], "more": 1, "count": 3, "report": {
+            "group": "acme/shop", "since": "2026-01-01T00:00:00Z", "until": "2026-01-08T00:00:00Z",
+            "levels": [{ "level": "HIGH", "open": 2, "change": -1 }], "open": 2, "change": -1, "closed": 1,
+        },
+        "server": "https://gna.example.com",
     })
 }
 

@@ -151,6 +151,7 @@ fn letter(ctx: &Ctx, queue: NoticeQueue, user: UserId, held: Vec<Stored<Notice>>
         queue,
         more: u64::try_from(count - notices.len()).unwrap_or(0),
         notices,
+        summary: None,
         created: ctx.now(),
     }
 }

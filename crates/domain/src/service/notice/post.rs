@@ -2,13 +2,14 @@
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::unsubscribe;
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::id::LetterId;
-use crate::model::{Job, Letter, Notice, NoticeQueue, User};
+use crate::model::{Job, Letter, Level, Notice, NoticeQueue, Summary, User};
 use crate::port::jobs::{Claimed, Handler, Outcome};
 use crate::port::mail::{Mail, MailTexts, Mailer};
 use crate::port::{fresh, repo};
@@ -58,9 +59,10 @@ impl Handler for PostHandler {
         let Some(user) = user.filter(|user| !user.is_disabled() && !user.is_deleted()) else {
             return Ok(Outcome::done());
         };
-        let name = match letter.queue {
-            NoticeQueue::Now => "notice",
-            NoticeQueue::Digest => "digest",
+        let name = match (&letter.summary, letter.queue) {
+            (Some(_), _) => "report",
+            (None, NoticeQueue::Now) => "notice",
+            (None, NoticeQueue::Digest) => "digest",
         };
         let mail = Mail {
             id: letter.id.to_string(),
@@ -85,6 +87,7 @@ impl PostHandler {
             "more": letter.more,
             "count": letter.more.saturating_add(u64::try_from(count).unwrap_or(u64::MAX)),
             "server": self.public_url,
+            "report": letter.summary.as_ref().map(report),
         })
     }
 
@@ -106,6 +109,31 @@ impl PostHandler {
             "link": format!("{}/api/v2/{path}/{}", self.public_url, of.subject),
         })
     }
+}
+
+/// A periodic report, the most severe first.
+fn report(of: &Summary) -> Value {
+    let count = |of: &BTreeMap<Level, i64>, level| of.get(level).copied().unwrap_or(0);
+    let levels: Vec<Value> = Level::ALL
+        .iter()
+        .rev()
+        .map(|level| {
+            json!({
+                "level": level,
+                "open": count(&of.open, level),
+                "change": count(&of.change, level),
+            })
+        })
+        .collect();
+    json!({
+        "group": of.group,
+        "since": of.since,
+        "until": of.until,
+        "levels": levels,
+        "open": of.open.values().sum::<i64>(),
+        "change": of.change.values().sum::<i64>(),
+        "closed": of.closed,
+    })
 }
 
 /// An event in words.

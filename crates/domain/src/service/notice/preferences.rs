@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::access::{retrying, signed_in};
+use super::super::access::{not_anonymous, retrying, signed_in};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::id::UserId;
@@ -26,15 +26,20 @@ pub struct PreferencesChange {
 /// # Errors
 /// `auth.required`, `auth.person_required` for tokens of nobody, or the store's.
 pub async fn own(ctx: &Ctx) -> Result<NoticePreferences> {
-    super::super::access::not_anonymous(ctx)?;
-    let user = ctx.actor.user().ok_or_else(|| {
+    let user = person(ctx)?;
+    let found = stored(ctx, &[user]).await?.into_iter().next().flatten();
+    Ok(found.map_or_else(|| NoticePreferences::default_of(user), |found| found.value))
+}
+
+/// The person who calls, also by a token of theirs.
+pub(super) fn person(ctx: &Ctx) -> Result<UserId> {
+    not_anonymous(ctx)?;
+    ctx.actor.user().ok_or_else(|| {
         Error::forbidden(
             "auth.person_required",
             "only a person has preferences; use a personal token",
         )
-    })?;
-    let found = stored(ctx, &[user]).await?.into_iter().next().flatten();
-    Ok(found.map_or_else(|| NoticePreferences::default_of(user), |found| found.value))
+    })
 }
 
 pub(super) async fn stored(
