@@ -317,6 +317,8 @@ impl Instance {
             tasks.spawn(self.follow_for_integrations(stop.clone()));
             if !self.config.mail.server.is_empty() {
                 let system = Ctx::system(self.ports.clone(), "notices");
+                // Before the first request is answered: what follows from that is told.
+                notice::follow::begin(&system).await?;
                 schedule::ensure(&system, notice::gather::schedule()).await?;
                 schedule::ensure(&system, notice::summary::schedule()).await?;
                 tasks.spawn(self.follow_for_notices(stop.clone()));

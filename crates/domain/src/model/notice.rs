@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::id::{DeliveryId, LetterId, UserId};
+use crate::id::{DeliveryId, GroupId, LetterId, OrganizationId, UserId};
 use crate::port::store::{ById, Entity, Key};
 use crate::time::{DAY_MS, Timestamp};
 
@@ -162,6 +162,8 @@ pub struct Notice {
     pub title: String,
     /// Where: asset and location.
     pub place: String,
+    pub organization: OrganizationId,
+    pub of: GroupId,
     /// `organization/group`.
     pub group: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,8 +25,9 @@ pub fn kind_of(event: &str) -> Option<NoticeKind> {
     })
 }
 
-/// What must be allowed to a role for whoever has it to be told of an event.
-fn needs(event: &str, kind: NoticeKind) -> Action {
+/// What whoever is told of an event must be allowed to do where it happened.
+#[must_use]
+pub fn needs(event: &str, kind: NoticeKind) -> Action {
     match kind {
         NoticeKind::Request if event == "vulnerability.acceptance_requested" => {
             Action::AcceptanceApprove

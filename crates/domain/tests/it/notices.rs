@@ -93,7 +93,9 @@ impl Scene {
             shop,
             follower: follow::follower(),
         };
-        scene.follow().await;
+        follow::begin(&scene.world.system())
+            .await
+            .expect("begins");
         scene
     }
 
@@ -339,6 +341,20 @@ async fn what_waits_for_someone_who_left_is_not_sent_and_wrong_wishes_are_refuse
         .await
         .expect("reads");
     assert!(waits.is_empty());
+
+    let rita = scene.person("rita", Role::Reader).await;
+    wants(&rita, NoticeKind::New, NoticeWhen::AtOnce, Level::Info).await;
+    scene.import(&["CVE-2024-0002"]).await;
+    scene.follow().await;
+    let shop = Scope::Group(scene.shop.id);
+    member::remove(&scene.world.system(), shop, id(&rita))
+        .await
+        .expect("goes");
+    scene.after(11).await;
+    assert!(
+        scene.sent().is_empty(),
+        "who left the group is not told what they may not read"
+    );
 
     let tess = scene.person("tess", Role::Triager).await;
     for (change, code) in [

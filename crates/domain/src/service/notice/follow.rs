@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::feed::{Follower, Owes};
+use super::super::feed::{self, Follower, Owes};
 use super::super::message::{Message, Messages, Subjects};
 use super::{gather, preferences};
 use crate::ctx::Ctx;
@@ -23,10 +23,22 @@ const TOGETHER_MS: i64 = 10_000;
 /// What people are owed.
 pub struct Notices;
 
+/// Of its place in the feed.
+const READER: &str = "notices";
+
 /// Follows the feed for all people.
 #[must_use]
 pub fn follower() -> Follower<Notices> {
     Follower::new(Notices)
+}
+
+/// Makes the follower's place, unless it has one: what happens from then on is told, also what
+/// happens before the follower looks for the first time.
+///
+/// # Errors
+/// The store's.
+pub async fn begin(ctx: &Ctx) -> Result<()> {
+    feed::begin(ctx, READER).await.map(|_| ())
 }
 
 /// Who may be told of what happens in a group, with the role by which.
@@ -35,7 +47,7 @@ type Members = BTreeMap<GroupId, Vec<(NoticePreferences, Role)>>;
 #[async_trait]
 impl Owes for Notices {
     fn name(&self) -> &'static str {
-        "notices"
+        READER
     }
 
     async fn owed(&self, ctx: &Ctx, items: &[FeedItem]) -> Result<Vec<ChangeSet>> {
@@ -150,6 +162,8 @@ fn owe(
             event: message.event.to_owned(),
             title: title(&message.data),
             place: place(&message.data),
+            organization: message.organization,
+            of: message.group,
             group: group(&message.data),
             level: message.level,
             subject: subject(&message.data),

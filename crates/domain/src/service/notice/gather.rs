@@ -4,17 +4,18 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 
+use super::super::access::{self, Access};
 use super::super::schedule::NewSchedule;
 use super::{post, preferences};
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::{JobId, UserId};
-use crate::model::{Job, Letter, Notice, NoticePreferences, NoticeQueue, Overlap, Timing, User};
+use crate::model::{Job, Letter, Notice, NoticePreferences, NoticeQueue, Overlap, Timing};
 use crate::page::PageRequest;
 use crate::port::jobs::{Claimed, Handler, Outcome};
 use crate::port::store::{ChangeSet, Stored};
 use crate::port::{fresh, repo};
-use crate::rules::notice::is_digest_due;
+use crate::rules::notice::{is_digest_due, needs};
 use crate::time::Timestamp;
 
 /// The kind of the job.
@@ -102,12 +103,13 @@ async fn send(
     let Some(user) = held.first().map(|notice| notice.user) else {
         return Ok(());
     };
+    let access = access::load(ctx.store(), user).await?;
+    let access =
+        access.filter(|access| !access.user.is_disabled() && !access.user.is_deleted());
     let person = wishes(ctx, user).await?;
     let oldest = held.iter().map(|notice| notice.at).min();
-    let is_due = match (queue, &person, oldest) {
-        (NoticeQueue::Digest, Some(person), Some(oldest)) => {
-            is_digest_due(person, oldest, ctx.now())
-        }
+    let is_due = match (queue, &access, oldest) {
+        (NoticeQueue::Digest, Some(_), Some(oldest)) => is_digest_due(&person, oldest, ctx.now()),
         _ => true,
     };
     if !is_due {
@@ -117,9 +119,14 @@ async fn send(
     for notice in &held {
         changes.delete(notice, None);
     }
-    // Who is gone, or wants nothing any more, is told nothing.
-    if person.is_some_and(|person| !person.muted) {
-        let letter = letter(ctx, queue, user, held);
+    // Who is gone, or wants nothing any more, is told nothing; nor is anybody of what they were let
+    // in to when it happened and may not read now.
+    let told = match access {
+        Some(access) if !person.muted => readable(held, &access),
+        _ => Vec::new(),
+    };
+    if !told.is_empty() {
+        let letter = letter(ctx, queue, user, told);
         changes.create(&letter, None)?;
         changes.create(&post::job(ctx, &letter), None)?;
     }
@@ -127,22 +134,25 @@ async fn send(
     ctx.store().commit(changes).await.map(|_| ())
 }
 
-/// None where the person is gone or locked out.
-async fn wishes(ctx: &Ctx, user: UserId) -> Result<Option<NoticePreferences>> {
-    let found = repo::get::<User>(ctx.store(), user).await?;
-    if !found.is_some_and(|user| !user.is_disabled() && !user.is_deleted()) {
-        return Ok(None);
-    }
+async fn wishes(ctx: &Ctx, user: UserId) -> Result<NoticePreferences> {
     let own = preferences::stored(ctx, &[user]).await?.into_iter().next();
     let own = own.flatten().map(|own| own.value);
-    Ok(Some(
-        own.unwrap_or_else(|| NoticePreferences::default_of(user)),
-    ))
+    Ok(own.unwrap_or_else(|| NoticePreferences::default_of(user)))
 }
 
-fn letter(ctx: &Ctx, queue: NoticeQueue, user: UserId, held: Vec<Stored<Notice>>) -> Letter {
-    let count = held.len();
-    let mut notices: Vec<Notice> = held.into_iter().map(|notice| notice.value).collect();
+fn readable(held: Vec<Stored<Notice>>, access: &Access) -> Vec<Notice> {
+    let grants = access.grants();
+    held.into_iter()
+        .map(|notice| notice.value)
+        .filter(|notice| {
+            let place = Resource::Group(notice.organization, notice.of);
+            grants.can(needs(&notice.event, notice.kind), place)
+        })
+        .collect()
+}
+
+fn letter(ctx: &Ctx, queue: NoticeQueue, user: UserId, mut notices: Vec<Notice>) -> Letter {
+    let count = notices.len();
     notices.sort_by_key(|notice| (Reverse(notice.level), notice.at));
     notices.truncate(LISTED);
     Letter {
