@@ -93,9 +93,7 @@ impl Scene {
             shop,
             follower: follow::follower(),
         };
-        follow::begin(&scene.world.system())
-            .await
-            .expect("begins");
+        follow::begin(&scene.world.system()).await.expect("begins");
         scene
     }
 

@@ -104,8 +104,7 @@ async fn send(
         return Ok(());
     };
     let access = access::load(ctx.store(), user).await?;
-    let access =
-        access.filter(|access| !access.user.is_disabled() && !access.user.is_deleted());
+    let access = access.filter(|access| !access.user.is_disabled() && !access.user.is_deleted());
     let person = wishes(ctx, user).await?;
     let oldest = held.iter().map(|notice| notice.at).min();
     let is_due = match (queue, &access, oldest) {
