@@ -7,14 +7,20 @@ pub mod app;
 pub mod apps;
 pub mod cli;
 pub mod config;
+pub mod deploy;
 pub mod formats;
 pub mod http;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod logging;
 pub mod modules;
 pub mod numbers;
 pub mod operator;
 pub mod outside;
 pub mod recipes;
+pub mod slice;
+pub mod steps;
+pub mod store_file;
 pub mod wiring;
 pub mod worker;
 

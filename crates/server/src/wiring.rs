@@ -14,14 +14,14 @@ use gna_domain::port::{AdopterTokens, Apps, Clock, Ids, Keyring, Search, Store};
 use gna_domain::rules::address::{AllowList, TargetPolicy};
 use gna_domain::secret::Secret;
 use gna_domain::service::bulk::run::BulkHandler;
+use gna_domain::service::connect::integration::IntegrationHooks;
 use gna_domain::service::connect::integration::work::IntegrationHandler;
-use gna_domain::service::connect::integration::{self, IntegrationHooks};
 use gna_domain::service::function::Function;
 use gna_domain::service::hook::{HookHandler, Inbox};
 use gna_domain::service::tidy::{self, TidyHandler};
-use gna_domain::service::webhook::{self, DeliverHandler};
+use gna_domain::service::webhook::DeliverHandler;
 use gna_domain::service::{
-    feeds::FeedHandler, import::ImportHandler, index, notice, priority::RescoreHandler, schedule,
+    feeds::FeedHandler, import::ImportHandler, notice, priority::RescoreHandler, schedule,
     settle::SettleHandler, sweep::SweepHandler,
 };
 use gna_domain::{Actor, Ctx, Grants, Ports};
@@ -36,13 +36,16 @@ use gna_parsers::{Reader, Registry};
 #[cfg(feature = "postgres")]
 use gna_storage::backend::postgres::PostgresDb;
 use gna_storage::backend::registry::{self, Opened};
+#[cfg(feature = "sqlite")]
 use gna_storage::backend::sqlite::{SqliteDb, SqliteOptions};
 use gna_storage::copy;
 use gna_storage::kernel;
 use gna_storage::repo::{KernelStore, StoreJobs};
+use gna_storage::search::MemorySearch;
 #[cfg(feature = "postgres")]
 use gna_storage::search::PostgresSearch;
-use gna_storage::search::{MemorySearch, SqliteSearch};
+#[cfg(feature = "sqlite")]
+use gna_storage::search::SqliteSearch;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +62,7 @@ use crate::outside::{Argon2Passwords, ObjectBlobs, SystemClock, SystemIds};
 #[cfg(feature = "mail")]
 use crate::outside::{SmtpMailer, Templates};
 use crate::recipes;
+use crate::steps::{self, Step};
 use crate::worker::{Worker, follow, keep_schedules};
 
 /// Assembles an instance; what is not said is as the configuration says.
@@ -187,6 +191,7 @@ impl Builder {
             registry,
             modules,
             hooks,
+            #[cfg(feature = "sqlite")]
             file: opened.sqlite,
             paused,
             #[cfg(feature = "postgres")]
@@ -213,6 +218,7 @@ pub struct Instance {
     /// For whom the webhooks of apps are.
     pub hooks: Arc<dyn Dispatcher>,
     /// The store's file, where it is one.
+    #[cfg(feature = "sqlite")]
     pub file: Option<SqliteDb>,
     /// Whether the store is a copy that nobody has activated: its jobs wait.
     pub paused: bool,
@@ -247,6 +253,12 @@ impl Instance {
         false
     }
 
+    /// Whether people are told by e-mail.
+    #[must_use]
+    pub fn sends_mail(&self) -> bool {
+        !self.paused && !self.config.mail.server.is_empty()
+    }
+
     /// What a worker runs, by name.
     #[must_use]
     pub fn functions(&self) -> Vec<Function> {
@@ -256,8 +268,19 @@ impl Instance {
                 name: handler.kind().to_owned(),
                 trigger: "job",
                 description: handler.description().to_owned(),
+                routes: Vec::new(),
             })
             .collect()
+    }
+
+    /// A worker with everything that there is to do.
+    #[must_use]
+    pub fn worker(&self) -> Worker {
+        let (ports, jobs) = (self.ports.clone(), Arc::clone(&self.jobs));
+        let worker = Worker::new(ports, jobs, self.config.worker.slots);
+        self.handlers
+            .iter()
+            .fold(worker, |worker, handler| worker.with(Arc::clone(handler)))
     }
 
     /// Starts the worker, the search indexer and the schedules.
@@ -267,9 +290,25 @@ impl Instance {
     pub async fn start(&self) -> Result<Running> {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        if !self.config.has_role("worker") {
-            return Ok(Running { stop, tasks });
+        if self.config.has_role("worker") {
+            self.start_worker(&stop, &mut tasks).await?;
         }
+        if self.config.has_role("scheduler") && !self.paused {
+            let scheduling = Ctx::system(self.ports.clone(), "schedule");
+            schedule::ensure(&scheduling, tidy::schedule(self.config.worker.feed_days)).await?;
+            if self.sends_mail() {
+                schedule::ensure(&scheduling, notice::gather::schedule()).await?;
+                schedule::ensure(&scheduling, notice::summary::schedule()).await?;
+            }
+            tasks.spawn(keep_schedules(scheduling, stop.clone()));
+        }
+        if !tasks.is_empty() {
+            tasks.spawn(upkeep(stop.clone()));
+        }
+        Ok(Running { stop, tasks })
+    }
+
+    async fn start_worker(&self, stop: &CancellationToken, tasks: &mut JoinSet<()>) -> Result<()> {
         // A store that belongs to one process: leases found now are of a dead one. Where others
         // share it, theirs may well be alive; those of the dead run out by themselves.
         if !self.is_shared() && !self.paused {
@@ -278,90 +317,22 @@ impl Instance {
                 tracing::info!(jobs = freed, "taking up jobs that were interrupted");
             }
         }
-        let worker = self.handlers.iter().fold(
-            Worker::new(
-                self.ports.clone(),
-                Arc::clone(&self.jobs),
-                self.config.worker.slots,
-            ),
-            |worker, handler| worker.with(Arc::clone(handler)),
-        );
         if self.paused {
             tracing::warn!(
                 "this store is a copy: its jobs wait for `gna store activate` and a restart"
             );
         } else {
-            tasks.spawn(worker.run(stop.clone()));
+            tasks.spawn(self.worker().run(stop.clone()));
         }
-        let indexing = Ctx::system(self.ports.clone(), "index");
-        let commits = self.ports.store.signals().feed;
-        #[cfg(feature = "postgres")]
-        let shared = self.shared.clone();
-        tasks.spawn(follow("index", commits, stop.clone(), move || {
-            let ctx = indexing.clone();
-            #[cfg(feature = "postgres")]
-            let shared = shared.clone();
-            async move {
-                let step = async { index::catch_up(&ctx).await.map(|_| ()) };
-                // One at a time: an older state must not be written over a newer one.
-                #[cfg(feature = "postgres")]
-                if let Some(shared) = shared {
-                    return shared.alone("index", step).await.map_err(unopened)?;
-                }
-                step.await
-            }
-        }));
-        tasks.spawn(upkeep(stop.clone()));
-        if !self.paused {
-            tasks.spawn(self.follow_for_webhooks(stop.clone()));
-            tasks.spawn(self.follow_for_integrations(stop.clone()));
-            if !self.config.mail.server.is_empty() {
-                let system = Ctx::system(self.ports.clone(), "notices");
-                // Before the first request is answered: what follows from that is told.
-                notice::follow::begin(&system).await?;
-                schedule::ensure(&system, notice::gather::schedule()).await?;
-                schedule::ensure(&system, notice::summary::schedule()).await?;
-                tasks.spawn(self.follow_for_notices(stop.clone()));
-            }
-            let scheduling = Ctx::system(self.ports.clone(), "schedule");
-            schedule::ensure(&scheduling, tidy::schedule(self.config.worker.feed_days)).await?;
-            tasks.spawn(keep_schedules(scheduling, stop.clone()));
+        if self.sends_mail() {
+            // Before the first request is answered: what follows from that is told.
+            notice::follow::begin(&Ctx::system(self.ports.clone(), "notices")).await?;
         }
-        Ok(Running { stop, tasks })
-    }
-
-    /// Turns what happens into deliveries. Several processes may do so: each stretch of the feed
-    /// counts once.
-    fn follow_for_webhooks(&self, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
-        let ctx = Ctx::system(self.ports.clone(), "webhooks");
-        let commits = self.ports.store.signals().feed;
-        let follower = Arc::new(webhook::follow::follower());
-        follow("webhooks", commits, stop, move || {
-            let (ctx, follower) = (ctx.clone(), Arc::clone(&follower));
-            async move { follower.catch_up(&ctx).await }
-        })
-    }
-
-    /// Tells integrations what happens, as [`Instance::follow_for_webhooks`] tells webhooks.
-    fn follow_for_integrations(&self, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
-        let ctx = Ctx::system(self.ports.clone(), "integrations");
-        let commits = self.ports.store.signals().feed;
-        let follower = Arc::new(integration::follower(Arc::clone(&self.recipes)));
-        follow("integrations", commits, stop, move || {
-            let (ctx, follower) = (ctx.clone(), Arc::clone(&follower));
-            async move { follower.catch_up(&ctx).await }
-        })
-    }
-
-    /// Turns what happens into notices, as [`Instance::follow_for_webhooks`] does.
-    fn follow_for_notices(&self, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
-        let ctx = Ctx::system(self.ports.clone(), "notices");
-        let commits = self.ports.store.signals().feed;
-        let follower = Arc::new(notice::follow::follower());
-        follow("notices", commits, stop, move || {
-            let (ctx, follower) = (ctx.clone(), Arc::clone(&follower));
-            async move { follower.catch_up(&ctx).await }
-        })
+        for Step { name, again } in steps::of(self) {
+            let commits = self.ports.store.signals().feed;
+            tasks.spawn(follow(name, commits, stop.clone(), again));
+        }
+        Ok(())
     }
 
     /// Tells other commands on this machine where the server answers.
@@ -369,10 +340,12 @@ impl Instance {
     /// # Errors
     /// `store.unavailable` when the lock file can't be written.
     pub fn announce(&self, address: &str) -> Result<()> {
-        match &self.file {
-            Some(file) => file.announce(address).map_err(unopened),
-            None => Ok(()),
+        #[cfg(feature = "sqlite")]
+        if let Some(file) = &self.file {
+            return file.announce(address).map_err(unopened);
         }
+        let _ = address;
+        Ok(())
     }
 }
 
@@ -402,24 +375,30 @@ async fn open_search(url: &str, opened: &Opened) -> Result<Arc<dyn Search>> {
     if let ("", Some(db)) = (url, &opened.postgres) {
         return Ok(Arc::new(PostgresSearch::open(db.clone()).await?));
     }
-    let db = match (url, &opened.sqlite) {
-        ("", Some(db)) => db.clone(),
-
-        ("" | "memory:", _) => return Ok(Arc::new(MemorySearch::new())),
-        (url, _) => {
-            let path = url
-                .strip_prefix("sqlite:")
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from)
-                .ok_or_else(|| {
-                    Error::invalid(
-                        "search.url",
-                        "store.search must be empty, memory: or sqlite:PATH",
-                    )
-                })?;
-            SqliteDb::open(&path, &SqliteOptions::default()).map_err(unopened)?
+    #[cfg(feature = "sqlite")]
+    if let ("", Some(db)) = (url, &opened.sqlite) {
+        return Ok(Arc::new(SqliteSearch::open(db.clone()).await?));
+    }
+    let path = match url.split_once(':') {
+        None if url.is_empty() => None,
+        Some(("memory", "")) => None,
+        Some(("sqlite", path)) if !path.is_empty() => Some(PathBuf::from(path)),
+        _ => {
+            return Err(Error::invalid(
+                "search.url",
+                "store.search must be empty, memory: or sqlite:PATH",
+            ));
         }
     };
+    match path {
+        None => Ok(Arc::new(MemorySearch::new())),
+        Some(path) => search_file(&path).await,
+    }
+}
+
+#[cfg(feature = "sqlite")]
+async fn search_file(path: &Path) -> Result<Arc<dyn Search>> {
+    let db = SqliteDb::open(path, &SqliteOptions::default()).map_err(unopened)?;
     Ok(Arc::new(SqliteSearch::open(db).await?))
 }
 
@@ -442,6 +421,14 @@ fn mail_handlers(config: &Config) -> Result<Vec<Arc<dyn Handler>>> {
     // Refused already when the configuration was read.
     let _ = config;
     Ok(Vec::new())
+}
+
+#[cfg(not(feature = "sqlite"))]
+async fn search_file(_: &Path) -> Result<Arc<dyn Search>> {
+    Err(Error::invalid(
+        "search.url",
+        "this build leaves out sqlite: search; build it with the cargo feature `sqlite`",
+    ))
 }
 
 /// The keyring that the configuration names. Its file is not touched before it is needed.

@@ -36,6 +36,13 @@ pub const MAX_BODY: usize = 1024 * 1024;
 /// Most operations sent at once.
 pub const MAX_BATCH: usize = 10;
 
+/// Its routes, for whoever tells which there are.
+pub const ROUTES: &[(&str, &str)] = &[
+    ("get", "/api"),
+    ("post", "/api"),
+    ("get", "/api/graphiql/{file}"),
+];
+
 /// The routes of GraphQL, to be merged into the application's.
 pub fn router(state: &AppState) -> Router<AppState> {
     Router::new()

@@ -50,7 +50,7 @@ pub mod viewer;
 pub mod vulnerability;
 pub mod webhook;
 
-pub use http::router;
+pub use http::{ROUTES, router};
 
 use async_graphql::{MergedObject, SDLExportOptions, Schema, SchemaBuilder};
 use connection::List;

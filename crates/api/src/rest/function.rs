@@ -24,6 +24,9 @@ pub struct FunctionView {
     #[schema(example = "job")]
     trigger: String,
     description: String,
+    /// Of a group of routes: method and path of each.
+    #[schema(example = json!(["GET /api/v2/reports"]))]
+    routes: Vec<String>,
 }
 
 impl From<Function> for FunctionView {
@@ -32,6 +35,7 @@ impl From<Function> for FunctionView {
             name: function.name,
             trigger: function.trigger.to_owned(),
             description: function.description,
+            routes: function.routes,
         }
     }
 }
@@ -45,35 +49,49 @@ pub struct InvokeBody {
     event: serde_json::Value,
 }
 
-/// One function per group of routes: `http.reports` for all under `/api/v2/reports`.
+/// One function per group of routes: `http.reports` for all under `/api/v2/reports`, one each for
+/// GraphQL, for pages, and for the routes of the framework that Gna takes the place of.
 pub(crate) fn of_routes() -> Vec<Function> {
     let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for route in super::ROUTES {
-        let group = route
-            .path
-            .trim_start_matches("/api/v2")
-            .trim_start_matches("/api")
-            .split('/')
-            .nth(1)
-            .unwrap_or_default();
-        let group = if super::is_hook(route.path) {
-            "hooks"
-        } else {
-            group
-        };
+    let mut add = |group: &str, method: &str, path: &str| {
         groups
             .entry(format!("http.{group}"))
             .or_default()
-            .push(format!("{} {}", route.method.to_uppercase(), route.path));
+            .push(format!("{} {path}", method.to_uppercase()));
+    };
+    for route in super::ROUTES {
+        add(group_of(route.path), route.method, route.path);
     }
+    for (method, path) in crate::graphql::ROUTES {
+        add("graphql", method, path);
+    }
+    for route in crate::compat::frigg::ROUTES {
+        add("frigg", route.method, route.path);
+    }
+    for page in crate::ui::PAGES {
+        add("pages", page.method, page.path);
+    }
+    add("pages", "get", crate::ui::FILES);
     groups
         .into_iter()
         .map(|(name, routes)| Function {
             name,
             trigger: "http",
             description: routes.join(", "),
+            routes,
         })
         .collect()
+}
+
+fn group_of(path: &'static str) -> &'static str {
+    if super::is_hook(path) {
+        return "hooks";
+    }
+    path.trim_start_matches("/api/v2")
+        .trim_start_matches("/api")
+        .split('/')
+        .nth(1)
+        .unwrap_or_default()
 }
 
 /// All functions, by name. Needs `instance.read`.

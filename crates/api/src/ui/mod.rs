@@ -89,6 +89,9 @@ pages! {
     post "/organizations/{organization}/groups/{group}/members/{action}" [members::ACTIONS] => members::submit, Policy;
 }
 
+/// Style sheet and icon, for whoever tells which addresses there are.
+pub const FILES: &str = "/static/{file}";
+
 /// All pages.
 pub fn router() -> Router<AppState> {
     PAGES

@@ -164,6 +164,23 @@ pub async fn get(ctx: &Ctx, id: ScheduleId) -> Result<Stored<Schedule>> {
     visible(ctx, id, Action::JobRead, Action::InstanceRead).await
 }
 
+/// One schedule by its name among those of its owner.
+///
+/// # Errors
+/// As [`get`].
+pub async fn named(
+    ctx: &Ctx,
+    organization: Option<OrganizationId>,
+    name: &str,
+) -> Result<Stored<Schedule>> {
+    let scope = Schedule::scope_of(organization);
+    let found = repo::find::<Schedule>(ctx.store(), "name", &[&scope, name]).await?;
+    match found {
+        Some(found) => get(ctx, found.id).await,
+        None => Err(ctx.absent::<Schedule>()),
+    }
+}
+
 async fn visible(ctx: &Ctx, id: ScheduleId, own: Action, any: Action) -> Result<Stored<Schedule>> {
     not_anonymous(ctx)?;
     let found = repo::get::<Schedule>(ctx.store(), id)

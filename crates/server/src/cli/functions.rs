@@ -63,21 +63,7 @@ pub fn list(args: &FunctionsArgs, global: &Global, out: &mut Out) -> Result<Exit
 }
 
 async fn show(client: &Client, out: &mut Out) -> Result<(), Failure> {
-    let mut listed = client.get("/api/v2/functions", &Query::new()).await?;
-    let mut functions = match listed["items"].take() {
-        Value::Array(functions) => functions,
-        _ => Vec::new(),
-    };
-    for schedule in schedules::all(client, None).await? {
-        let name = schedule["name"].as_str().unwrap_or_default();
-        let job = schedule["job"].as_str().unwrap_or_default();
-        functions.push(json!({
-            "name": format!("schedule:{name}"),
-            "trigger": "schedule",
-            "description": format!("Runs {job}; see `gna schedules show {name}`"),
-        }));
-    }
-    for function in &functions {
+    for function in &listed(client).await? {
         if out.is_json() {
             out.json(function)?;
         } else {
@@ -91,6 +77,29 @@ async fn show(client: &Client, out: &mut Out) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Everything that can be run by name: what the server lists, and the schedules of the instance.
+///
+/// # Errors
+/// Exit code 2 for what is not allowed, 3 where nobody answers.
+pub async fn listed(client: &Client) -> Result<Vec<Value>, Failure> {
+    let mut listed = client.get("/api/v2/functions", &Query::new()).await?;
+    let mut functions = match listed["items"].take() {
+        Value::Array(functions) => functions,
+        _ => Vec::new(),
+    };
+    for schedule in schedules::all(client, None).await? {
+        let name = schedule["name"].as_str().unwrap_or_default();
+        let job = schedule["job"].as_str().unwrap_or_default();
+        functions.push(json!({
+            "name": format!("schedule:{name}"),
+            "trigger": "schedule",
+            "description": format!("Runs {job}; see `gna schedules show {name}`"),
+            "routes": [],
+        }));
+    }
+    Ok(functions)
 }
 
 /// # Errors

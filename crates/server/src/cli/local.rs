@@ -1,12 +1,12 @@
 //! Commands that work on the store itself: they open it as `local-operator`, unless a server has it.
 
 use clap::Args;
-use gna_storage::backend::sqlite::lock;
 use std::future::Future;
 use std::path::PathBuf;
 
 use super::{Failure, Global, Setup};
 use crate::config::{Config, Overrides};
+use crate::store_file::{Owner, owner};
 use crate::wiring::{Builder, Instance, sqlite_path, unopened};
 
 /// Where the store is.
@@ -43,9 +43,9 @@ impl StoreArgs {
 ///
 /// # Errors
 /// The lock file can't be read.
-pub fn server_of(config: &Config) -> Result<Option<lock::Owner>, Failure> {
+pub fn server_of(config: &Config) -> Result<Option<Owner>, Failure> {
     match sqlite_path(&config.store_url()) {
-        Some(path) => Ok(lock::owner(path).map_err(unopened)?),
+        Some(path) => Ok(owner(path).map_err(unopened)?),
         None => Ok(None),
     }
 }

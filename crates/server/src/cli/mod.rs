@@ -7,6 +7,7 @@
 mod client;
 mod config_command;
 mod demo;
+mod deploy;
 mod describe;
 mod doctor;
 mod export;
@@ -17,9 +18,11 @@ mod functions;
 mod gate;
 mod graphql;
 mod group;
+mod health;
 mod import;
 mod jobs;
 mod keys;
+mod lambda;
 mod list;
 mod local;
 mod member;
@@ -94,6 +97,8 @@ enum Command {
     Feeds(feeds::FeedsArgs),
     Functions(functions::FunctionsArgs),
     Invoke(functions::InvokeArgs),
+    Lambda(lambda::LambdaArgs),
+    Deploy(deploy::DeployArgs),
     Group(group::GroupArgs),
     User(user::UserArgs),
     Token(token::TokenArgs),
@@ -105,6 +110,7 @@ enum Command {
     Modules(modules_command::ModulesArgs),
     Config(config_command::ConfigArgs),
     Doctor(doctor::DoctorArgs),
+    Health(health::HealthArgs),
     Schema(describe::SchemaArgs),
     Openapi(describe::OpenapiArgs),
 }
@@ -145,7 +151,10 @@ impl Global {
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main(additions: Additions) -> ExitCode {
-    let mut cli = Cli::parse();
+    let mut cli = match lambda::is_meant() {
+        true => Cli::parse_from(["gna", "lambda"]),
+        false => Cli::parse(),
+    };
     cli.global.additions = additions;
     let mut out = Out::new(cli.global.json);
     let ended = match cli.command {
@@ -160,6 +169,8 @@ pub fn main(additions: Additions) -> ExitCode {
         Command::Feeds(args) => feeds::run(&args, &cli.global, &mut out),
         Command::Functions(args) => functions::list(&args, &cli.global, &mut out),
         Command::Invoke(args) => functions::invoke(&args, &cli.global, &mut out),
+        Command::Deploy(args) => deploy::run(&args, &cli.global, &mut out),
+        Command::Lambda(args) => lambda::run(&args, &cli.global),
         Command::Jobs(args) => jobs::run(&args, &cli.global, &mut out),
         Command::Group(args) => group::run(&args, &cli.global, &mut out),
         Command::User(args) => user::run(&args, &cli.global, &mut out),
@@ -173,6 +184,7 @@ pub fn main(additions: Additions) -> ExitCode {
         Command::Config(args) => config_command::run(&args, &cli.global, &mut out),
         Command::Schema(args) => describe::schema(&args, &mut out),
         Command::Openapi(args) => describe::openapi(&args, &mut out),
+        Command::Health(args) => health::run(&args, &cli.global, &mut out),
         Command::Doctor(args) => doctor::run(&args, &cli.global, &mut out),
     };
     output::end(ended, out)

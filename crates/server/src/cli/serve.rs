@@ -25,7 +25,7 @@ pub struct ServeArgs {
     /// Address and port to listen on [default: 127.0.0.1:8420, or as configured]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// What this process does: api, worker, or both [default: api,worker, or as configured]
+    /// What this process does, of api, worker and scheduler [default: all, or as configured]
     #[arg(long, value_name = "ROLES")]
     role: Option<String>,
     #[command(flatten)]

@@ -1,7 +1,6 @@
 //! `gna store`: check, back up and restore the store.
 
 use clap::{Args, Subcommand};
-use gna_storage::backend::sqlite::backup;
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
 use std::io;
@@ -10,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::client::{Need, operator};
 use super::local::{StoreArgs, block_on};
 use super::{Exit, Failure, Global, Out};
+use crate::store_file;
 use crate::wiring::{sqlite_path, unopened};
 
 /// Check, back up and restore the store
@@ -87,7 +87,7 @@ pub fn run(args: &StoreCommand, global: &Global, out: &mut Out) -> Result<Exit, 
             let url = config.store_url();
             let to = sqlite_path(&url).ok_or_else(no_file)?.to_owned();
             crate::wiring::make_folder_of(&url)?;
-            backup::restore(from, &to).map_err(unopened)?;
+            store_file::restore(from, &to).map_err(unopened)?;
             told(out, "store", &to)
         }
     }

@@ -12,8 +12,8 @@ pub use env::Environment;
 pub use load::{ConfigError, Overrides, load};
 pub use model::{
     BlobsConfig, ClientConfig, Config, DataConfig, EgressSection, FormatsConfig, FriggSection,
-    ImportConfig, KeyringConfig, KeyringKind, LogConfig, LogFormat, MailConfig, MailSecurity,
-    MetricsConfig, RecipesConfig, ServerConfig, StoreConfig, WorkerConfig,
+    ImportConfig, KeyringConfig, KeyringKind, LambdaConfig, LogConfig, LogFormat, MailConfig,
+    MailSecurity, MetricsConfig, RecipesConfig, ServerConfig, StoreConfig, WorkerConfig,
 };
 pub use show::{masked_json, masked_toml};
 

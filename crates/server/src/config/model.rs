@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+/// Parts of the work that processes can share among them.
+pub const ROLES: [&str; 3] = ["api", "worker", "scheduler"];
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -24,6 +27,7 @@ pub struct Config {
     pub frigg: FriggSection,
     pub mail: MailConfig,
     pub worker: WorkerConfig,
+    pub lambda: LambdaConfig,
     pub log: LogConfig,
 }
 
@@ -277,6 +281,12 @@ pub struct WorkerConfig {
     pub feed_days: u32,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LambdaConfig {
+    pub trial: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -332,7 +342,7 @@ impl Config {
         }
     }
 
-    /// Whether this process does that part of the work: `api` or `worker`.
+    /// Whether this process does that part of the work, one of [`ROLES`].
     #[must_use]
     pub fn has_role(&self, role: &str) -> bool {
         self.server.roles.split(',').any(|one| one.trim() == role)
@@ -375,17 +385,19 @@ impl Config {
             self.server
                 .roles
                 .split(',')
-                .all(|role| ["api", "worker"].contains(&role.trim())),
-            "server.roles must be api, worker, or both: api,worker",
+                .all(|role| ROLES.contains(&role.trim())),
+            "server.roles must be some of api, worker and scheduler: api,worker,scheduler",
         );
-        check(
-            self.has_role("worker") || self.store_url().starts_with("postgres"),
-            "server.roles leaves out worker, but only a postgres: store can have its worker in another process",
-        );
-        check(
-            self.has_role("api") || self.store_url().starts_with("postgres"),
-            "server.roles leaves out api, but only a postgres: store can have its API in another process",
-        );
+        let url = self.store_url();
+        let is_shared = !url.starts_with("sqlite:") && !url.starts_with("memory:");
+        for role in ROLES {
+            check(
+                self.has_role(role) || is_shared,
+                &format!(
+                    "server.roles leaves out {role}, but only a store on a server, such as postgres:, can have it in another process"
+                ),
+            );
+        }
         check(
             !self.data.dir.as_os_str().is_empty(),
             "data.dir must name a folder, such as ./gna-data",
@@ -397,8 +409,11 @@ impl Config {
         );
         let blobs = &self.blobs.url;
         check(
-            blobs.is_empty() || blobs.starts_with("file:") || blobs == "memory:",
-            "blobs.url must be file:FOLDER (memory: keeps nothing and is for trials)",
+            blobs.is_empty()
+                || blobs.starts_with("file:")
+                || blobs.starts_with("s3://")
+                || blobs == "memory:",
+            "blobs.url must be file:FOLDER or s3://BUCKET/FOLDER (memory: keeps nothing and is for trials)",
         );
         let import = &self.import;
         check(

@@ -1,5 +1,6 @@
-//! Blobs in a folder of this machine, or in memory for trials; by the `object_store` crate, so
-//! that an object store in a cloud is one more arm in [`ObjectBlobs::open`].
+//! Blobs in a folder of this machine, in a bucket (S3, with the cargo feature `s3`), or in memory for
+//! trials; by the `object_store` crate, so that another object store is one more arm in
+//! [`ObjectBlobs::open`].
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,10 +22,11 @@ pub struct ObjectBlobs {
 }
 
 impl ObjectBlobs {
-    /// Opens `file:FOLDER` (made when it is not there) or `memory:`.
+    /// Opens `file:FOLDER` (made when it is not there), `s3://BUCKET/FOLDER` or `memory:`.
     ///
     /// # Errors
-    /// `blob.url` for another address, `blob.unavailable` for a folder that can't be used.
+    /// `blob.url` for another address, or one that this build leaves out; `blob.unavailable` for a
+    /// folder that can't be used.
     pub fn open(url: &str) -> Result<Self> {
         let objects: Arc<dyn ObjectStore> = match url.split_once(':') {
             Some(("memory", "")) => Arc::new(InMemory::new()),
@@ -47,15 +49,45 @@ impl ObjectBlobs {
                     .with_automatic_cleanup(true);
                 Arc::new(files)
             }
+            Some(("s3", rest)) if rest.len() > 2 && rest.starts_with("//") => bucket(rest)?,
             _ => {
                 return Err(Error::invalid(
                     "blob.url",
-                    "blobs.url must be file:FOLDER (memory: keeps nothing and is for trials)",
+                    "blobs.url must be file:FOLDER or s3://BUCKET/FOLDER (memory: keeps nothing and is for trials)",
                 ));
             }
         };
         Ok(Self { objects })
     }
+}
+
+/// A folder in a bucket. Region, endpoint and credentials come from the environment, as all programs
+/// for AWS take them (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, the role of a container).
+#[cfg(feature = "s3")]
+fn bucket(rest: &str) -> Result<Arc<dyn ObjectStore>> {
+    use object_store::aws::AmazonS3Builder;
+    use object_store::prefix::PrefixStore;
+
+    let place = rest.trim_start_matches('/');
+    let (bucket, folder) = place.split_once('/').unwrap_or((place, ""));
+    let wrong = |error: &dyn std::fmt::Display| {
+        Error::invalid(
+            "blob.url",
+            format!("the bucket {bucket} can't be used: {error}"),
+        )
+    };
+    let builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+    let objects = builder.build().map_err(|error| wrong(&error))?;
+    let folder = Path::parse(folder.trim_end_matches('/')).map_err(|error| wrong(&error))?;
+    Ok(Arc::new(PrefixStore::new(objects, folder)))
+}
+
+#[cfg(not(feature = "s3"))]
+fn bucket(_: &str) -> Result<Arc<dyn ObjectStore>> {
+    Err(Error::invalid(
+        "blob.url",
+        "this build leaves out buckets (s3:); build it with the cargo feature `s3`, or use file:FOLDER",
+    ))
 }
 
 /// Raw reports hold secrets at times: the folder is for its owner only.
@@ -184,9 +216,44 @@ mod tests {
         }
     }
 
+    #[cfg(not(feature = "s3"))]
+    #[test]
+    fn a_bucket_that_is_left_out_names_its_feature() {
+        let refused = ObjectBlobs::open("s3://bucket/folder").err();
+        assert!(refused.expect("refused").message().contains("feature `s3`"));
+    }
+
+    /// A bucket on a server that speaks S3: `TEST_S3_URL`, with the variables that AWS' programs take.
+    #[cfg(feature = "s3")]
+    #[tokio::test]
+    async fn a_bucket_keeps_what_is_put() {
+        let Ok(url) = std::env::var("TEST_S3_URL") else {
+            eprintln!("SKIPPED: TEST_S3_URL names no bucket");
+            return;
+        };
+        let blobs = ObjectBlobs::open(&url).expect("opens");
+        let name = "reports/rep_1/raw.json.gz";
+        let large = Bytes::from(vec![7; 3 << 20]);
+        blobs.put(name, "one".into()).await.expect("stored");
+        blobs.put(name, large.clone()).await.expect("replaced");
+        assert!(blobs.get(name).await.expect("there") == large);
+        let parts: Vec<Bytes> = blobs
+            .stream(name)
+            .await
+            .expect("there")
+            .try_collect()
+            .await
+            .expect("reads");
+        assert!(parts.concat() == large);
+        blobs.delete(name).await.expect("deleted");
+        blobs.delete(name).await.expect("gone is gone");
+        let gone = blobs.get(name).await.expect_err("gone");
+        assert_eq!(gone.code(), "blob.not_found");
+    }
+
     #[test]
     fn other_addresses_are_refused_with_what_to_do() {
-        for url in ["", "file:", "s3://bucket", "memory:x"] {
+        for url in ["", "file:", "s3://", "s3:bucket", "memory:x"] {
             let refused = ObjectBlobs::open(url).err().expect("refused");
             assert!(refused.message().contains("file:FOLDER"), "{url}");
         }

@@ -1,7 +1,7 @@
 //! Which job is run when: as many at a time as there are slots, as soon as they are due.
 
 use gna_domain::Ports;
-use gna_domain::port::jobs::{Handler, Jobs};
+use gna_domain::port::jobs::{Claimed, Handler, Jobs};
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
@@ -107,17 +107,8 @@ impl Worker {
                 Ok(claimed) if !claimed.is_empty() => {
                     failures = 0;
                     for (claimed, permit) in claimed.into_iter().zip(permits) {
-                        let kind = claimed.job().kind.as_str();
-                        let Some(handler) = self.handlers.get(kind) else {
+                        let Some(run) = self.take(claimed, &stop) else {
                             continue;
-                        };
-                        let run = Run {
-                            ports: self.ports.clone(),
-                            jobs: Arc::clone(&self.jobs),
-                            handler: Arc::clone(handler),
-                            claimed: Arc::new(claimed),
-                            stop: stop.clone(),
-                            grace: self.grace,
                         };
                         running.spawn(async move {
                             run.finish().await;
@@ -152,6 +143,55 @@ impl Worker {
             }
         }
         while running.join_next().await.is_some() {}
+    }
+
+    /// Does what is due and what becomes due by it, until nothing is or `stop`; answers how many
+    /// turns jobs had. For those who call again: it waits for nothing.
+    pub async fn drain(&self, stop: &CancellationToken) -> usize {
+        let kinds: Vec<&str> = self.handlers.keys().copied().collect();
+        let mut running = JoinSet::new();
+        let mut turns = 0;
+        loop {
+            while running.len() < self.slots && !stop.is_cancelled() {
+                match self.jobs.claim(&self.name, &kinds).await {
+                    Ok(Some(claimed)) => {
+                        if let Some(run) = self.take(claimed, stop) {
+                            turns += 1;
+                            running.spawn(run.finish());
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "looking for jobs failed");
+                        break;
+                    }
+                }
+            }
+            if running.join_next().await.is_none() {
+                return turns;
+            }
+        }
+    }
+
+    /// When a job is next due, of those that are not yet.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn next_due(&self) -> gna_domain::Result<Option<gna_domain::time::Timestamp>> {
+        let kinds: Vec<&str> = self.handlers.keys().copied().collect();
+        self.jobs.next_due(&kinds).await
+    }
+
+    fn take(&self, claimed: Claimed, stop: &CancellationToken) -> Option<Run> {
+        let handler = self.handlers.get(claimed.job().kind.as_str())?;
+        Some(Run {
+            ports: self.ports.clone(),
+            jobs: Arc::clone(&self.jobs),
+            handler: Arc::clone(handler),
+            claimed: Arc::new(claimed),
+            stop: stop.clone(),
+            grace: self.grace,
+        })
     }
 
     /// How long to sleep when nothing is written meanwhile; `None` for good.

@@ -2,6 +2,7 @@
 
 mod config;
 mod connect;
+mod deploy;
 mod features;
 mod feeds;
 mod functions;
@@ -11,12 +12,16 @@ mod keys;
 mod kill;
 #[cfg(feature = "kms")]
 mod kms;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod live;
 mod modules;
 #[cfg(feature = "mail")]
 mod notices;
 mod numbers;
 mod oidc;
+#[cfg(feature = "postgres")]
+mod operations;
 mod operator;
 mod parse;
 mod recipes;

@@ -15,6 +15,15 @@ fn a_first_start_offers_the_claim_link_and_ends_when_asked() {
     let path = link.strip_prefix(server.url()).expect("on this server");
     assert_eq!(server.get(path).0, 200);
 
+    let listens = server.url().trim_start_matches("http://");
+    let health = gna(folder.path())
+        .args(["health", "--json"])
+        .env("GNA_SERVER__LISTEN", listens)
+        .output();
+    let health = crate::run::Said::from(health.expect("runs")).ended(0);
+    assert_eq!(health.json()[0]["ready"], true);
+    run(folder.path(), &["health", "--url", "http://127.0.0.1:9"]).ended(3);
+
     let second = run(folder.path(), &["serve", "--listen", "127.0.0.1:0"]).ended(2);
     assert!(second.stderr.contains(server.url()), "{}", second.stderr);
     assert_eq!(server.stop(), Some(0));

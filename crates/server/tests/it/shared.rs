@@ -63,7 +63,7 @@ fn three_processes_share_a_store() {
         let args = ["--data", "data", "--store", &place.url];
         Server::start(folder.path(), &[&args, more].concat())
     };
-    let first = start(&["--role", "api,worker", "--demo"]);
+    let first = start(&["--role", "api,worker,scheduler", "--demo"]);
     let second = start(&["--role", "api"]);
     let worker = start(&["--role", "worker"]);
     assert_eq!(worker.first["url"], Value::Null);

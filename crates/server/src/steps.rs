@@ -1,0 +1,104 @@
+//! What follows the feed of changes: each step takes it up where it stood and goes to its end.
+//!
+//! `gna serve` repeats them after every commit; where nothing runs between two calls (`slice.rs`),
+//! each call does them once. A step may be cut at any point: it knows by the store how far it came.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use gna_domain::Ctx;
+use gna_domain::error::Result;
+use gna_domain::service::connect::integration;
+use gna_domain::service::{index, notice, webhook};
+use std::sync::Arc;
+
+use crate::wiring::Instance;
+
+/// Something that follows the feed.
+pub struct Step {
+    pub name: &'static str,
+    /// Does it, to the feed's present end.
+    pub again: Again,
+}
+
+/// A call that can be repeated.
+pub type Again = Box<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// The steps of an instance. One that nobody has activated only keeps its search index.
+#[must_use]
+pub fn of(instance: &Instance) -> Vec<Step> {
+    let mut steps = vec![Step {
+        name: "index",
+        again: indexing(instance),
+    }];
+    if !instance.paused {
+        steps.push(Step {
+            name: "webhooks",
+            again: webhooks(instance),
+        });
+        steps.push(Step {
+            name: "integrations",
+            again: integrations(instance),
+        });
+    }
+    if instance.sends_mail() {
+        steps.push(Step {
+            name: "notices",
+            again: notices(instance),
+        });
+    }
+    steps
+}
+
+/// Keeps the search index in step.
+pub(crate) fn indexing(instance: &Instance) -> Again {
+    let ctx = Ctx::system(instance.ports.clone(), "index");
+    #[cfg(feature = "postgres")]
+    let shared = instance.shared.clone();
+    Box::new(move || {
+        let ctx = ctx.clone();
+        #[cfg(feature = "postgres")]
+        let shared = shared.clone();
+        async move {
+            let step = async { index::catch_up(&ctx).await.map(|_| ()) };
+            // One at a time: an older state must not be written over a newer one.
+            #[cfg(feature = "postgres")]
+            if let Some(shared) = shared {
+                let done = shared.alone("index", step).await;
+                return done.map_err(crate::wiring::unopened)?;
+            }
+            step.await
+        }
+        .boxed()
+    })
+}
+
+/// Turns what happens into deliveries. Several processes may do so: each stretch of the feed counts
+/// once.
+fn webhooks(instance: &Instance) -> Again {
+    let ctx = Ctx::system(instance.ports.clone(), "webhooks");
+    let follower = Arc::new(webhook::follow::follower());
+    Box::new(move || {
+        let (ctx, follower) = (ctx.clone(), Arc::clone(&follower));
+        async move { follower.catch_up(&ctx).await }.boxed()
+    })
+}
+
+/// Tells integrations what happens, as [`webhooks`] tells webhooks.
+fn integrations(instance: &Instance) -> Again {
+    let ctx = Ctx::system(instance.ports.clone(), "integrations");
+    let follower = Arc::new(integration::follower(Arc::clone(&instance.recipes)));
+    Box::new(move || {
+        let (ctx, follower) = (ctx.clone(), Arc::clone(&follower));
+        async move { follower.catch_up(&ctx).await }.boxed()
+    })
+}
+
+/// Turns what happens into letters that are owed, as [`webhooks`] does.
+fn notices(instance: &Instance) -> Again {
+    let ctx = Ctx::system(instance.ports.clone(), "notices");
+    let follower = Arc::new(notice::follow::follower());
+    Box::new(move || {
+        let (ctx, follower) = (ctx.clone(), Arc::clone(&follower));
+        async move { follower.catch_up(&ctx).await }.boxed()
+    })
+}
