@@ -1,9 +1,11 @@
 //! What developers and CI run beside the tests. `cargo xtask help` lists it.
 
 mod bench;
+mod capacity;
 mod corpus;
 mod formats;
 mod fuzz;
+mod matrix;
 mod soak;
 mod tidy;
 
@@ -25,6 +27,10 @@ enum Task {
     Formats,
     /// Run the product end to end on generated reports and print figures as JSON
     Bench(bench::Args),
+    /// What a large instance costs on DynamoDB and OpenSearch, on paper, with the arithmetic
+    Capacity(capacity::Args),
+    /// By hand: every cargo feature alone, all stores, fuzzing, soak; prints a table
+    Matrix(matrix::Args),
     /// Feed damaged and random reports to the parsers for a while
     Fuzz(fuzz::Args),
     /// Do one thing for a long time while everything around it fails
@@ -43,6 +49,8 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Corpus(args) => corpus::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Capacity(args) => capacity::run(&args),
+        Task::Matrix(args) => matrix::run(&args),
         Task::Formats => formats::run(),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Soak(task) => soak::run(&task),

@@ -112,6 +112,16 @@ impl World {
         }
     }
 
+    /// A world in memory whose store and search are watched by whoever made them.
+    #[must_use]
+    pub fn over(
+        backend: Arc<dyn Backend>,
+        search: Arc<dyn gna_domain::port::Search>,
+        clock: Arc<FakeClock>,
+    ) -> Self {
+        Self::with(backend, search, clock, Box::new(()))
+    }
+
     fn with(
         backend: Arc<dyn Backend>,
         search: Arc<dyn gna_domain::port::Search>,

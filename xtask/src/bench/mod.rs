@@ -9,6 +9,7 @@ mod http;
 mod integrations;
 mod jobs;
 mod requester;
+mod lambda;
 mod server;
 mod webhooks;
 
@@ -17,13 +18,14 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub use generate::sarif;
 use http::Client;
 use server::Server;
 
 #[derive(clap::Args)]
 pub struct Args {
     /// import, gate, grown, page, facets, idle, webhooks, jobs, requester, integrations-idle; all of
-    /// them if none is named
+    /// them if none is named. lambda only if it is named: it needs a binary with that feature
     scenarios: Vec<String>,
     /// Findings of the large report
     #[arg(long, default_value_t = 100_000)]
@@ -52,6 +54,9 @@ pub struct Args {
     /// How long nothing happens to them, in seconds
     #[arg(long, default_value_t = 60)]
     idle_seconds: u64,
+    /// Address of another store, for lambda
+    #[arg(long)]
+    url: Option<String>,
     /// The binary to measure
     #[arg(long, default_value = "target/release/gna")]
     gna: PathBuf,
@@ -97,6 +102,9 @@ pub fn run(args: &Args) -> Result<bool> {
     if wanted("integrations-idle") {
         let data = folder.path().join("integrations");
         integrations::run(&gna, &data, args.integrations, args.idle_seconds)?;
+    }
+    if args.scenarios.iter().any(|scenario| scenario == "lambda") {
+        lambda::cold_start(&gna, folder.path(), args.url.as_deref())?;
     }
     if ["grown", "page", "facets", "idle"].into_iter().any(wanted) {
         let data = args.keep.clone().unwrap_or(folder.path().join("large"));
