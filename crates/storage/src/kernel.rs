@@ -138,6 +138,8 @@ pub struct ItemPage {
 pub struct BackendLimits {
     /// Most operations in one batch.
     pub batch_ops: usize,
+    /// Whether entries of the feed are among them; otherwise a batch has room for them besides.
+    pub entries_count: bool,
     /// Largest sum of bodies in one batch, in bytes.
     pub batch_bytes: usize,
     /// Largest body, in bytes.

@@ -266,6 +266,9 @@ pub struct FeedItem {
     pub at: Timestamp,
 }
 
+/// The code of a commit that is refused for its size: half of it may well be taken.
+pub const TOO_LARGE: &str = "store.too_large";
+
 /// How much one commit may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreLimits {
@@ -317,7 +320,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// # Errors
     /// `Conflict` with code `store.conflict` (a lost race or an expectation that does not hold) or
-    /// `NOUN.exists` (a unique value is taken); then nothing was written.
+    /// `NOUN.exists` (a unique value is taken); `Limit` with code [`TOO_LARGE`]; then nothing was written.
     async fn commit(&self, changes: ChangeSet) -> Result<FeedPosition>;
 
     /// What happened after a position, oldest first; from the oldest kept when `None`.

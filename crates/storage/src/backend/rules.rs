@@ -13,15 +13,17 @@ pub(super) const PAGE: usize = 1_000;
 /// The sizes that backends which have none of their own state: items can then move between them.
 pub(super) const LIMITS: BackendLimits = BackendLimits {
     batch_ops: 40_000,
+    entries_count: true,
     batch_bytes: 64 * 1_024 * 1_024,
     item_bytes: 400_000,
 };
 
 /// Whether a batch keeps the rules and the limits.
 pub(super) fn check_batch(batch: &Batch, limits: &BackendLimits) -> Result<(), Error> {
+    let counts = |op: &&Op| limits.entries_count || !matches!(op, Op::Append(_));
     at_most(
         "the number of operations in a batch",
-        batch.ops.len(),
+        batch.ops.iter().filter(counts).count(),
         limits.batch_ops,
     )?;
     let mut keys = HashSet::with_capacity(batch.ops.len());

@@ -7,7 +7,7 @@ use gna_domain::page::{Page, PageRequest};
 use gna_domain::port::Clock;
 use gna_domain::port::store::{
     Backup, ChangeSet, Effect, Event, Expect, FeedItem, FeedPosition, Key, List, Raw, Signals,
-    Store, StoreLimits, UniqueKey, Write,
+    Store, StoreLimits, TOO_LARGE, UniqueKey, Write,
 };
 use gna_domain::time::Timestamp;
 use serde_json::Value;
@@ -249,7 +249,7 @@ fn outward(error: kernel::Error) -> Error {
             ),
         ),
         kernel::Error::TooLarge { what, limit } => Error::limit(
-            "store.too_large",
+            TOO_LARGE,
             format!("{what} is over the store's limit of {limit}"),
         ),
         kernel::Error::BadCursor => Error::invalid(
@@ -321,9 +321,11 @@ impl Store for KernelStore {
 
     fn limits(&self) -> StoreLimits {
         let limits = self.backend.limits();
-        // A write with an event is two operations; the rest is slack for unique values.
+        // A write with an event is two operations, unless events come besides; the rest is slack for
+        // unique values.
+        let ops = if limits.entries_count { 2 } else { 1 };
         StoreLimits {
-            writes: limits.batch_ops * 2 / 5,
+            writes: limits.batch_ops * 4 / 5 / ops,
             bytes: limits.batch_bytes,
             record_bytes: limits.item_bytes,
         }

@@ -13,7 +13,7 @@ use crate::model::{
     Counter, Counts, PresenceRecord, Progress, Report, Sighting, State, Stream, Tally,
     Vulnerability, VulnerabilityEvent,
 };
-use crate::port::store::{ChangeSet, Effect, Entity, Event, Expect, Stored, Write};
+use crate::port::store::{ChangeSet, Effect, Entity, Event, Expect, Stored, TOO_LARGE, Write};
 use crate::port::{OpenReport, repo};
 use crate::rules::identity::Keys;
 use crate::rules::sighting::{Home, View, absorb, born, seen};
@@ -22,8 +22,9 @@ use crate::service::change::{Cause, record};
 /// Items in a chunk where the store takes that many: large enough that one commit's cost is
 /// shared, small enough that readers and other writers are not kept waiting.
 const CHUNK: usize = 1_000;
-/// Writes that one item may need: itself, two history rows, presence, keys, its finding with names.
-const WRITES_PER_ITEM: usize = 12;
+/// Writes that one item needs as a rule: itself, presence, keys. A chunk whose items need more (two
+/// history rows, their findings with names) than the store takes at once is applied in halves.
+const WRITES_PER_ITEM: usize = 5;
 /// How often a chunk is done anew when someone else changed what it rests on.
 const RACES: usize = 5;
 
@@ -109,30 +110,52 @@ impl<'a, 'b> Applying<'a, 'b> {
         Ok(())
     }
 
-    /// One chunk: decided and committed, anew if a race was lost.
+    /// One chunk, in as many commits as the store makes of it.
     async fn chunk(&mut self, from: usize, findings: &[ParsedFinding]) -> Result<()> {
+        let mut waiting = vec![(from, findings)];
+        while let Some((from, some)) = waiting.pop() {
+            match self.whole(from, some).await {
+                Err(error) if error.code() == TOO_LARGE && some.len() > 1 => {
+                    self.forget(from, some).await?;
+                    let (first, second) = some.split_at(some.len() / 2);
+                    waiting.push((from + first.len(), second));
+                    waiting.push((from, first));
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Items in one commit: decided and committed, anew if a race was lost.
+    async fn whole(&mut self, from: usize, findings: &[ParsedFinding]) -> Result<()> {
         for race in 0.. {
             let decided = self.decide(from, findings).await?;
             match self.commit(decided, findings.len()).await {
                 Err(error) if error.kind() == Kind::Conflict && race < RACES => {
-                    self.findings.forget();
-                    self.load_counter().await?;
-                    let keys = self
-                        .keys
-                        .get(from..from + findings.len())
-                        .unwrap_or_default();
-                    let hashes: Vec<[u8; 16]> = keys
-                        .iter()
-                        .flat_map(|keys| keys.keys.iter().map(|key| key.hash))
-                        .collect();
-                    self.identities
-                        .reload(self.import.ctx.store(), hashes)
-                        .await?;
+                    self.forget(from, findings).await?;
                 }
                 other => return other,
             }
         }
         Ok(())
+    }
+
+    /// Unlearns what a commit that did not happen would have changed.
+    async fn forget(&mut self, from: usize, findings: &[ParsedFinding]) -> Result<()> {
+        self.findings.forget();
+        self.load_counter().await?;
+        let keys = self
+            .keys
+            .get(from..from + findings.len())
+            .unwrap_or_default();
+        let hashes: Vec<[u8; 16]> = keys
+            .iter()
+            .flat_map(|keys| keys.keys.iter().map(|key| key.hash))
+            .collect();
+        self.identities
+            .reload(self.import.ctx.store(), hashes)
+            .await
     }
 
     async fn commit(&mut self, mut chunk: Chunk, items: usize) -> Result<()> {

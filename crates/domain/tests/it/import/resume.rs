@@ -5,7 +5,7 @@ use gna_domain::error::{Error, Result};
 use gna_domain::page::{Page, PageRequest};
 use gna_domain::port::store::{
     Backup, ChangeSet, FeedItem, FeedPosition, Key, List, Raw, Signals, Store, StoreLimits,
-    UniqueKey,
+    TOO_LARGE, UniqueKey,
 };
 use gna_domain::service::report::UploadReport;
 use gna_domain::time::Timestamp;
@@ -52,6 +52,10 @@ impl Store for Failing {
                 "store.unavailable",
                 "the cable was pulled",
             ));
+        }
+        // Smaller than what a chunk of items can come to: some are applied in halves.
+        if changes.writes.len() > self.writes {
+            return Err(Error::limit(TOO_LARGE, "that is more than it takes"));
         }
         self.inner.commit(changes).await
     }
@@ -115,7 +119,7 @@ async fn run(
     let failing = Arc::new(Failing {
         inner: inner.clone(),
         left: AtomicI64::new(i64::MAX),
-        writes: 60,
+        writes: 25,
     });
     scene.world.ports.store = failing.clone();
     scene.ci.ports.store = failing.clone();
