@@ -18,9 +18,13 @@ use gna_parsers::data::Runner;
 use gna_parsers::{Limits, Reader, Registry};
 use gna_storage::backend::Now;
 use gna_storage::backend::counting::Counting;
+#[cfg(feature = "dynamodb")]
+use gna_storage::backend::dynamodb::DynamoBackend;
 use gna_storage::backend::memory::MemoryBackend;
 use gna_storage::backend::postgres::PostgresBackend;
 use gna_storage::backend::sqlite::{SqliteBackend, SqliteDb, SqliteOptions};
+#[cfg(feature = "dynamodb")]
+use gna_storage::conformance::dynamodb;
 use gna_storage::conformance::postgres::Place;
 use gna_storage::kernel::Backend;
 use gna_storage::repo::{KernelStore, StoreJobs};
@@ -41,6 +45,10 @@ pub enum Stores {
     Sqlite,
     /// A schema that goes with the world, in the server that `TEST_POSTGRES_URL` names.
     Postgres,
+    /// A table that goes with the world, in the engine that `TEST_DYNAMODB_URL` names, with a search
+    /// index in memory.
+    #[cfg(feature = "dynamodb")]
+    Dynamodb,
 }
 
 impl Stores {
@@ -52,8 +60,11 @@ impl Stores {
         match (self, std::env::var("TEST_STORE").as_deref()) {
             (Self::Memory, Ok("postgres")) => Self::Postgres,
             (Self::Memory, Ok("sqlite")) => Self::Sqlite,
-            (Self::Memory, Ok("memory") | Err(_)) | (Self::Sqlite | Self::Postgres, _) => self,
-            (Self::Memory, Ok(other)) => panic!("TEST_STORE={other} is no store"),
+            #[cfg(feature = "dynamodb")]
+            (Self::Memory, Ok("dynamodb")) => Self::Dynamodb,
+            (Self::Memory, Ok("memory") | Err(_)) => self,
+            (Self::Memory, Ok(other)) => panic!("TEST_STORE={other} is no store of this build"),
+            (_, _) => self,
         }
     }
 }
@@ -108,6 +119,17 @@ impl World {
                     .expect("the store opens");
                 let search = PostgresSearch::open(db).await.expect("the index opens");
                 Self::with(Arc::new(backend), Arc::new(search), clock, Box::new(place))
+            }
+            #[cfg(feature = "dynamodb")]
+            Stores::Dynamodb => {
+                let clock = Arc::new(FakeClock::default());
+                let place = dynamodb::Place::fresh().await;
+                let place = place.expect("TEST_DYNAMODB_URL names an engine");
+                let backend = DynamoBackend::open(place.open().await, now(&clock))
+                    .await
+                    .expect("the store opens");
+                let search = Arc::new(MemorySearch::new());
+                Self::with(Arc::new(backend), search, clock, Box::new(place))
             }
         }
     }

@@ -1,11 +1,13 @@
 //! Who does what [`crate::kernel`] asks: one file or folder per store, opened by URL.
 //!
 //! Start with [`memory`], the model that shows what every operation means; then [`sqlite`], the
-//! default, and `postgres`, which several processes share; [`registry`] turns a URL into one of them. [`lagging`] and [`counting`] wrap another
-//! backend for tests. `cursor`, `intern` and `rules` are what backends share.
+//! default, and `postgres` and `dynamodb`, which several processes share; [`registry`] turns a URL into
+//! one of them. [`lagging`] and [`counting`] wrap another backend for tests. `cursor`, `intern` and `rules` are what backends share.
 
 pub mod counting;
 mod cursor;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 mod intern;
 pub mod lagging;
 pub mod memory;

@@ -1,6 +1,8 @@
 //! From a URL to a backend. To add one: a line in [`SCHEMES`] and an arm in [`open`].
 
 use super::Now;
+#[cfg(feature = "dynamodb")]
+use super::dynamodb::{self, DynamoBackend, DynamoDb};
 use super::memory::MemoryBackend;
 #[cfg(feature = "postgres")]
 use super::postgres::{Address, PostgresBackend, PostgresDb};
@@ -40,6 +42,12 @@ pub const SCHEMES: &[Scheme] = &[
         feature: Some("postgres"),
         compiled: cfg!(feature = "postgres"),
     },
+    Scheme {
+        name: "dynamodb",
+        example: "dynamodb://TABLE?region=REGION",
+        feature: Some("dynamodb"),
+        compiled: cfg!(feature = "dynamodb"),
+    },
 ];
 
 /// An open store.
@@ -65,8 +73,9 @@ impl Opened {
     }
 }
 
-/// Opens the store at `url`: `memory:`, `sqlite:PATH` (the file is made when there is none), or
-/// `postgres://USER:PASSWORD@HOST/DATABASE?schema=NAME` (the schema is made when there is none).
+/// Opens the store at `url`: `memory:`, `sqlite:PATH` (the file is made when there is none),
+/// `postgres://USER:PASSWORD@HOST/DATABASE?schema=NAME` (the schema is made when there is none), or
+/// `dynamodb://TABLE?region=REGION` (the table must be there: see [`init`]).
 ///
 /// # Errors
 /// [`Error::Unavailable`] when the URL names no store, one that this build leaves out (naming the
@@ -78,6 +87,11 @@ pub async fn open(url: &str, now: Now) -> Result<Opened, Error> {
         "sqlite" => open_sqlite(rest, now).await,
         #[cfg(feature = "postgres")]
         "postgres" => open_postgres(url, now).await,
+        #[cfg(feature = "dynamodb")]
+        "dynamodb" => {
+            let db = DynamoDb::connect(&dynamodb::Address::parse(url)?).await?;
+            Ok(Opened::new(Arc::new(DynamoBackend::open(db, now).await?)))
+        }
         _ => {
             if !rest.is_empty() {
                 return Err(Error::Unavailable(format!(
@@ -87,6 +101,20 @@ pub async fn open(url: &str, now: Now) -> Result<Opened, Error> {
             Ok(Opened::new(Arc::new(MemoryBackend::new(now))))
         }
     }
+}
+
+/// Makes the store at `url`, where it is not there yet, or brings it up to date. Only a DynamoDB table
+/// needs this: it costs money and takes a while, so it is not made by the way.
+///
+/// # Errors
+/// As [`open`].
+pub async fn init(url: &str, now: Now) -> Result<(), Error> {
+    #[cfg(feature = "dynamodb")]
+    if parse(url)?.0.name == "dynamodb" {
+        let db = DynamoDb::connect(&dynamodb::Address::parse(url)?).await?;
+        dynamodb::table::init(&db).await?;
+    }
+    open(url, now).await.map(drop)
 }
 
 #[cfg(feature = "sqlite")]
@@ -191,6 +219,15 @@ mod tests {
             refusal.contains("feature `postgres`") && !refusal.contains("hunter2"),
             "{refusal}"
         );
+    }
+
+    #[cfg(not(feature = "dynamodb"))]
+    #[tokio::test]
+    async fn a_table_that_is_left_out_names_its_feature() {
+        for url in ["dynamodb://gna", "dynamodb://gna?region=eu-central-1"] {
+            let refusal = open(url, now()).await.err().unwrap().to_string();
+            assert!(refusal.contains("feature `dynamodb`"), "{refusal}");
+        }
     }
 
     #[cfg(feature = "sqlite")]

@@ -6,6 +6,8 @@
 //! that makes a fresh, empty subject, and one line.
 
 pub mod batches;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 pub mod feed;
 pub mod items;
 pub mod make;

@@ -1,11 +1,15 @@
 //! Fresh backends for the checks.
 
+#[cfg(feature = "dynamodb")]
+use gna_storage::backend::dynamodb::DynamoBackend;
 use gna_storage::backend::lagging::{Lag, Lagging};
 use gna_storage::backend::memory::MemoryBackend;
 #[cfg(feature = "postgres")]
 use gna_storage::backend::postgres::PostgresBackend;
 #[cfg(feature = "sqlite")]
 use gna_storage::backend::sqlite::{SqliteBackend, SqliteDb, SqliteOptions};
+#[cfg(feature = "dynamodb")]
+use gna_storage::conformance::dynamodb;
 #[cfg(feature = "postgres")]
 use gna_storage::conformance::postgres::Place;
 use gna_storage::conformance::{Subject, TestClock};
@@ -65,6 +69,27 @@ pub async fn lagging_postgres() -> Option<Subject> {
 #[cfg(feature = "postgres")]
 pub async fn open_postgres(place: &Place, clock: &TestClock) -> PostgresBackend {
     PostgresBackend::open(place.open().await, clock.reader())
+        .await
+        .expect("opens")
+}
+
+/// In a table of its own, where there is an engine.
+#[cfg(feature = "dynamodb")]
+pub async fn dynamodb() -> Option<Subject> {
+    let place = dynamodb::Place::fresh().await?;
+    let clock = TestClock::default();
+    let backend = open_dynamodb(&place, &clock).await;
+    Some(Subject::new(Arc::new(backend), clock, place))
+}
+
+#[cfg(feature = "dynamodb")]
+pub async fn lagging_dynamodb() -> Option<Subject> {
+    dynamodb().await.map(lagging)
+}
+
+#[cfg(feature = "dynamodb")]
+pub async fn open_dynamodb(place: &dynamodb::Place, clock: &TestClock) -> DynamoBackend {
+    DynamoBackend::open(place.open().await, clock.reader())
         .await
         .expect("opens")
 }

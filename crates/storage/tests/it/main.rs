@@ -1,15 +1,21 @@
 //! Every backend against the contract, against the model, and against being killed.
 
 mod backends;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 #[cfg(all(unix, feature = "sqlite"))]
 mod kill;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(any(feature = "dynamodb", feature = "postgres"))]
+mod load;
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
 mod model;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod search;
 
+#[cfg(feature = "dynamodb")]
+use backends::{dynamodb as dynamodb_subject, lagging_dynamodb};
 use backends::{lagging_memory, memory};
 #[cfg(feature = "postgres")]
 use backends::{lagging_postgres, postgres as postgres_subject};
@@ -26,3 +32,7 @@ gna_storage::conformance!(on_lagging_sqlite, lagging_sqlite);
 gna_storage::conformance!(on_postgres, postgres_subject);
 #[cfg(feature = "postgres")]
 gna_storage::conformance!(on_lagging_postgres, lagging_postgres);
+#[cfg(feature = "dynamodb")]
+gna_storage::conformance!(on_dynamodb, dynamodb_subject);
+#[cfg(feature = "dynamodb")]
+gna_storage::conformance!(on_lagging_dynamodb, lagging_dynamodb);
