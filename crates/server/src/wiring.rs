@@ -247,10 +247,17 @@ impl Instance {
 
     /// Whether other processes may have the store open, too.
     fn is_shared(&self) -> bool {
+        !matches!(self.ports.store.backend(), "memory" | "sqlite")
+    }
+
+    /// Whether this process must keep its search index itself, whatever others do: it is in a shared
+    /// store's own server, or it is this process's.
+    fn has_own_search(&self) -> bool {
         #[cfg(feature = "postgres")]
-        return self.shared.is_some();
-        #[cfg(not(feature = "postgres"))]
-        false
+        if self.shared.is_some() {
+            return !self.config.store.search.is_empty();
+        }
+        true
     }
 
     /// Whether people are told by e-mail.
@@ -292,6 +299,9 @@ impl Instance {
         let mut tasks = JoinSet::new();
         if self.config.has_role("worker") {
             self.start_worker(&stop, &mut tasks).await?;
+        } else if self.has_own_search() {
+            let commits = self.ports.store.signals().feed;
+            tasks.spawn(follow("index", commits, stop.clone(), steps::indexing(self)));
         }
         if self.config.has_role("scheduler") && !self.paused {
             let scheduling = Ctx::system(self.ports.clone(), "schedule");
@@ -374,6 +384,12 @@ async fn open_search(url: &str, opened: &Opened) -> Result<Arc<dyn Search>> {
     #[cfg(feature = "postgres")]
     if let ("", Some(db)) = (url, &opened.postgres) {
         return Ok(Arc::new(PostgresSearch::open(db.clone()).await?));
+    }
+    if url.is_empty() && opened.backend.name() == "dynamodb" {
+        return Err(Error::invalid(
+            "search.url",
+            "a dynamodb: store holds no search index; name one with --search sqlite:PATH (or store.search), a file of this process that is rebuilt where it is lost",
+        ));
     }
     #[cfg(feature = "sqlite")]
     if let ("", Some(db)) = (url, &opened.sqlite) {

@@ -18,6 +18,9 @@ pub struct StoreArgs {
     /// Address of the store, such as sqlite:/var/lib/gna/gna.db [default: gna.db in the data folder]
     #[arg(long, value_name = "URL", global = true)]
     pub store: Option<String>,
+    /// Where search lives, where it is not in the store: sqlite:PATH
+    #[arg(long, value_name = "URL", global = true)]
+    pub search: Option<String>,
 }
 
 impl StoreArgs {
@@ -30,6 +33,7 @@ impl StoreArgs {
                 self.data.as_ref().map(|path| path.display().to_string()),
             )
             .with("store.url", self.store.clone())
+            .with("store.search", self.search.clone())
     }
 
     /// # Errors

@@ -12,9 +12,10 @@ use super::{Exit, Failure, Global, Out};
 use crate::store_file;
 use crate::wiring::{sqlite_path, unopened};
 
-/// Check, back up and restore the store
+/// Make, check, back up and restore the store
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
+  gna store init --store 'dynamodb://gna?region=eu-central-1'   make the table
   gna store check                         look for damage
   gna store backup gna-2026-01-31.db      a consistent copy in one file, items and search
   gna store restore gna-2026-01-31.db     put a copy in place of a store that is not there
@@ -30,6 +31,8 @@ pub struct StoreCommand {
 
 #[derive(Subcommand, Debug)]
 enum What {
+    /// Make the store where it is not there yet; only a DynamoDB table needs it
+    Init(StoreArgs),
     /// Look for damage: unreadable pages, entries without records, records without entries
     Check(StoreArgs),
     /// Write a consistent copy to a new file
@@ -65,6 +68,7 @@ enum What {
 /// Exit code 2 where the store is in use or a file exists, 3 where something can't be read.
 pub fn run(args: &StoreCommand, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
     match &args.what {
+        What::Init(store) => super::store_copy::init(&store.config(global)?, out),
         What::Check(store) => check(store, global, out),
         What::Copy { from, to } => super::store_copy::copy(from, to, out),
         What::Activate(store) => {

@@ -1,4 +1,4 @@
-//! `gna store copy` and `gna store activate`: a whole instance into another kind of store.
+//! `gna store init`, `copy` and `activate`: a new store, and a whole instance in another kind of one.
 
 use gna_domain::port::Clock;
 use gna_storage::backend::registry::{self, Opened};
@@ -76,6 +76,23 @@ pub fn activate(config: &Config, out: &mut Out) -> Result<Exit, Failure> {
         out.line("the copy works from the next start of the server")?;
     } else {
         out.line("this store is no copy that waits; nothing to do")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// # Errors
+/// Exit code 3 where the store can't be made.
+pub fn init(config: &Config, out: &mut Out) -> Result<Exit, Failure> {
+    let url = config.store_url();
+    make_folder_of(&url)?;
+    block_on(async {
+        let made = registry::init(&url, Arc::new(|| SystemClock.now())).await;
+        Ok(made.map_err(unopened)?)
+    })?;
+    if out.is_json() {
+        out.json(&serde_json::json!({ "ready": true }))?;
+    } else {
+        out.line("the store is ready")?;
     }
     Ok(Exit::Done)
 }

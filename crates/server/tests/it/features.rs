@@ -84,3 +84,10 @@ fn every_feature_is_in_full() {
         );
     }
 }
+
+#[test]
+fn a_build_without_dynamodb_holds_no_driver_for_it() {
+    let driver = |crates: Vec<String>| crates.iter().any(|name| name.starts_with("aws-sdk"));
+    assert!(!driver(crates(&[])), "it is left out by default");
+    assert!(driver(crates(&["--features", "dynamodb"])));
+}

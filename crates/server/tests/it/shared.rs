@@ -1,6 +1,8 @@
-//! Several processes on one PostgreSQL store, and a whole store moved into it. Both need the server
-//! that `TEST_POSTGRES_URL` names.
+//! Several processes on one PostgreSQL or DynamoDB store, and a whole store moved into it. Both need
+//! the server that `TEST_POSTGRES_URL` names, or the engine that `TEST_DYNAMODB_URL` does.
 
+#[cfg(feature = "dynamodb")]
+use gna_storage::conformance::dynamodb;
 use gna_storage::conformance::postgres::Place;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -58,14 +60,37 @@ fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 #[test]
 fn three_processes_share_a_store() {
     let Some(place) = Place::fresh() else { return };
-    let folder = tempfile::tempdir().expect("folder");
-    let start = |more: &[&str]| {
-        let args = ["--data", "data", "--store", &place.url];
-        Server::start(folder.path(), &[&args, more].concat())
+    three_processes(&place.url, [&[], &[], &[]]);
+}
+
+/// Each with a search index of its own.
+#[cfg(feature = "dynamodb")]
+#[test]
+fn three_processes_share_a_table() {
+    let Some(place) = dynamodb::Place::unmade() else {
+        return;
     };
-    let first = start(&["--role", "api,worker,scheduler", "--demo"]);
-    let second = start(&["--role", "api"]);
-    let worker = start(&["--role", "worker"]);
+    let folder = tempfile::tempdir().expect("folder");
+    run(folder.path(), &["store", "init", "--store", &place.url]).ended(0);
+    three_processes(
+        &place.url,
+        [
+            &["--search", "sqlite:first.db"],
+            &["--search", "sqlite:second.db"],
+            &["--search", "sqlite:third.db"],
+        ],
+    );
+}
+
+fn three_processes(url: &str, own: [&[&str]; 3]) {
+    let folder = tempfile::tempdir().expect("folder");
+    let start = |own: &[&str], more: &[&str]| {
+        let args = ["--data", "data", "--store", url];
+        Server::start(folder.path(), &[&args, own, more].concat())
+    };
+    let first = start(own[0], &["--role", "api,worker,scheduler", "--demo"]);
+    let second = start(own[1], &["--role", "api"]);
+    let worker = start(own[2], &["--role", "worker"]);
     assert_eq!(worker.first["url"], Value::Null);
     let token = first.first["token"].as_str().expect("a token").to_owned();
 
@@ -102,8 +127,8 @@ fn three_processes_share_a_store() {
     assert_eq!(worker.stop(), Some(0));
     assert_eq!(second.stop(), Some(0));
     assert_eq!(first.stop(), Some(0));
-    let check = ["store", "check", "--data", "data", "--store", &place.url];
-    run(folder.path(), &check).ended(0);
+    let check = ["store", "check", "--data", "data", "--store", url];
+    run(folder.path(), &[&check, own[0]].concat()).ended(0);
 }
 
 fn filled(folder: &Path) {
@@ -129,7 +154,7 @@ fn listed(folder: &Path, store: &[&str]) -> usize {
 }
 
 /// Copies with SIGKILLs in between; then the copy answers as the original does.
-fn moves(folder: &Path, to: &str) {
+fn moves(folder: &Path, to: &str, search: &[&str]) {
     let from = "sqlite:data/gna.db";
     let mut kills = 0;
     let said = loop {
@@ -162,15 +187,16 @@ fn moves(folder: &Path, to: &str) {
     let again = run(folder, &["store", "copy", from, to]).ended(2);
     assert!(again.stderr.contains("not empty"), "{}", again.stderr);
     let original = listed(folder, &["--data", "data"]);
-    assert_eq!(listed(folder, &["--data", "data", "--store", to]), original);
-    run(folder, &["store", "check", "--data", "data", "--store", to]).ended(0);
+    let copy = [&["--data", "data", "--store", to], search].concat();
+    assert_eq!(listed(folder, &copy), original);
+    run(folder, &[&["store", "check"], copy.as_slice()].concat()).ended(0);
 }
 
 #[test]
 fn a_store_is_copied_into_another_file_under_kills() {
     let folder = tempfile::tempdir().expect("folder");
     filled(folder.path());
-    moves(folder.path(), "sqlite:copy/gna.db");
+    moves(folder.path(), "sqlite:copy/gna.db", &[]);
 }
 
 #[test]
@@ -178,5 +204,43 @@ fn a_store_is_copied_into_postgres_under_kills() {
     let Some(place) = Place::fresh() else { return };
     let folder = tempfile::tempdir().expect("folder");
     filled(folder.path());
-    moves(folder.path(), &place.url);
+    moves(folder.path(), &place.url, &[]);
+}
+
+/// There and back: the file at the end holds what the file at the beginning held.
+#[cfg(feature = "dynamodb")]
+#[test]
+fn a_store_is_copied_into_a_table_under_kills_and_back() {
+    let Some(place) = dynamodb::Place::unmade() else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path();
+    filled(at);
+    let early = run(at, &["store", "copy", "sqlite:data/gna.db", &place.url]).ended(3);
+    assert!(early.stderr.contains("gna store init"), "{}", early.stderr);
+    for _ in 0..2 {
+        run(at, &["store", "init", "--store", &place.url]).ended(0);
+    }
+    let nowhere = run(at, &["list", "--data", "data", "--store", &place.url]).ended(2);
+    assert!(nowhere.stderr.contains("--search"), "{}", nowhere.stderr);
+    moves(at, &place.url, &["--search", "sqlite:search.db"]);
+    let back = ["store", "copy", &place.url, "sqlite:back.db", "--json"];
+    run(at, &back).ended(0);
+    let content = |store: &str| {
+        run(
+            at,
+            &[
+                "store",
+                "copy",
+                store,
+                &format!("sqlite:{}.again", &store[7..]),
+                "--json",
+            ],
+        )
+        .ended(0)
+        .json()
+    };
+    run(at, &["store", "activate", "--store", "sqlite:back.db"]).ended(0);
+    assert_eq!(content("sqlite:back.db"), content("sqlite:data/gna.db"));
 }
