@@ -106,7 +106,7 @@ pub(super) async fn assignable(ctx: &Ctx, user: UserId, place: Resource) -> Resu
             && (membership.scope == Scope::Group(group) || membership.role == Role::Owner)
     });
     let person = repo::get::<User>(ctx.store(), user).await?;
-    if may && person.is_some_and(|person| !person.is_disabled()) {
+    if may && person.is_none_or(|person| !person.is_disabled()) {
         Ok(())
     } else {
         Err(Error::invalid(
