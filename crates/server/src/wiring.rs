@@ -305,7 +305,12 @@ impl Instance {
             self.start_worker(&stop, &mut tasks).await?;
         } else if self.has_own_search() {
             let commits = self.ports.store.signals().feed;
-            tasks.spawn(follow("index", commits, stop.clone(), steps::indexing(self)));
+            tasks.spawn(follow(
+                "index",
+                commits,
+                stop.clone(),
+                steps::indexing(self),
+            ));
         }
         if self.config.has_role("scheduler") && !self.paused {
             let scheduling = Ctx::system(self.ports.clone(), "schedule");

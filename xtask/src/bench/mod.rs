@@ -8,8 +8,8 @@ mod generate;
 mod http;
 mod integrations;
 mod jobs;
-mod requester;
 mod lambda;
+mod requester;
 mod server;
 mod webhooks;
 

@@ -73,6 +73,7 @@ impl Credential {
             .collect())
     }
     /// The accounts that are reached with it.
+    #[graphql(complexity = "10 + 20 * child_complexity")]
     async fn entities(&self, ctx: &Context<'_>) -> Result<Vec<Entity>> {
         let ids = self.0.entities.clone();
         let mut found: HashMap<_, _> = loaders::of(ctx)?.load_many(ids.clone()).await?;

@@ -222,6 +222,12 @@ async fn local(setup: Setup, need: Need) -> Result<Client, Failure> {
         Need::Make => open_or_make(setup).await?,
         Need::Read | Need::Work => open(setup).await?,
     };
+    if matches!(need, Need::Work) && instance.paused {
+        return Err(Failure::usage(
+            "store.paused",
+            "this store is a copy whose jobs wait; run `gna store activate` first",
+        ));
+    }
     let running = match need {
         Need::Work => Some(instance.start().await?),
         Need::Read | Need::Make => None,

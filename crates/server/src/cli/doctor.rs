@@ -24,7 +24,8 @@ use gna_domain::port::{Blobs, Ids};
   gna doctor
   gna doctor --data /var/lib/gna --json
 
-Nothing is changed. Exit code 2 when something is wrong with the configuration, 3 when the store or
+The store is opened as by any other command: one of an older version is brought up to this one, so make
+a backup before you run a new version's doctor. Nothing else is changed. Exit code 2 when something is wrong with the configuration, 3 when the store or
 a folder can't be used.")]
 pub struct DoctorArgs {
     #[command(flatten)]
