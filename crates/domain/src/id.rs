@@ -107,6 +107,10 @@ typed_ids! {
     DeliveryId = "msg";
     /// Of one decision on many vulnerabilities.
     BulkId = "blk";
+    /// Of a triage rule.
+    RuleId = "rul";
+    /// Of triage rules applied to a group.
+    TriageRunId = "trn";
     /// One use of the one-time links: claim the first admin, reset a password.
     LinkId = "lnk";
     /// One verdict of the gate.

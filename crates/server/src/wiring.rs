@@ -18,7 +18,9 @@ use gna_domain::service::connect::integration::work::IntegrationHandler;
 use gna_domain::service::connect::integration::{self, IntegrationHooks};
 use gna_domain::service::function::Function;
 use gna_domain::service::hook::{HookHandler, Inbox};
+use gna_domain::service::metrics::RebuildHandler;
 use gna_domain::service::tidy::{self, TidyHandler};
+use gna_domain::service::triage_rule::run::TriageRunHandler;
 use gna_domain::service::webhook::{self, DeliverHandler};
 use gna_domain::service::{
     feeds::FeedHandler, import::ImportHandler, index, priority::RescoreHandler, schedule,
@@ -77,6 +79,8 @@ impl Builder {
                 Arc::new(TidyHandler),
                 Arc::new(DeliverHandler),
                 Arc::new(BulkHandler),
+                Arc::new(TriageRunHandler),
+                Arc::new(RebuildHandler),
             ],
             takers: Vec::new(),
         }

@@ -379,6 +379,8 @@ pub const COLLECTIONS: &[Collection] = &[
         unique: &[],
     },
     plain("bulk_refusal"),
+    plain("triage_rules"),
+    plain("triage_run"),
     plain(UNIQUE),
     // How far a copy into this store came.
     plain(crate::copy::COLLECTION),

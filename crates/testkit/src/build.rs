@@ -35,6 +35,7 @@ impl World {
             name: slug.to_owned(),
             description: String::new(),
             created: self.ports.clock.now(),
+            tags: Vec::new(),
             policy: PolicyOverride::default(),
         };
         self.put(&group).await;

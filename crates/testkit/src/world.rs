@@ -8,9 +8,11 @@ use gna_domain::service::bulk::run::BulkHandler;
 use gna_domain::service::feeds::FeedHandler;
 use gna_domain::service::import::ImportHandler;
 use gna_domain::service::index;
+use gna_domain::service::metrics::RebuildHandler;
 use gna_domain::service::priority::RescoreHandler;
 use gna_domain::service::settle::SettleHandler;
 use gna_domain::service::sweep::SweepHandler;
+use gna_domain::service::triage_rule::run::TriageRunHandler;
 use gna_integrations::framework::client::AppClient;
 use gna_integrations::framework::vault::EnvelopeVault;
 use gna_integrations::framework::vault::keyring::HeldKeyring;
@@ -163,6 +165,8 @@ impl World {
                 Arc::new(FeedHandler),
                 Arc::new(RescoreHandler),
                 Arc::new(BulkHandler),
+                Arc::new(TriageRunHandler),
+                Arc::new(RebuildHandler),
             ],
             _place: place,
         }

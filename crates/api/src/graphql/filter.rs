@@ -73,6 +73,10 @@ pub struct VulnerabilityFilter {
     pub verifications: Option<Vec<VerificationStatus>>,
     /// True: only those whose permanent acceptance waits for its second person.
     pub acceptance_requested: Option<bool>,
+    /// Due then or later; what has no due date is left out.
+    pub due_after: Option<DateTime>,
+    /// Due then or earlier; what has no due date is left out.
+    pub due_before: Option<DateTime>,
     /// Created then or later.
     pub created_after: Option<DateTime>,
     /// Created then or earlier.
@@ -161,6 +165,8 @@ impl VulnerabilityFilter {
                 .map(|status| model::VerificationStatus::from(status).as_str().to_owned())
                 .collect(),
             acceptance_requested: self.acceptance_requested.unwrap_or(false),
+            due_after: time(self.due_after),
+            due_before: time(self.due_before),
             created_after: time(self.created_after),
             created_before: time(self.created_before),
             seen_after: time(self.seen_after),
@@ -180,6 +186,8 @@ pub enum VulnerabilityOrderField {
     Severity,
     /// What to look at first.
     Priority,
+    /// When it must be repaired; what has no due date comes first, and last in descending order.
+    Due,
     /// When it was first reported.
     Created,
     /// When it was last seen.
@@ -295,6 +303,7 @@ pub fn sort(order: Option<VulnerabilityOrder>) -> search::Sort {
     search::Sort {
         field: match field {
             VulnerabilityOrderField::Severity => "severity",
+            VulnerabilityOrderField::Due => "due",
             VulnerabilityOrderField::Created => "created",
             VulnerabilityOrderField::LastSeen => "last_seen",
             VulnerabilityOrderField::Priority => "priority",

@@ -4,7 +4,9 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use gna_domain::id::GroupId;
 use gna_domain::model::{self, Scope};
 use gna_domain::policy::Action;
-use gna_domain::service::{account, asset, bulk, gate, group, invitation, member, report, token};
+use gna_domain::service::{
+    account, asset, bulk, gate, group, invitation, member, metrics, report, token,
+};
 use gna_domain::{Ctx, Resource};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,11 +21,13 @@ use super::filter::{
 use super::gate::GateRun;
 use super::loaders::{self, Shared, TallyOf};
 use super::member::{Invitation, Member};
+use super::metrics::Metrics;
 use super::organization::Organization;
 use super::policy::{Policy, PolicyField, PolicyInput, PolicyOverride};
 use super::report::Report;
 use super::scalar::{DateTime, id, parse};
 use super::token::ApiToken;
+use super::triage_rule::{TriageRule, rules_of};
 use super::vulnerability::{VulnerabilityList, facets, search};
 
 pub struct Group(pub Shared<model::Group>);
@@ -132,6 +136,10 @@ impl Group {
             .permit(Action::PolicyRead, self.resource())?;
         Ok((&self.0.policy).into())
     }
+    /// The portfolios of its organization that it is in.
+    async fn tags(&self) -> &[String] {
+        &self.0.tags
+    }
     /// Names of the actions that the caller may do to it.
     async fn permissions(&self, ctx: &Context<'_>) -> Result<Vec<&'static str>> {
         Ok(account::permissions(ctx.data::<Ctx>()?, self.resource()))
@@ -161,6 +169,18 @@ impl Group {
             Asset(Arc::new(stored))
         })
         .await?)
+    }
+    /// It in numbers over time: exposure, acceptance debt, due dates, time to repair.
+    #[graphql(complexity = "50 + child_complexity")]
+    async fn metrics(&self, ctx: &Context<'_>) -> Result<Metrics> {
+        let gna = ctx.data::<Ctx>()?;
+        let all = metrics::of_group(gna, self.0.organization, self.0.id).await?;
+        Ok(all.into())
+    }
+    /// Its own triage rules, in the order in which they are asked; its organization's come before them.
+    #[graphql(complexity = "50 + child_complexity")]
+    async fn triage_rules(&self, ctx: &Context<'_>) -> Result<Vec<TriageRule>> {
+        rules_of(ctx, self.resource()).await
     }
     /// Its bulks, latest first.
     #[graphql(complexity = "cost(first, child_complexity)")]
@@ -322,6 +342,8 @@ pub struct UpdateGroupInput {
     pub name: Option<String>,
     /// At most 5,000 bytes.
     pub description: Option<String>,
+    /// The portfolios that it is in, all of them.
+    pub tags: Option<Vec<String>>,
     /// What it sets itself.
     pub policy: Option<PolicyInput>,
     /// The version that was seen, to lose no race.
@@ -363,6 +385,7 @@ impl GroupMutation {
         let change = group::UpdateGroup {
             name: input.name,
             description: input.description,
+            tags: input.tags,
             policy: input.policy.unwrap_or_default().into(),
             expected: input.expected_version,
         };

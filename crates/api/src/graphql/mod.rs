@@ -29,11 +29,14 @@ pub mod job;
 pub mod loaders;
 pub mod location;
 pub mod member;
+pub mod metrics;
 pub mod module;
 mod multipart;
 pub mod organization;
 pub mod persisted;
 pub mod policy;
+pub mod policy_trial;
+pub mod portfolio;
 pub mod priority;
 pub mod receiver;
 pub mod report;
@@ -43,6 +46,7 @@ pub mod socket;
 pub mod subscription;
 pub mod token;
 pub mod triage;
+pub mod triage_rule;
 pub mod user;
 pub mod viewer;
 pub mod vulnerability;
@@ -81,6 +85,8 @@ pub struct Query(
     entity::EntityQuery,
     credential::CredentialQuery,
     bulk::BulkQuery,
+    triage_rule::TriageRuleQuery,
+    policy_trial::PolicyTrialQuery,
     integration::IntegrationQuery,
 );
 
@@ -95,6 +101,7 @@ pub struct Mutation(
     decide::DecideMutation,
     desk::DeskMutation,
     bulk::BulkMutation,
+    triage_rule::TriageRuleMutation,
     comment::CommentMutation,
     gate::GateMutation,
     member::MemberMutation,

@@ -4,7 +4,9 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use gna_domain::id::OrganizationId;
 use gna_domain::model::{self, Scope};
 use gna_domain::policy::Action;
-use gna_domain::service::{account, audit, group, invitation, member, organization};
+use gna_domain::service::{
+    account, audit, group, invitation, member, metrics, organization, portfolio,
+};
 use gna_domain::{Ctx, Resource};
 use std::sync::Arc;
 
@@ -16,8 +18,11 @@ use super::filter::{
 use super::group::Group;
 use super::loaders::{self, Shared};
 use super::member::{Invitation, Member};
+use super::metrics::Metrics;
 use super::policy::{PolicyInput, PolicyOverride};
+use super::portfolio::Portfolio;
 use super::scalar::{DateTime, id, parse};
+use super::triage_rule::{TriageRule, rules_of};
 use super::vulnerability::{VulnerabilityList, facets, search};
 
 pub struct Organization(pub Shared<model::Organization>);
@@ -75,6 +80,23 @@ impl Organization {
     /// Names of the actions that the caller may do to it.
     async fn permissions(&self, ctx: &Context<'_>) -> Result<Vec<&'static str>> {
         Ok(account::permissions(ctx.data::<Ctx>()?, self.resource()))
+    }
+    /// The groups whose vulnerabilities the caller may see, together in numbers.
+    #[graphql(complexity = "100 + child_complexity")]
+    async fn metrics(&self, ctx: &Context<'_>) -> Result<Metrics> {
+        let all = metrics::of_organization(ctx.data::<Ctx>()?, self.0.id).await?;
+        Ok(all.into())
+    }
+    /// Its portfolios, by tag: groups that share one.
+    #[graphql(complexity = "100 + child_complexity * 5")]
+    async fn portfolios(&self, ctx: &Context<'_>) -> Result<Vec<Portfolio>> {
+        let all = portfolio::list(ctx.data::<Ctx>()?, self.0.id).await?;
+        Ok(all.into_iter().map(Portfolio).collect())
+    }
+    /// Its triage rules, in the order in which they are asked, in all its groups and before theirs.
+    #[graphql(complexity = "50 + child_complexity")]
+    async fn triage_rules(&self, ctx: &Context<'_>) -> Result<Vec<TriageRule>> {
+        rules_of(ctx, self.resource()).await
     }
     /// One of its groups.
     async fn group(

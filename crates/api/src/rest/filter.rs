@@ -71,6 +71,9 @@ pub struct FilterParams {
     verification: Option<Vec<String>>,
     /// `true`: only those whose permanent acceptance waits for its second person.
     acceptance_requested: Option<bool>,
+    /// Due then or later; what has no due date is left out.
+    due_after: Option<String>,
+    due_before: Option<String>,
     created_after: Option<String>,
     created_before: Option<String>,
     seen_after: Option<String>,
@@ -165,6 +168,8 @@ pub fn filter(params: &mut Params) -> Result<VulnerabilityFilter> {
             &["REQUESTED", "ON_HOLD", "VERIFIED"],
         )?,
         acceptance_requested: params.flag("acceptance_requested")?.unwrap_or_default(),
+        due_after: params.time("due_after")?,
+        due_before: params.time("due_before")?,
         created_after: params.time("created_after")?,
         created_before: params.time("created_before")?,
         seen_after: params.time("seen_after")?,

@@ -21,11 +21,13 @@ mod metrics;
 mod module;
 pub mod openapi;
 mod organization;
+mod programme;
 mod receiver;
 mod report;
 mod schedule;
 mod store;
 mod token;
+mod triage_rule;
 mod upload;
 mod user;
 mod view;
@@ -34,7 +36,7 @@ mod webhook;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{MethodRouter, delete, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use gna_domain::policy::Action;
 use gna_domain::service::hook::HOOK_BYTES;
 
@@ -99,6 +101,18 @@ routes! {
     get "/api/v2/groups" => group::list, Known("lists what the caller knows");
     post "/api/v2/groups" => group::create, Policy(Action::GroupCreate);
     get "/api/v2/groups/{group}" => group::show, Policy(Action::GroupRead);
+    get "/api/v2/groups/{group}/triage-rules" => triage_rule::list_of_group, Policy(Action::RuleRead);
+    post "/api/v2/groups/{group}/triage-rules" => triage_rule::create_for_group, Policy(Action::RuleManage);
+    put "/api/v2/groups/{group}/triage-rules/{rule}" => triage_rule::update_of_group, Policy(Action::RuleManage);
+    delete "/api/v2/groups/{group}/triage-rules/{rule}" => triage_rule::remove_of_group, Policy(Action::RuleManage);
+    get "/api/v2/organizations/{organization}/triage-rules" => triage_rule::list_of_organization, Policy(Action::OrganizationRead);
+    post "/api/v2/organizations/{organization}/triage-rules" => triage_rule::create_for_organization, Policy(Action::OrganizationUpdate);
+    put "/api/v2/organizations/{organization}/triage-rules/{rule}" => triage_rule::update_of_organization, Policy(Action::OrganizationUpdate);
+    delete "/api/v2/organizations/{organization}/triage-rules/{rule}" => triage_rule::remove_of_organization, Policy(Action::OrganizationUpdate);
+    get "/api/v2/groups/{group}/metrics" => programme::of_group, Policy(Action::VulnerabilityRead);
+    get "/api/v2/organizations/{organization}/metrics" => programme::of_organization, Policy(Action::OrganizationRead);
+    post "/api/v2/groups/{group}/triage-runs" => triage_rule::start, Policy(Action::RuleManage);
+    get "/api/v2/triage-runs/{triage_run}" => triage_rule::show, Policy(Action::RuleRead);
     get "/api/v2/assets" => asset::list, Policy(Action::AssetRead);
 
     post "/api/v2/reports" => upload::create, Policy(Action::ReportUpload);

@@ -7,8 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     asset, authorization, comment, feed, format, function, gate, group, health, hook, job, keys,
-    metrics, module, organization, receiver, report, schedule, store, token, upload, user,
-    vulnerability, webhook,
+    metrics, module, organization, programme, receiver, report, schedule, store, token,
+    triage_rule, upload, user, vulnerability, webhook,
 };
 use crate::compat::frigg;
 
@@ -32,6 +32,18 @@ use crate::compat::frigg;
         group::list,
         group::create,
         group::show,
+        programme::of_group,
+        programme::of_organization,
+        triage_rule::list_of_group,
+        triage_rule::create_for_group,
+        triage_rule::update_of_group,
+        triage_rule::remove_of_group,
+        triage_rule::list_of_organization,
+        triage_rule::create_for_organization,
+        triage_rule::update_of_organization,
+        triage_rule::remove_of_organization,
+        triage_rule::start,
+        triage_rule::show,
         asset::list,
         upload::create,
         report::list,

@@ -120,6 +120,15 @@ impl Foreign {
                     "schedule",
                     "sch_00000000000000000000000000000001".to_owned(),
                 ),
+                (
+                    "triage_run",
+                    "trn_00000000000000000000000000000001".to_owned(),
+                ),
+                (
+                    "triagerun",
+                    "trn_00000000000000000000000000000001".to_owned(),
+                ),
+                ("rule", "rul_00000000000000000000000000000001".to_owned()),
                 ("bulk", "blk_00000000000000000000000000000001".to_owned()),
                 ("function", "import.report".to_owned()),
                 (
@@ -235,6 +244,10 @@ async fn no_route_tells_a_stranger_anything() {
             "/api/v2/gate" => json!({ "report": foreign.id("report") }),
             "/api/v2/gate/snapshots" => json!({ "asset": foreign.id("asset") }),
             path if path.ends_with("/invoke") => json!({ "event": {} }),
+            path if path.contains("/triage-rules") => json!({
+                "name": "x", "condition": "true", "reason": "x", "actions": { "suppress": true },
+            }),
+            path if path.ends_with("/triage-runs") => json!({ "dry_run": true }),
             path if path.ends_with("/comments") => json!({ "text": "x" }),
             "/api/v2/keys/rotations" => json!({ "data_keys": true }),
             "/api/v2/groups/{group}/tokens" => {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{FindingId, RefId, ReportId, UserId, VulnerabilityId};
+use crate::id::{FindingId, RefId, ReportId, RuleId, UserId, VulnerabilityId};
 use crate::import::Category;
 use crate::port::store::{Entity, Key};
 use crate::time::Timestamp;
@@ -117,6 +117,15 @@ pub enum VulnerabilityEvent {
     SlaNoticed {
         notice: SlaNotice,
     },
+    /// A triage rule decided; what it changed stands before it.
+    RuleApplied {
+        rule: RuleId,
+        version: u32,
+        name: String,
+        /// Codes of what a policy or the vulnerability's state refused.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<String>,
+    },
     /// What was decided about two that became one, or that are two again.
     TriageMerged {
         triage: Box<Triage>,
@@ -176,6 +185,7 @@ impl VulnerabilityEvent {
             Self::TicketLinked { .. } => "ticket_linked",
             Self::SlaNoticed { notice } if notice.breached => "sla_breached",
             Self::SlaNoticed { .. } => "due_soon",
+            Self::RuleApplied { .. } => "rule_applied",
             Self::TriageMerged { .. } => "triage_merged",
         }
     }

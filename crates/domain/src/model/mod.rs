@@ -28,6 +28,7 @@ mod sweep;
 mod threat;
 mod token;
 mod triage;
+mod triage_rule;
 mod user;
 mod vulnerability;
 mod webhook;
@@ -37,7 +38,7 @@ pub use asset::{
 };
 pub use audit::{AuditEntry, INSTANCE};
 pub use comment::{Comment, comment_text};
-pub use counter::{Counter, Tally};
+pub use counter::{Counter, Flow, Tally, WEEKS_KEPT, exposure, week_of, week_start};
 pub use data_key::DataKey;
 pub use feed_reader::FeedReader;
 pub use finding::{Finding, FindingKey};
@@ -67,6 +68,10 @@ pub use token::{ApiToken, TOKEN_MAX_DAYS, TOKEN_PREFIX, TOKEN_TOUCH_MS, TOKENS_M
 pub use triage::{
     FalsePositive, FalsePositiveStatus, Note, OwnSeverity, Treatment, Triage, Verification,
     VerificationOutcome, VerificationStatus,
+};
+pub use triage_rule::{
+    AppliedRule, EXAMPLES_MAX, RULES_MAX, RuleActions, RuleBook, RuleOutcome, RuleTreatment,
+    TriageRule, TriageRun, TriageRunStatus,
 };
 pub use user::{Email, PasswordHash, RESERVED, User};
 pub use vulnerability::{

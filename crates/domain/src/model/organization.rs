@@ -103,6 +103,9 @@ pub struct Group {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     pub created: Timestamp,
+    /// The portfolios of its organization that it is in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// What differs from the organization.
     #[serde(default)]
     pub policy: PolicyOverride,

@@ -84,6 +84,10 @@ actions! {
     AcceptanceApprove = "acceptance.approve" on Group: [Owner, Manager];
     /// Close, reopen, review, rate, verify, confirm a false positive, take a merge back.
     VulnerabilityDecide = "vulnerability.decide" on Group: [Owner, Manager, Triager];
+    /// See the group's triage rules and what they came to.
+    RuleRead = "rule.read" on Group: [Owner, Manager, Triager, Developer, Reader];
+    /// Make, change and order triage rules, apply them to what there is.
+    RuleManage = "rule.manage" on Group: [Owner, Manager];
     /// Ask the gate for a verdict, take a snapshot for verdicts without a server.
     GateRun = "gate.run" on Group: [Owner, Manager, Triager, Developer, Ci];
     GateRead = "gate.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];

@@ -5,8 +5,8 @@
 
 use crate::id::RefId;
 use crate::model::{
-    ClosedReason, OWN_SEVERITY, Severity, Source, State, Treatment, VerificationOutcome,
-    VerificationStatus, Vulnerability, VulnerabilityEvent,
+    AppliedRule, ClosedReason, OWN_SEVERITY, Severity, Source, State, Treatment,
+    VerificationOutcome, VerificationStatus, Vulnerability, VulnerabilityEvent,
 };
 use crate::time::Timestamp;
 
@@ -44,6 +44,10 @@ pub fn apply(current: &Vulnerability, event: &VulnerabilityEvent, at: Timestamp)
         E::StateChanged { state } => {
             next.state = *state;
             next.state_since = at;
+            if *state == State::Open {
+                // A new term begins; what was said of the last one is over.
+                next.sla = None;
+            }
             if matches!(state, State::Closed(_)) {
                 answer_verification(&mut next);
             }
@@ -77,6 +81,13 @@ pub fn apply(current: &Vulnerability, event: &VulnerabilityEvent, at: Timestamp)
             next.kept_apart = union(&current.kept_apart, &[*other]);
         }
         E::FindingChanged { finding } => next.finding = *finding,
+        E::RuleApplied { rule, version, .. } => {
+            next.rules.retain(|applied| applied.rule != *rule);
+            next.rules.push(AppliedRule {
+                rule: *rule,
+                version: *version,
+            });
+        }
         _ => apply_triage(&mut next, event),
     }
     next

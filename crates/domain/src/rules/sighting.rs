@@ -83,6 +83,7 @@ pub fn born(
         merged_into: None,
         absorbed: Vec::new(),
         kept_apart: Vec::new(),
+        rules: Vec::new(),
     }
 }
 

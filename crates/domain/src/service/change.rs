@@ -30,7 +30,7 @@ pub fn record(
     cause: &Cause,
 ) -> Result<Vulnerability> {
     let next = apply_all(&current.value, &events, cause.at);
-    if current.version == 1 {
+    if current.version == 1 && has_no_history(&current.value) {
         changes.create(&creation(&current.value), None)?;
     }
     let event = Event::named(feed_name(&events));
@@ -45,6 +45,32 @@ pub fn record(
         events,
     };
     changes.create(&entry, None)?;
+    Ok(next)
+}
+
+/// Whether the row of its creation is not written yet, of one that never changed. Where rules decided
+/// on it as it was created, that row was written with it: it tells more than the value does.
+#[must_use]
+pub fn has_no_history(value: &Vulnerability) -> bool {
+    value.rules.is_empty()
+}
+
+/// Adds a new vulnerability on which rules decided at once.
+///
+/// # Errors
+/// Only if a value can't be written as JSON.
+pub fn record_born(
+    changes: &mut ChangeSet,
+    born: &Vulnerability,
+    decided: Vec<VulnerabilityEvent>,
+) -> Result<Vulnerability> {
+    let next = apply_all(born, &decided, born.created);
+    changes.create(&next, Some(Event::named("vulnerability.created")))?;
+    if !decided.is_empty() {
+        let mut entry = creation(born);
+        entry.events.extend(decided);
+        changes.create(&entry, None)?;
+    }
     Ok(next)
 }
 

@@ -66,6 +66,9 @@ pub struct VulnerabilityFilter {
     pub acceptance_requested: bool,
     pub created_after: Option<Timestamp>,
     pub created_before: Option<Timestamp>,
+    /// Due dates; what has none is in neither.
+    pub due_after: Option<Timestamp>,
+    pub due_before: Option<Timestamp>,
     pub seen_after: Option<Timestamp>,
     pub seen_before: Option<Timestamp>,
     pub changed_after: Option<Timestamp>,
@@ -183,6 +186,7 @@ impl VulnerabilityFilter {
             millis(self.created_after),
             millis(self.created_before),
         );
+        between("due", millis(self.due_after), millis(self.due_before));
         between(
             "last_seen",
             millis(self.seen_after),

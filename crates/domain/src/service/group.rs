@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId};
 use crate::model::{
     AuditEntry, Counter, Group, Organization, Policy, PolicyField, PolicyOverride, Slug, Tally,
-    display_name,
+    display_name, normal_tags,
 };
 use crate::page::{Page, PageRequest};
 use crate::policy::{Action, Role};
@@ -24,6 +24,8 @@ const DESCRIPTION_LIMIT: usize = 5_000;
 pub struct UpdateGroup {
     pub name: Option<String>,
     pub description: Option<String>,
+    /// The portfolios that it is in, all of them.
+    pub tags: Option<Vec<String>>,
     pub policy: PolicyChange,
     /// The version the caller saw, if it wants to lose no race.
     pub expected: Option<u64>,
@@ -47,6 +49,7 @@ pub async fn create(
         name: display_name(name)?,
         description: checked_description(description)?,
         created: ctx.now(),
+        tags: Vec::new(),
         policy: PolicyOverride::default(),
     };
     let mut changes = ChangeSet::new();
@@ -191,7 +194,7 @@ pub async fn ids_where(
 }
 
 /// # Errors
-/// Not permitted, `name.malformed`, `description.too_long`, `policy.range`, `policy.contradiction`,
+/// Not permitted, `name.malformed`, `description.too_long`, `tag.*`, `policy.range`, `policy.contradiction`,
 /// `store.conflict`, or the store's.
 pub async fn update(ctx: &Ctx, id: GroupId, input: UpdateGroup) -> Result<Stored<Group>> {
     let current = require(ctx, id).await?;
@@ -201,6 +204,7 @@ pub async fn update(ctx: &Ctx, id: GroupId, input: UpdateGroup) -> Result<Stored
     }
     if input.name.is_some()
         || input.description.is_some()
+        || input.tags.is_some()
         || input.policy == PolicyChange::default()
     {
         ctx.permit(Action::GroupUpdate, resource)?;
@@ -215,6 +219,9 @@ pub async fn update(ctx: &Ctx, id: GroupId, input: UpdateGroup) -> Result<Stored
             .description
             .as_deref()
             .map_or_else(|| Ok(current.description.clone()), checked_description)?,
+        tags: input
+            .tags
+            .map_or_else(|| Ok(current.tags.clone()), normal_tags)?,
         policy: input.policy.apply(&current.policy),
         ..current.value.clone()
     };
@@ -228,7 +235,7 @@ pub async fn update(ctx: &Ctx, id: GroupId, input: UpdateGroup) -> Result<Stored
         // What both levels say together was checked: neither may change meanwhile.
         changes.require(&organization);
     }
-    let detail = serde_json::json!({ "before": { "name": current.name, "policy": current.policy }, "after": { "name": next.name, "policy": next.policy } });
+    let detail = serde_json::json!({ "before": { "name": current.name, "tags": current.tags, "policy": current.policy }, "after": { "name": next.name, "tags": next.tags, "policy": next.policy } });
     changes.update(
         &current,
         &next,

@@ -3,7 +3,9 @@
 
 use crate::ctx::{Ctx, Resource};
 use crate::error::Result;
-use crate::model::{Asset, Endpoint, GateRun, Group, HookReceiver, Report, Vulnerability};
+use crate::model::{
+    Asset, Endpoint, GateRun, Group, HookReceiver, Report, TriageRun, Vulnerability,
+};
 use crate::policy::Action;
 use crate::port::repo;
 use crate::port::store::{ById, Stored};
@@ -55,4 +57,4 @@ macro_rules! placed_in_group {
     )+};
 }
 
-placed_in_group!(Asset, Bulk, GateRun, Report, Vulnerability);
+placed_in_group!(Asset, Bulk, GateRun, Report, TriageRun, Vulnerability);

@@ -17,6 +17,7 @@ use crate::port::repo;
 use crate::port::search::{SearchRequest, Sort};
 use crate::port::store::{ChangeSet, Event, Stored};
 use crate::rules::desk;
+use crate::service::filter::VulnerabilityFilter;
 use crate::service::index;
 use crate::service::triage::policy_of;
 use crate::service::vulnerability::{Step, commit_with, select};
@@ -34,7 +35,7 @@ const WRITES_PER_ITEM: usize = 10;
 const PAGE: usize = 1_000;
 
 /// The ids as they are kept until the bulk is done.
-pub(super) fn plan(ids: &[VulnerabilityId]) -> Result<Bytes> {
+pub(in crate::service) fn plan(ids: &[VulnerabilityId]) -> Result<Bytes> {
     serde_json::to_vec(ids)
         .map(Bytes::from)
         .map_err(|_| Error::internal("bulk.plan", "the plan can't be written"))
@@ -118,7 +119,9 @@ fn bulk_id(job: &Job) -> Result<BulkId> {
 async fn list(ctx: &Ctx, claimed: &Claimed, bulk: &Stored<Bulk>) -> Result<()> {
     // What its asker had seen is in the index then.
     index::catch_up(ctx).await?;
-    let (ids, status) = match listed(ctx, bulk).await {
+    let place = Resource::Group(bulk.organization, bulk.group);
+    let filter = bulk.filter.clone().unwrap_or_default();
+    let (ids, status) = match listed(ctx, place, &filter).await {
         Ok(ids) => (ids, BulkStatus::Running),
         Err(error) if error.code() == "bulk.too_many" => (Vec::new(), BulkStatus::Failed),
         Err(error) => return Err(error),
@@ -137,11 +140,17 @@ async fn list(ctx: &Ctx, claimed: &Claimed, bulk: &Stored<Bulk>) -> Result<()> {
     ctx.store().commit(changes).await.map(|_| ())
 }
 
-async fn listed(ctx: &Ctx, bulk: &Bulk) -> Result<Vec<VulnerabilityId>> {
-    let filter = bulk.filter.clone().unwrap_or_default();
-    let place = Resource::Group(bulk.organization, bulk.group);
+/// The ids of a group's vulnerabilities that the filter lists now.
+///
+/// # Errors
+/// Not permitted, `bulk.too_many`, or the index's.
+pub(in crate::service) async fn listed(
+    ctx: &Ctx,
+    place: Resource,
+    filter: &VulnerabilityFilter,
+) -> Result<Vec<VulnerabilityId>> {
     let mut request = SearchRequest {
-        selection: select(ctx, &[place], &filter).await?,
+        selection: select(ctx, &[place], filter).await?,
         sort: Sort {
             field: "created",
             descending: false,

@@ -13,11 +13,13 @@ use crate::model::{
     Counter, Counts, PresenceRecord, Progress, Report, Sighting, State, Stream, Tally,
     Vulnerability, VulnerabilityEvent,
 };
-use crate::port::store::{ChangeSet, Effect, Entity, Event, Expect, Stored, Write};
+use crate::port::store::{ChangeSet, Effect, Entity, Expect, Stored, Write};
 use crate::port::{OpenReport, repo};
 use crate::rules::identity::Keys;
+use crate::rules::lifecycle::apply_all;
 use crate::rules::sighting::{Home, View, absorb, born, seen};
-use crate::service::change::{Cause, record};
+use crate::rules::triage_rule;
+use crate::service::change::{Cause, record, record_born};
 
 /// Items in a chunk where the store takes that many: large enough that one commit's cost is
 /// shared, small enough that readers and other writers are not kept waiting.
@@ -356,9 +358,9 @@ impl<'a, 'b> Applying<'a, 'b> {
                     .ensure(self.import.ctx.store(), &hashes)
                     .await?;
                 self.identities.hand_over(*other, id, &hashes);
-                value = crate::rules::lifecycle::apply_all(&value, &mine, now);
+                value = apply_all(&value, &mine, now);
                 events.extend(mine);
-                let merged = crate::rules::lifecycle::apply_all(&absorbed.now, &theirs, now);
+                let merged = apply_all(&absorbed.now, &theirs, now);
                 chunk.touched.insert(
                     *other,
                     Touched {
@@ -372,7 +374,7 @@ impl<'a, 'b> Applying<'a, 'b> {
         }
         let was_closed = matches!(value.state, State::Closed(_));
         let news = seen(&value, view, finding, keys, now);
-        let next = crate::rules::lifecycle::apply_all(&value, &news, now);
+        let next = apply_all(&value, &news, now);
         self.identities.hold(id, keys);
         let counts = &mut chunk.counts;
         match finding.reported {
@@ -404,25 +406,34 @@ impl<'a, 'b> Applying<'a, 'b> {
         };
         let mut touched: Vec<Touched> = std::mem::take(&mut chunk.touched).into_values().collect();
         touched.sort_by_key(|touched| touched.now.id);
+        let import = &self.import;
         for Touched {
             before,
-            events,
-            now,
+            mut events,
+            mut now,
         } in touched
         {
             let was = before.as_ref().map(|stored| &stored.value);
             if was.is_some() && events.is_empty() {
                 continue;
             }
-            chunk.tally = chunk.tally.moved(was, Some(&now));
+            // What is new counts from when it was made.
+            let at = was.map_or(now.created, |_| cause.at);
+            let ran = triage_rule::run(&import.rules, &now, &import.asset, &import.policy, at);
+            let born = now.clone();
+            if !ran.events.is_empty() {
+                now = apply_all(&now, &ran.events, at);
+            }
+            chunk.tally = chunk.tally.moved(was, Some(&now), at);
             presence(&mut chunk.changes, was, &now)?;
             match &before {
                 Some(current) => {
+                    events.extend(ran.events);
                     record(&mut chunk.changes, current, events, &cause)?;
                 }
-                None => chunk
-                    .changes
-                    .create(&now, Some(Event::named("vulnerability.created")))?,
+                None => {
+                    record_born(&mut chunk.changes, &born, ran.events)?;
+                }
             }
         }
         self.identities.write(&mut chunk.changes)?;

@@ -169,7 +169,7 @@ async fn try_close(
         let was_open = !matches!(current.state, State::Closed(_));
         let next = record(&mut changes, &current, events, &cause)?;
         presence(&mut changes, Some(&current.value), &next)?;
-        tally = tally.moved(Some(&current.value), Some(&next));
+        tally = tally.moved(Some(&current.value), Some(&next), now);
         closed += u64::from(was_open && matches!(next.state, State::Closed(_)));
     }
     let next = Counter {

@@ -8,7 +8,7 @@ use super::applying::Applying;
 use super::closing::close_missing;
 use super::reading::{Survey, open, survey};
 use super::{KIND, planning};
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::ReportId;
 use crate::import::{Plan, Refusal};
@@ -19,6 +19,8 @@ use crate::port::jobs::{Claimed, Handler, Outcome};
 use crate::port::store::{ChangeSet, Event, Stored};
 use crate::port::{OpenReport, repo};
 use crate::rules::identity;
+use crate::rules::triage_rule::Ready;
+use crate::service::triage_rule;
 
 /// Runs [`KIND`] jobs.
 pub struct ImportHandler;
@@ -29,6 +31,8 @@ pub struct Import<'a> {
     pub claimed: &'a Claimed,
     pub asset: Asset,
     pub policy: Policy,
+    /// Triage rules, in their order.
+    pub rules: Vec<Ready>,
     pub report: Stored<Report>,
 }
 
@@ -78,6 +82,9 @@ impl Handler for ImportHandler {
         let group = repo::require::<Group>(ctx.store(), report.group).await?;
         let organization = repo::require::<Organization>(ctx.store(), report.organization).await?;
         let policy = Policy::effective(&organization.policy, &group.policy);
+        let rules = triage_rule::effective(ctx, report.organization, report.group).await?;
+        let place = Resource::Group(report.organization, report.group);
+        let rules = triage_rule::ready(ctx, rules, place).await?;
         let raw = ctx.ports.blobs.get(&report.raw_blob()).await?;
         run(
             Import {
@@ -85,6 +92,7 @@ impl Handler for ImportHandler {
                 claimed,
                 asset,
                 policy,
+                rules,
                 report,
             },
             raw,

@@ -1,6 +1,7 @@
 //! An import that is interrupted at any commit ends in the same result.
 
 use async_trait::async_trait;
+use gna_domain::Resource;
 use gna_domain::error::{Error, Result};
 use gna_domain::page::{Page, PageRequest};
 use gna_domain::port::store::{
@@ -8,12 +9,14 @@ use gna_domain::port::store::{
     UniqueKey,
 };
 use gna_domain::service::report::UploadReport;
+use gna_domain::service::triage_rule;
 use gna_domain::time::Timestamp;
 use gna_testkit::{Issue, Stores, sarif};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::helpers::Scene;
+use super::helpers::{Scene, line};
+use crate::triage_rules::{suppressing, tagging};
 
 /// Fails commits once so many have gone through, and takes few writes at once, so that an import
 /// has many chunks.
@@ -111,6 +114,17 @@ async fn run(
     let mut scene = Scene::on(stores).await;
     let (first, second) = before_and_after();
     scene.import(first).await;
+    // Rules decide on what the second report creates and changes, in the same commits.
+    let place = Resource::Group(scene.group.organization, scene.group.id);
+    let system = scene.world.system();
+    for draft in [
+        tagging("'rule-1' in vulnerability.rules", "first"),
+        suppressing("vulnerability.path == 'src/2.rs'"),
+    ] {
+        triage_rule::save(&system, place, None, &draft, None)
+            .await
+            .expect("is a rule");
+    }
     let inner = scene.world.ports.store.clone();
     let failing = Arc::new(Failing {
         inner: inner.clone(),
@@ -147,7 +161,21 @@ async fn run(
         .await
         .expect("there");
     assert!(report.status.is_final() && report.counts.add_up());
-    (scene.summary().await, report.counts.clone(), failed)
+    let mut summary = scene.summary().await;
+    let mut decided: Vec<String> = scene
+        .vulnerabilities()
+        .await
+        .iter()
+        .filter(|value| !value.rules.is_empty())
+        .map(|value| {
+            let held = value.triage.is_false_positive();
+            format!("{} {:?} {held}", line(value), value.tags)
+        })
+        .collect();
+    assert!(decided.len() >= 5, "{decided:?}");
+    decided.sort();
+    summary.extend(decided);
+    (summary, report.counts.clone(), failed)
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::{Desk, set};
 
 impl Desk {
     /// So many days later, after everything that is due was done (and done again, which must not matter).
-    async fn later(&self, days: i64) {
+    pub async fn later(&self, days: i64) {
         self.scene.world.clock.advance_days(days);
         for _ in 0..3 {
             self.scene.world.run_jobs().await.expect("sweeps");
