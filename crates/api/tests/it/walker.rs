@@ -11,7 +11,7 @@ use gna_api::graphql::http::Api;
 use gna_api::graphql::socket::Socket;
 use gna_api::rest::ROUTES;
 use gna_api::ui::{Guard, PAGES};
-use gna_api::{ApiConfig, AppState, graphql, rest};
+use gna_api::{ApiConfig, AppState, rest};
 use gna_domain::Resource;
 use gna_domain::policy::Role;
 use gna_domain::service::authenticate::{Caller, Credential, authenticate};

@@ -68,7 +68,10 @@ enum What {
 /// Exit code 2 where the store is in use or a file exists, 3 where something can't be read.
 pub fn run(args: &StoreCommand, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
     match &args.what {
-        What::Init(store) => super::store_copy::init(&store.config(global)?, out),
+        What::Init(store) => {
+            let setup = store.config(global)?;
+            super::store_copy::init(&setup, out)
+        }
         What::Check(store) => check(store, global, out),
         What::Copy { from, to } => super::store_copy::copy(from, to, out),
         What::Activate(store) => {
