@@ -66,19 +66,36 @@ pub const MAX_COMPLEXITY: usize = 20_000;
 /// Most directives on one field.
 const MAX_DIRECTIVES: usize = 5;
 
+// Each list that is merged makes types nest by one for each of its entries, and the compiler follows them
+// only so deep: so there are lists of lists.
+
 /// What can be read.
 #[derive(MergedObject, Default)]
-pub struct Query(
+pub struct Query(PlaceQueries, VulnerabilityQueries, ConnectionQueries);
+
+#[derive(MergedObject, Default)]
+pub struct PlaceQueries(
     viewer::ViewerQuery,
     organization::OrganizationQuery,
     group::GroupQuery,
     asset::AssetQuery,
     report::ReportQuery,
     finding::FindingQuery,
+    user::UserQuery,
+);
+
+#[derive(MergedObject, Default)]
+pub struct VulnerabilityQueries(
     vulnerability::VulnerabilityQuery,
     gate::GateQuery,
     priority::ThreatQuery,
-    user::UserQuery,
+    bulk::BulkQuery,
+    triage_rule::TriageRuleQuery,
+    policy_trial::PolicyTrialQuery,
+);
+
+#[derive(MergedObject, Default)]
+pub struct ConnectionQueries(
     job::JobQuery,
     schedule::ScheduleQuery,
     webhook::WebhookQuery,
@@ -88,29 +105,37 @@ pub struct Query(
     module::ModuleQuery,
     entity::EntityQuery,
     credential::CredentialQuery,
-    bulk::BulkQuery,
-    triage_rule::TriageRuleQuery,
-    policy_trial::PolicyTrialQuery,
     integration::IntegrationQuery,
 );
 
 /// What can be done.
 #[derive(MergedObject, Default)]
-pub struct Mutation(
+pub struct Mutation(PlaceMutations, VulnerabilityMutations, ConnectionMutations);
+
+#[derive(MergedObject, Default)]
+pub struct PlaceMutations(
     viewer::ViewerMutation,
     organization::OrganizationMutation,
     group::GroupMutation,
     asset::AssetMutation,
     report::ReportMutation,
+    member::MemberMutation,
+    token::TokenMutation,
+    user::UserMutation,
+);
+
+#[derive(MergedObject, Default)]
+pub struct VulnerabilityMutations(
     decide::DecideMutation,
     desk::DeskMutation,
     bulk::BulkMutation,
     triage_rule::TriageRuleMutation,
     comment::CommentMutation,
     gate::GateMutation,
-    member::MemberMutation,
-    token::TokenMutation,
-    user::UserMutation,
+);
+
+#[derive(MergedObject, Default)]
+pub struct ConnectionMutations(
     job::JobMutation,
     schedule::ScheduleMutation,
     webhook::WebhookMutation,
