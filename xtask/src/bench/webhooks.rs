@@ -8,10 +8,13 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
+use gna_domain::port::Clock;
+use gna_domain::time::Timestamp;
+use gna_server::outside::SystemClock;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::http::Client;
 use super::server::Server;
@@ -105,9 +108,9 @@ fn accept(server: &Server, per_second: usize, seconds: usize) -> Result<()> {
     Ok(())
 }
 
+/// As the server tells the time, in milliseconds.
 fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0))
+    SystemClock.now().millis()
 }
 
 /// What came: when, and its body.
@@ -175,9 +178,9 @@ fn deliver(server: &Server, per_second: usize, seconds: usize) -> Result<()> {
         let (at, body) = told
             .recv_timeout(REST)
             .with_context(|| format!("{} of {} messages came", times.len(), made.len()))?;
-        let happened: gna_domain::Timestamp = body["timestamp"]
+        let happened = body["timestamp"]
             .as_str()
-            .and_then(|text| text.parse().ok())
+            .and_then(|text| Timestamp::parse(text).ok())
             .context("a time")?;
         let late = u64::try_from(at - happened.millis()).unwrap_or(0);
         times.push(Duration::from_millis(late));

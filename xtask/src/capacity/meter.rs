@@ -279,6 +279,8 @@ impl Backend for Meter {
             batch_ops: OPERATIONS,
             batch_bytes: TRANSACTION_BYTES,
             item_bytes: ROW_BYTES,
+            // The feed is written into pages, not an item an entry.
+            entries_count: false,
         }
     }
 
