@@ -10,6 +10,7 @@ pub mod compat;
 pub mod export;
 pub mod extract;
 pub mod graphql;
+mod markdown;
 pub mod middleware;
 pub mod numbers;
 pub mod operator;

@@ -115,6 +115,7 @@ typed_ids! {
     LinkId = "lnk";
     /// One verdict of the gate.
     GateRunId = "gat";
+    EvidenceId = "evd";
     /// Of an e-mail with notices.
     LetterId = "ltr";
     CredentialId = "crd";

@@ -6,7 +6,7 @@
 use gna_domain::connect::Credential;
 use gna_domain::connect::inbox::Dispatcher;
 use gna_domain::error::{Error, Result};
-use gna_domain::model::{Endpoint, HookReceiver, SigningKey};
+use gna_domain::model::{Endpoint, FeedKind, HookReceiver, SigningKey};
 use gna_domain::port::jobs::{Handler, Jobs};
 use gna_domain::port::recipes::Recipes;
 use gna_domain::port::vault::{Sealing, SealingOf};
@@ -23,8 +23,13 @@ use gna_domain::service::tidy::{self, TidyHandler};
 use gna_domain::service::triage_rule::run::TriageRunHandler;
 use gna_domain::service::webhook::DeliverHandler;
 use gna_domain::service::{
-    feeds::FeedHandler, import::ImportHandler, notice, priority::RescoreHandler, schedule,
-    settle::SettleHandler, sweep::SweepHandler,
+    feeds::{self, FeedHandler},
+    import::ImportHandler,
+    notice,
+    priority::RescoreHandler,
+    schedule,
+    settle::SettleHandler,
+    sweep::SweepHandler,
 };
 use gna_domain::{Actor, Ctx, Grants, Ports};
 use gna_integrations::framework::egress::{EgressConfig, HttpEgress};
@@ -315,6 +320,7 @@ impl Instance {
         if self.config.has_role("scheduler") && !self.paused {
             let scheduling = Ctx::system(self.ports.clone(), "schedule");
             schedule::ensure(&scheduling, tidy::schedule(self.config.worker.feed_days)).await?;
+            self.ensure_feeds(&scheduling).await?;
             if self.sends_mail() {
                 schedule::ensure(&scheduling, notice::gather::schedule()).await?;
                 schedule::ensure(&scheduling, notice::summary::schedule()).await?;
@@ -350,6 +356,17 @@ impl Instance {
         for Step { name, again } in steps::of(self) {
             let commits = self.ports.store.signals().feed;
             tasks.spawn(follow(name, commits, stop.clone(), again));
+        }
+        Ok(())
+    }
+
+    /// Has the feeds fetched once a day, or no more.
+    async fn ensure_feeds(&self, ctx: &Ctx) -> Result<()> {
+        for kind in FeedKind::ALL {
+            match self.config.feeds.daily {
+                true => schedule::ensure(ctx, feeds::schedule(kind)).await?,
+                false => schedule::withdraw(ctx, &feeds::schedule_name(kind)).await?,
+            }
         }
         Ok(())
     }

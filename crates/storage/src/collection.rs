@@ -236,6 +236,7 @@ pub const COLLECTIONS: &[Collection] = &[
     plain("counter"),
     plain("idempotency"),
     plain("comment"),
+    plain("evidence"),
     plain("sweep"),
     // What the world knows of CVEs.
     plain("threat"),

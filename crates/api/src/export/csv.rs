@@ -47,11 +47,18 @@ pub fn head() -> Result<Vec<u8>> {
     Ok(head)
 }
 
+/// A row's cells, in the order of [`COLUMNS`].
+pub type Cells = [String; 28];
+
 pub fn line(row: Row, to: &mut Vec<u8>) -> Result<()> {
+    write(to, cells(&row))
+}
+
+pub fn cells(row: &Row) -> Cells {
     let value = &row.vulnerability.value;
     let place = Place::of(&value.location);
     let optional = |text: Option<&String>| text.cloned().unwrap_or_default();
-    let cells = [
+    [
         value.id.to_string(),
         value.organization.to_string(),
         value.group.to_string(),
@@ -99,8 +106,7 @@ pub fn line(row: Row, to: &mut Vec<u8>) -> Result<()> {
         value.created.to_string(),
         row.last_seen.to_string(),
         value.state_since.to_string(),
-    ];
-    write(to, cells)
+    ]
 }
 
 fn joined<'a>(texts: impl Iterator<Item = &'a String>) -> String {

@@ -5,8 +5,11 @@
 //! transfer and never a file that looks whole. JSON lines are in this file, the rest in theirs.
 
 mod csv;
+mod html;
 pub mod sarif;
 mod vex;
+#[cfg(feature = "xlsx")]
+mod xlsx;
 
 use axum::body::Bytes;
 use futures::stream::{BoxStream, StreamExt};
@@ -24,6 +27,11 @@ pub enum Format {
     JsonLines,
     /// RFC 4180, with a line of names.
     Csv,
+    /// A workbook (Office Open XML).
+    #[cfg(feature = "xlsx")]
+    Xlsx,
+    /// A page with a summary and charts, to be read and printed.
+    Html,
     /// SARIF 2.1.0 (OASIS), one run per tool.
     Sarif,
     /// OpenVEX 0.2.0.
@@ -34,12 +42,21 @@ pub enum Format {
     Csaf,
 }
 
+/// The names of all formats, as a sentence has them.
+#[cfg(feature = "xlsx")]
+pub const FORMATS: &str = "jsonl, csv, xlsx, html, sarif, openvex, cyclonedx or csaf";
+#[cfg(not(feature = "xlsx"))]
+pub const FORMATS: &str = "jsonl, csv, html, sarif, openvex, cyclonedx or csaf";
+
 impl Format {
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
             "jsonl" => Some(Self::JsonLines),
             "csv" => Some(Self::Csv),
+            #[cfg(feature = "xlsx")]
+            "xlsx" => Some(Self::Xlsx),
+            "html" => Some(Self::Html),
             "sarif" => Some(Self::Sarif),
             "openvex" => Some(Self::OpenVex),
             "cyclonedx" => Some(Self::CycloneDx),
@@ -53,6 +70,9 @@ impl Format {
         match self {
             Self::JsonLines => "jsonl",
             Self::Csv => "csv",
+            #[cfg(feature = "xlsx")]
+            Self::Xlsx => "xlsx",
+            Self::Html => "html",
             Self::Sarif => "sarif",
             Self::OpenVex => "openvex.json",
             Self::CycloneDx => "cdx.json",
@@ -71,6 +91,9 @@ impl Format {
         match self {
             Self::JsonLines => "application/jsonl",
             Self::Csv => "text/csv; charset=utf-8; header=present",
+            #[cfg(feature = "xlsx")]
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Self::Html => "text/html; charset=utf-8",
             Self::Sarif => "application/sarif+json",
             Self::CycloneDx => "application/vnd.cyclonedx+json; version=1.6",
             Self::OpenVex | Self::Csaf => "application/json",
@@ -89,6 +112,9 @@ pub async fn write(export: Export, format: Format) -> Result<Stream> {
     let mut pieces = match format {
         Format::JsonLines => rows(export, Vec::new(), json_line).boxed(),
         Format::Csv => rows(export, csv::head()?, csv::line).boxed(),
+        #[cfg(feature = "xlsx")]
+        Format::Xlsx => xlsx::pieces(export).boxed(),
+        Format::Html => html::pieces(export).boxed(),
         Format::Sarif => sarif::pieces(export).boxed(),
         Format::OpenVex => vex::openvex(export).boxed(),
         Format::CycloneDx => vex::cyclonedx(export).boxed(),

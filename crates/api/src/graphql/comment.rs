@@ -31,9 +31,13 @@ impl Comment {
     async fn actor(&self) -> &str {
         &self.0.actor
     }
-    /// Plain text or Markdown.
+    /// Plain text or Markdown, as it was written.
     async fn text(&self) -> &str {
         &self.0.text
+    }
+    /// The text as HTML that is safe to show: no scripts, no styles, no pictures.
+    async fn html(&self) -> String {
+        crate::markdown::render(&self.0.text)
     }
     /// When.
     async fn created(&self) -> DateTime {

@@ -18,6 +18,7 @@ pub mod document;
 pub mod entity;
 pub mod enums;
 pub mod errors;
+pub mod evidence;
 pub mod filter;
 pub mod finding;
 pub mod gate;
@@ -50,6 +51,7 @@ pub mod token;
 pub mod triage;
 pub mod triage_rule;
 pub mod user;
+pub mod vex;
 pub mod viewer;
 pub mod vulnerability;
 pub mod webhook;
@@ -131,6 +133,8 @@ pub struct VulnerabilityMutations(
     bulk::BulkMutation,
     triage_rule::TriageRuleMutation,
     comment::CommentMutation,
+    evidence::EvidenceMutation,
+    vex::VexMutation,
     gate::GateMutation,
 );
 

@@ -72,6 +72,38 @@ pub struct FalsePositive {
     pub requested: Note,
     /// Who confirmed or rejected it.
     pub decided: Option<Note>,
+    /// The VEX document that it was taken over from.
+    pub origin: Option<VexOrigin>,
+}
+
+/// What a VEX document said, in its own words.
+#[derive(SimpleObject)]
+pub struct VexOrigin {
+    /// `openvex`, `cyclonedx` or `csaf`.
+    pub format: String,
+    /// Id of the document, as its author gave it.
+    pub document: String,
+    /// Who says it.
+    pub author: String,
+    /// The format's own word.
+    pub status: String,
+    /// The format's own word for why, where it has words for that.
+    pub justification: Option<String>,
+    /// Why, as a text.
+    pub statement: Option<String>,
+}
+
+impl From<model::VexOrigin> for VexOrigin {
+    fn from(of: model::VexOrigin) -> Self {
+        Self {
+            format: of.format.as_str().to_owned(),
+            document: of.document,
+            author: of.author,
+            status: of.status,
+            justification: of.justification,
+            statement: of.statement,
+        }
+    }
 }
 
 impl From<model::FalsePositive> for FalsePositive {
@@ -80,6 +112,7 @@ impl From<model::FalsePositive> for FalsePositive {
             status: value.status.into(),
             requested: Note(value.requested),
             decided: value.decided.map(Note),
+            origin: value.origin.map(|origin| (*origin).into()),
         }
     }
 }

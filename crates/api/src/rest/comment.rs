@@ -28,6 +28,8 @@ pub struct CommentView {
     actor: String,
     /// Plain text or Markdown, as it was sent: it may hold HTML, which must not be trusted.
     text: String,
+    /// The text, read as Markdown, as HTML that is safe to show: no scripts, no styles, no pictures.
+    html: String,
     #[schema(format = DateTime)]
     created: String,
 }
@@ -41,6 +43,7 @@ impl From<Stored<Comment>> for CommentView {
             parent: comment.parent.map(|parent| parent.to_string()),
             author: comment.author.map(|author| author.to_string()),
             actor: comment.actor,
+            html: crate::markdown::render(&comment.text),
             text: comment.text,
             created: comment.created.to_string(),
         }

@@ -7,6 +7,7 @@
 mod asset;
 mod authorization;
 mod comment;
+mod evidence;
 mod feed;
 mod filter;
 mod format;
@@ -32,6 +33,7 @@ mod token;
 mod triage_rule;
 mod upload;
 mod user;
+mod vex;
 mod view;
 mod vulnerability;
 mod webhook;
@@ -130,6 +132,12 @@ routes! {
     get "/api/v2/vulnerabilities/{vulnerability}/comments" => comment::list, Policy(Action::CommentRead);
     post "/api/v2/vulnerabilities/{vulnerability}/comments" => comment::create, Policy(Action::CommentWrite);
 
+    get "/api/v2/vulnerabilities/{vulnerability}/evidence" => evidence::list, Policy(Action::EvidenceRead);
+    post "/api/v2/vulnerabilities/{vulnerability}/evidence" => evidence::create, Policy(Action::EvidenceWrite);
+    get "/api/v2/vulnerabilities/{vulnerability}/evidence/{evidence}" => evidence::download, Policy(Action::EvidenceRead);
+    delete "/api/v2/vulnerabilities/{vulnerability}/evidence/{evidence}" => evidence::remove, Policy(Action::EvidenceWrite);
+    post "/api/v2/groups/{group}/vex" => vex::import, Policy(Action::VexImport);
+
     get "/api/v2/feeds" => feed::list, Known("what is known of CVEs is the same for everybody");
     post "/api/v2/feeds/{feed}" => feed::import, Policy(Action::InstanceManage);
     post "/api/v2/feeds/{feed}/updates" => feed::update, Policy(Action::InstanceManage);
@@ -222,6 +230,10 @@ pub fn router() -> Router<AppState> {
 pub(crate) fn largest_body(path: &str) -> usize {
     if path.starts_with("/api/v2/feeds/") {
         gna_domain::service::feeds::LARGEST
+    } else if path.starts_with("/api/v2/groups/") && path.ends_with("/vex") {
+        gna_domain::service::vex::LARGEST
+    } else if path.starts_with("/api/v2/vulnerabilities/") && path.ends_with("/evidence") {
+        gna_domain::model::EVIDENCE_LARGEST
     } else if is_hook(path) {
         HOOK_BYTES
     } else {

@@ -6,9 +6,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    asset, authorization, comment, feed, format, function, gate, group, health, hook, job, keys,
-    metrics, module, notice, organization, programme, receiver, report, schedule, store, summary,
-    token, triage_rule, upload, user, vulnerability, webhook,
+    asset, authorization, comment, evidence, feed, format, function, gate, group, health, hook,
+    job, keys, metrics, module, notice, organization, programme, receiver, report, schedule, store,
+    summary, token, triage_rule, upload, user, vex, vulnerability, webhook,
 };
 use crate::compat::frigg;
 
@@ -56,6 +56,11 @@ use crate::compat::frigg;
         vulnerability::history,
         comment::list,
         comment::create,
+        evidence::list,
+        evidence::create,
+        evidence::download,
+        evidence::remove,
+        vex::import,
         feed::list,
         feed::import,
         feed::update,

@@ -3,6 +3,8 @@
 mod browser;
 mod codes;
 mod connect;
+mod evidence;
+mod exports;
 mod frigg;
 mod gate;
 mod graphql_actor;
@@ -26,5 +28,6 @@ mod rest;
 mod rest_actor;
 mod triage_rules;
 mod vex;
+mod vex_in;
 mod walker;
 mod webhooks;

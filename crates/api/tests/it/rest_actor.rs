@@ -1,7 +1,7 @@
 //! Programs that call the whole app, each with a token of someone who has one role.
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use gna_api::{ApiConfig, AppState};
 use gna_domain::Resource;
@@ -110,6 +110,7 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
+    pub bytes: Bytes,
 }
 
 impl Answer {
@@ -164,6 +165,7 @@ impl Actor {
             status: parts.status,
             headers: parts.headers,
             text: String::from_utf8_lossy(&bytes).into_owned(),
+            bytes,
         }
     }
 

@@ -12,7 +12,7 @@ const UPLOAD: &str = "/api/v2/reports?organization=acme&group=shop&asset=web&fil
 
 /// Five vulnerabilities of one asset, each with a fate of its own: 1 is a false positive, 2 accepted
 /// until a date, 3 worked on, 4 not decided on, 5 gone with the second report.
-async fn decided(place: &Place) -> Actor {
+pub async fn decided(place: &Place) -> Actor {
     let tess = place.tess().await;
     let mona = place
         .actor(
@@ -75,7 +75,7 @@ fn done(answer: &Value) {
     assert!(answer["errors"].is_null(), "{answer}");
 }
 
-async fn exported(actor: &Actor, format: &str) -> Value {
+pub async fn exported(actor: &Actor, format: &str) -> Value {
     let path = format!("/api/v2/vulnerabilities/export?format={format}");
     let answer = actor.get(&path).await;
     assert_eq!(answer.status, 200, "{}", answer.text);

@@ -119,6 +119,10 @@ impl Foreign {
                     "job_00000000000000000000000000000001".to_owned(),
                 ),
                 ("session", "ses_00000000000000000000000000000001".to_owned()),
+                (
+                    "evidence",
+                    "evd_00000000000000000000000000000001".to_owned(),
+                ),
                 ("comment", "com_00000000000000000000000000000001".to_owned()),
                 ("job", "job_00000000000000000000000000000001".to_owned()),
                 (
@@ -665,7 +669,7 @@ async fn no_field_tells_a_stranger_anything() {
                 .iter()
                 .any(|(exception, _)| *exception == name);
             for (who, actor) in [("nobody", &place.anonymous()), ("a stranger", &eve)] {
-                let answer = if name == "uploadReport" {
+                let answer = if ["uploadReport", "importVex", "addEvidence"].contains(&name) {
                     let kind = [("content-type", "multipart/form-data; boundary=XX")];
                     actor.send("POST", "/api", &kind, with_file(&body)).await
                 } else {

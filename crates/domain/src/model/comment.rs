@@ -21,7 +21,7 @@ pub struct Comment {
     pub author: Option<UserId>,
     /// [`crate::Actor::label`] of the author.
     pub actor: String,
-    /// Plain text or Markdown; shown as text until it is rendered safely.
+    /// Plain text or Markdown, as it was written; whoever shows it makes safe HTML of it.
     pub text: String,
     pub created: Timestamp,
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{FindingId, RefId, ReportId, RuleId, UserId, VulnerabilityId};
+use crate::id::{EvidenceId, FindingId, RefId, ReportId, RuleId, UserId, VulnerabilityId};
 use crate::import::Category;
 use crate::port::store::{Entity, Key};
 use crate::time::Timestamp;
@@ -113,6 +113,16 @@ pub enum VulnerabilityEvent {
     TicketLinked {
         ticket: Option<String>,
     },
+    /// Somebody added a file.
+    EvidenceAdded {
+        evidence: EvidenceId,
+        name: String,
+    },
+    /// Somebody removed a file.
+    EvidenceRemoved {
+        evidence: EvidenceId,
+        name: String,
+    },
     /// Its due date came near, or passed.
     SlaNoticed {
         notice: SlaNotice,
@@ -183,6 +193,8 @@ impl VulnerabilityEvent {
             Self::Assigned { assignee: None } => "unassigned",
             Self::SeverityRated { .. } => "severity_rated",
             Self::TicketLinked { .. } => "ticket_linked",
+            Self::EvidenceAdded { .. } => "evidence_added",
+            Self::EvidenceRemoved { .. } => "evidence_removed",
             Self::SlaNoticed { notice } if notice.breached => "sla_breached",
             Self::SlaNoticed { .. } => "due_soon",
             Self::RuleApplied { .. } => "rule_applied",

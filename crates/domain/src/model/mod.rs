@@ -5,6 +5,7 @@ mod audit;
 mod comment;
 mod counter;
 mod data_key;
+mod evidence;
 mod feed_reader;
 mod finding;
 mod gate_run;
@@ -32,6 +33,7 @@ mod token;
 mod triage;
 mod triage_rule;
 mod user;
+mod vex;
 mod vulnerability;
 mod webhook;
 
@@ -42,6 +44,7 @@ pub use audit::{AuditEntry, INSTANCE};
 pub use comment::{Comment, comment_text};
 pub use counter::{Counter, Flow, Tally, WEEKS_KEPT, exposure, week_of, week_start};
 pub use data_key::DataKey;
+pub use evidence::{EVIDENCE_LARGEST, EVIDENCE_MAX, Evidence, EvidenceKind, evidence_name};
 pub use feed_reader::FeedReader;
 pub use finding::{Finding, FindingKey};
 pub use gate_run::{GateRun, OFFENDERS_KEPT, Offender};
@@ -80,6 +83,7 @@ pub use triage_rule::{
     TriageRule, TriageRun, TriageRunStatus,
 };
 pub use user::{Email, PasswordHash, RESERVED, User};
+pub use vex::{VexFormat, VexOrigin};
 pub use vulnerability::{
     ClosedReason, IdentityKey, OWN_SEVERITY, Presence, PresenceRecord, Severity, Sighting,
     SlaNotice, Source, State, Suppression, Vulnerability,

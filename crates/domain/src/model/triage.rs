@@ -11,6 +11,7 @@ use crate::id::UserId;
 use crate::time::Timestamp;
 
 use super::severity::Level;
+use super::vex::VexOrigin;
 
 /// Who decided something, when, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +142,9 @@ pub struct FalsePositive {
     pub requested: Note,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<Note>,
+    /// The document that it was taken over from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Box<VexOrigin>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

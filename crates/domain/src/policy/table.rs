@@ -88,9 +88,14 @@ actions! {
     RuleRead = "rule.read" on Group: [Owner, Manager, Triager, Developer, Reader];
     /// Make, change and order triage rules, apply them to what there is.
     RuleManage = "rule.manage" on Group: [Owner, Manager];
+    /// Take over what a VEX document decides, as the second person beside its author.
+    VexImport = "vex.import" on Group: [Owner, Manager];
     /// Ask the gate for a verdict, take a snapshot for verdicts without a server.
     GateRun = "gate.run" on Group: [Owner, Manager, Triager, Developer, Ci];
     GateRead = "gate.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];
+    EvidenceRead = "evidence.read" on Group: [Owner, Manager, Triager, Developer, Reader];
+    /// Add files, and remove them.
+    EvidenceWrite = "evidence.write" on Group: [Owner, Manager, Triager, Developer];
     CommentRead = "comment.read" on Group: [Owner, Manager, Triager, Developer, Reader];
     CommentWrite = "comment.write" on Group: [Owner, Manager, Triager, Developer];
     PolicyRead = "policy.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];

@@ -58,6 +58,7 @@ pub fn decide(
                 status: Status::Requested,
                 requested: note.clone(),
                 decided: None,
+                origin: None,
             })
         }
         (Command::Confirm, Some(known)) if known.status == Status::Requested => {

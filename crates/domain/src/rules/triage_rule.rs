@@ -303,6 +303,7 @@ fn apply(
                     status: FalsePositiveStatus::Confirmed,
                     requested: note.clone(),
                     decided: Some(note.clone()),
+                    origin: None,
                 }),
             }]),
         };

@@ -1,10 +1,21 @@
-//! VEX: what a decision means to those who use a product, in words that every VEX format has.
+//! VEX: what a decision means to those who use a product, in words that every VEX format has; in `claim.rs` and beside it what
+//! the documents of others say.
 //!
 //! Only public names can be spoken about: a vulnerability without any has no statement. Neither
 //! have those that say nothing about the product: rejected ones, those out of scope, what only tools
 //! have set aside, and records that went into another.
 
-use crate::model::{ClosedReason, FalsePositiveStatus, Note, State, Treatment, Vulnerability};
+pub mod apply;
+pub mod claim;
+mod csaf;
+mod cyclonedx;
+mod openvex;
+pub mod read;
+pub mod words;
+
+use crate::model::{
+    ClosedReason, FalsePositiveStatus, Note, State, Treatment, VexOrigin, Vulnerability,
+};
 use crate::time::Timestamp;
 
 /// What can be said of a product and a vulnerability.
@@ -29,6 +40,8 @@ pub struct Statement<'a> {
     pub note: Option<&'a Note>,
     /// Since when it holds.
     pub since: Timestamp,
+    /// What another document said of it.
+    pub origin: Option<&'a VexOrigin>,
 }
 
 impl<'a> Statement<'a> {
@@ -51,6 +64,7 @@ pub fn statement(value: &Vulnerability, now: Timestamp) -> Option<Statement<'_>>
                 verdict: Verdict::Fixed,
                 note: None,
                 since: value.state_since,
+                origin: None,
             })
         }
         State::Submitted | State::Open => Some(of_present(value, now)),
@@ -67,6 +81,7 @@ fn of_present(value: &Vulnerability, now: Timestamp) -> Statement<'_> {
             verdict: Verdict::FalsePositive,
             note: Some(&request.requested),
             since,
+            origin: request.origin.as_deref(),
         };
     }
     let treatment = &value.triage.treatment;
@@ -82,5 +97,6 @@ fn of_present(value: &Vulnerability, now: Timestamp) -> Statement<'_> {
         verdict,
         note,
         since: note.map_or(value.created, |note| note.at),
+        origin: None,
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::ctx::{Ctx, Resource};
 use crate::error::Result;
 use crate::id::{AssetId, FindingId};
-use crate::model::{Asset, Finding, Vulnerability};
+use crate::model::{Asset, Finding, Group, Organization, Vulnerability};
 use crate::page::{Cursor, PageRequest};
 use crate::port::repo;
 use crate::port::search::Sort;
@@ -224,4 +224,78 @@ impl Export {
         let items = items.filter(|item| self.takes(item)).collect();
         Ok(Some(dress(&self.ctx, &mut self.known, items).await?))
     }
+}
+
+/// Values of a field that are told of in an overview, and vulnerabilities that come first.
+const TOLD: usize = 10;
+
+/// What a whole export comes to: counts by value, most frequent first.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// `acme/shop`, or how many groups it is of.
+    pub place: String,
+    pub levels: Vec<(String, u64)>,
+    pub states: Vec<(String, u64)>,
+    pub treatments: Vec<(String, u64)>,
+    /// By name; at most ten.
+    pub assets: Vec<(String, u64)>,
+    /// At most ten.
+    pub tools: Vec<(String, u64)>,
+    /// Those with the highest priority, at most ten.
+    pub first: Vec<Row>,
+}
+
+impl Export {
+    /// # Errors
+    /// As [`vulnerability::facets`], or the store's.
+    pub async fn overview(&self) -> Result<Overview> {
+        let (ctx, scope, filter) = (&self.ctx, self.scope.as_slice(), &self.filter);
+        let fields = ["level", "state", "treatment", "asset", "tool"];
+        let facets = vulnerability::facets(ctx, scope, filter, &fields, TOLD).await?;
+        let of = |name: &str| {
+            let facet = facets.iter().find(|facet| facet.field == name);
+            facet.map(|facet| facet.values.clone()).unwrap_or_default()
+        };
+        let sort = Sort {
+            field: "priority",
+            descending: true,
+        };
+        let page = PageRequest::first(TOLD);
+        let first = vulnerability::query(ctx, scope, filter, sort, &page).await?;
+        let first = first.items.into_iter().map(|(item, _)| item).collect();
+        Ok(Overview {
+            place: place(ctx, scope).await?,
+            levels: of("level"),
+            states: of("state"),
+            treatments: of("treatment"),
+            assets: named(ctx, of("asset")).await?,
+            tools: of("tool"),
+            first: rows(ctx, first).await?,
+        })
+    }
+}
+
+async fn place(ctx: &Ctx, scope: &[Resource]) -> Result<String> {
+    let [Resource::Group(organization, group)] = scope else {
+        return Ok(format!("{} groups", scope.len()));
+    };
+    let organization = repo::require::<Organization>(ctx.store(), *organization).await?;
+    let group = repo::require::<Group>(ctx.store(), *group).await?;
+    Ok(format!("{}/{}", organization.slug, group.slug))
+}
+
+/// Counts by asset, with names in place of ids.
+async fn named(ctx: &Ctx, counts: Vec<(String, u64)>) -> Result<Vec<(String, u64)>> {
+    let ids: Vec<AssetId> = counts
+        .iter()
+        .filter_map(|(id, _)| id.parse().ok())
+        .collect();
+    let assets = repo::get_many::<Asset>(ctx.store(), &ids).await?;
+    let names: HashMap<String, String> = assets
+        .into_iter()
+        .flatten()
+        .map(|asset| (asset.id.to_string(), asset.name.clone()))
+        .collect();
+    let name = |(id, count): (String, u64)| (names.get(&id).cloned().unwrap_or(id), count);
+    Ok(counts.into_iter().map(name).collect())
 }

@@ -11,9 +11,10 @@ use std::io::Read;
 
 use super::import::on_thread;
 use super::priority;
+use super::schedule::NewSchedule;
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Kind, Result};
-use crate::model::{AuditEntry, Epss, FeedKind, Job, Kev, Threat, ThreatFeed};
+use crate::model::{AuditEntry, Epss, FeedKind, Job, Kev, Overlap, Threat, ThreatFeed, Timing};
 use crate::policy::Action;
 use crate::port::egress::{Method, OutRequest};
 use crate::port::jobs::{Claimed, Handler, Outcome};
@@ -43,6 +44,35 @@ pub fn address(kind: FeedKind) -> &'static str {
             "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"
         }
     }
+}
+
+/// Fetches a feed from where it is published once a day, within two hours from 06:00 UTC on: not all
+/// instances ask at once.
+#[must_use]
+pub fn schedule(kind: FeedKind) -> NewSchedule {
+    NewSchedule {
+        organization: None,
+        name: schedule_name(kind),
+        timing: Timing::Cron {
+            expression: "0 6 * * *".to_owned(),
+            zone: "UTC".to_owned(),
+        },
+        overlap: Overlap::Skip,
+        spread_ms: 7_200_000,
+        job: KIND.to_owned(),
+        payload: serde_json::json!({
+            "kind": kind,
+            "source": address(kind),
+            "by": "system:schedule",
+            "fetch": true,
+        }),
+    }
+}
+
+/// The name of its schedule.
+#[must_use]
+pub fn schedule_name(kind: FeedKind) -> String {
+    format!("feeds.{}", kind.as_str().to_lowercase())
 }
 
 /// What a job is to do.

@@ -132,6 +132,24 @@ pub async fn ensure(ctx: &Ctx, new: NewSchedule) -> Result<()> {
     }
 }
 
+/// Takes back what [`ensure`] made, where the configuration does not want it any more.
+///
+/// # Errors
+/// The store's.
+pub async fn withdraw(ctx: &Ctx, name: &str) -> Result<()> {
+    let scope = Schedule::scope_of(None);
+    let Some(found) = repo::find::<Schedule>(ctx.store(), "name", &[&scope, name]).await? else {
+        return Ok(());
+    };
+    let mut changes = ChangeSet::new();
+    changes.delete(&found, None);
+    match ctx.store().commit(changes).await {
+        // Another process did the same at the same moment.
+        Err(error) if error.kind() == Kind::Conflict => Ok(()),
+        done => done.map(|_| ()),
+    }
+}
+
 async fn commit(ctx: &Ctx, of: &Schedule, what: &str, mut changes: ChangeSet) -> Result<()> {
     let entry = AuditEntry::new(ctx, of.organization, what, [of.id.to_string()]);
     changes.create(&entry.with(json!({ "name": of.name, "job": of.job })), None)?;

@@ -1,9 +1,11 @@
 //! Services on a store, told as stories.
 
 mod access;
+mod failing;
 mod gate;
 mod import;
 mod integrations;
+mod interrupted;
 mod metrics;
 mod notices;
 mod policy_trial;

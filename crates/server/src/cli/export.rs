@@ -13,12 +13,13 @@ use super::local::block_on;
 use super::output::is_watched;
 use super::{Exit, Failure, Global, Out};
 
-/// Export vulnerabilities as JSON lines, CSV or SARIF
+/// Export vulnerabilities as JSON lines, CSV, a workbook, a page, SARIF or VEX
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   gna export > all.jsonl                                   one JSON object per line
   gna export --format csv --state open -o open.csv
   gna export --format sarif --group acme/shop -o shop.sarif
+  gna export --format html --group acme/shop -o shop.html               a summary with charts
   gna export --format openvex --group acme/shop -o shop.openvex.json    what was decided
 
 A file is written whole or not at all.")]
@@ -39,6 +40,10 @@ pub struct ExportArgs {
 enum Form {
     Jsonl,
     Csv,
+    /// A workbook
+    Xlsx,
+    /// A page with a summary and charts, to be printed
+    Html,
     Sarif,
     /// OpenVEX: what was decided
     Openvex,
@@ -59,6 +64,8 @@ pub fn run(args: &ExportArgs, global: &Global, out: &mut Out) -> Result<Exit, Fa
         let format = match args.format {
             Form::Jsonl => "jsonl",
             Form::Csv => "csv",
+            Form::Xlsx => "xlsx",
+            Form::Html => "html",
             Form::Sarif => "sarif",
             Form::Openvex => "openvex",
             Form::Cyclonedx => "cyclonedx",

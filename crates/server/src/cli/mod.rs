@@ -36,6 +36,7 @@ mod store_command;
 mod store_copy;
 mod token;
 mod user;
+mod vex;
 mod webhooks;
 
 use clap::{Args, Parser, Subcommand};
@@ -91,6 +92,7 @@ enum Command {
     Import(import::ImportArgs),
     List(list::ListArgs),
     Export(export::ExportArgs),
+    Vex(vex::VexArgs),
     Jobs(jobs::JobsArgs),
     Schedules(schedules::SchedulesArgs),
     Webhooks(webhooks::WebhooksArgs),
@@ -164,6 +166,7 @@ pub fn main(additions: Additions) -> ExitCode {
         Command::Import(args) => import::run(&args, &cli.global, &mut out),
         Command::List(args) => list::run(&args, &cli.global, &mut out),
         Command::Export(args) => export::run(&args, &cli.global, &mut out),
+        Command::Vex(args) => vex::run(&args, &cli.global, &mut out),
         Command::Schedules(args) => schedules::run(&args, &cli.global, &mut out),
         Command::Webhooks(args) => webhooks::run(&args, &cli.global, &mut out),
         Command::Feeds(args) => feeds::run(&args, &cli.global, &mut out),

@@ -11,9 +11,10 @@ mod show;
 pub use env::Environment;
 pub use load::{ConfigError, Overrides, load};
 pub use model::{
-    BlobsConfig, ClientConfig, Config, DataConfig, EgressSection, FormatsConfig, FriggSection,
-    ImportConfig, KeyringConfig, KeyringKind, LambdaConfig, LogConfig, LogFormat, MailConfig,
-    MailSecurity, MetricsConfig, RecipesConfig, ServerConfig, StoreConfig, WorkerConfig,
+    BlobsConfig, ClientConfig, Config, DataConfig, EgressSection, FeedsConfig, FormatsConfig,
+    FriggSection, ImportConfig, KeyringConfig, KeyringKind, LambdaConfig, LogConfig, LogFormat,
+    MailConfig, MailSecurity, MetricsConfig, RecipesConfig, ServerConfig, StoreConfig,
+    WorkerConfig,
 };
 pub use show::{masked_json, masked_toml};
 

@@ -15,6 +15,7 @@ pub const ROLES: [&str; 3] = ["api", "worker", "scheduler"];
 pub struct Config {
     pub server: ServerConfig,
     pub metrics: MetricsConfig,
+    pub feeds: FeedsConfig,
     pub data: DataConfig,
     pub store: StoreConfig,
     pub blobs: BlobsConfig,
@@ -48,6 +49,14 @@ pub struct MetricsConfig {
     #[serde(deserialize_with = "text")]
     pub key: String,
     pub on_loopback: bool,
+}
+
+/// Feeds of threats, which priorities rest on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedsConfig {
+    /// Whether they are fetched every day from where they are published.
+    pub daily: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,4 +31,5 @@ mod server;
 #[cfg(feature = "postgres")]
 mod shared;
 mod store;
+mod vex;
 mod webhooks;

@@ -6,6 +6,7 @@
 
 use axum::body::Bytes;
 use gna_domain::error::{Error, Result};
+use gna_domain::model::{VexFormat, VexOrigin};
 use gna_domain::rules::vex::Verdict;
 use gna_domain::service::export::Export;
 use gna_domain::time::Timestamp;
@@ -20,13 +21,22 @@ const LIMIT: usize = 100_000;
 /// A remediation or a threat: its category and its words.
 type Remark = (&'static str, String);
 
+/// How a product is affected: its place in [`STATUSES`], the word for why it is not, and what is told
+/// of it.
+#[derive(Clone)]
+struct Place {
+    rank: u8,
+    flag: Option<String>,
+    told: Option<Remark>,
+}
+
 /// What is said about one name.
 #[derive(Default)]
 struct About {
     title: String,
     aliases: BTreeSet<String>,
     /// Products by status; a product stands in one only (6.1.6), the gravest.
-    products: BTreeMap<String, (u8, Option<Remark>)>,
+    products: BTreeMap<String, Place>,
 }
 
 pub fn pieces(mut export: Export) -> impl futures::Stream<Item = Result<Bytes>> + Send {
@@ -101,9 +111,12 @@ fn gather(
         }
     };
     products.entry(id.clone()).or_insert_with(|| {
-        let mut product = json!({ "product_id": id, "name": name });
+        // 3.1.3.3.7: whose name of the asset this is.
+        let asset = json!({ "namespace": "https://gna.invalid/asset", "uri": said.asset_purl() });
+        let mut product = json!({ "product_id": id, "name": name,
+            "product_identification_helper": { "x_generic_uris": [asset] } });
         if let (Some(purl), Some(object)) = (purl, product.as_object_mut()) {
-            let helper = json!({ "purl": purl });
+            let helper = json!({ "purl": purl, "x_generic_uris": [asset] });
             object.insert("product_identification_helper".to_owned(), helper);
         }
         product
@@ -116,9 +129,14 @@ fn gather(
     about
         .aliases
         .extend(said.aliases().into_iter().map(str::to_owned));
-    let new = (rank(said.statement.verdict), told(said));
+    let origin = said.justified(&[VexFormat::OpenVex, VexFormat::Csaf]);
+    let new = Place {
+        rank: rank(said.statement.verdict),
+        flag: origin.and_then(|origin| origin.justification.clone()),
+        told: told(said, origin),
+    };
     let known = about.products.entry(id).or_insert_with(|| new.clone());
-    if new.0 < known.0 {
+    if new.rank < known.rank {
         *known = new;
     }
 }
@@ -142,9 +160,12 @@ const STATUSES: [&str; 4] = [
 ];
 
 /// The remediation (3.2.3.12) or the threat (3.2.3.14) that the profile asks for, by its category.
-fn told(said: &Said<'_>) -> Option<Remark> {
+fn told<'a>(said: &Said<'a>, origin: Option<&'a VexOrigin>) -> Option<Remark> {
     match said.statement.verdict {
-        Verdict::FalsePositive => Some(("impact", said.impact().to_owned())),
+        Verdict::FalsePositive => {
+            let text = said.text_beside(origin)?;
+            Some(("impact", text.to_owned()))
+        }
         Verdict::Accepted(_) => Some(("no_fix_planned", said.action().unwrap_or_default())),
         Verdict::BeingFixed => Some(("none_available", said.action().unwrap_or_default())),
         Verdict::UnderInvestigation | Verdict::Fixed => None,
@@ -174,7 +195,7 @@ fn vulnerability(name: &str, about: &About) -> Value {
     for (rank, status) in (0_u8..).zip(STATUSES) {
         let products = about.products.iter();
         let products: Vec<&str> = products
-            .filter(|(_, (of, _))| *of == rank)
+            .filter(|(_, place)| place.rank == rank)
             .map(|(id, _)| id.as_str())
             .collect();
         if !products.is_empty() {
@@ -183,9 +204,13 @@ fn vulnerability(name: &str, about: &About) -> Value {
     }
     object.insert("product_status".to_owned(), statuses.into());
     let mut told: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-    for (id, (_, said)) in &about.products {
-        if let Some((category, text)) = said {
+    let mut flags: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (id, place) in &about.products {
+        if let Some((category, text)) = &place.told {
             told.entry((category, text)).or_default().push(id);
+        }
+        if let Some(flag) = &place.flag {
+            flags.entry(flag).or_default().push(id);
         }
     }
     let (mut remedies, mut threats) = (Vec::new(), Vec::new());
@@ -196,6 +221,13 @@ fn vulnerability(name: &str, about: &About) -> Value {
         } else {
             remedies.push(entry);
         }
+    }
+    let flags: Vec<Value> = flags
+        .into_iter()
+        .map(|(label, products)| json!({ "label": label, "product_ids": products }))
+        .collect();
+    if !flags.is_empty() {
+        object.insert("flags".to_owned(), flags.into());
     }
     if !remedies.is_empty() {
         object.insert("remediations".to_owned(), remedies.into());

@@ -5,7 +5,7 @@
 
 use axum::body::Bytes;
 use gna_domain::error::Result;
-use gna_domain::model::Level;
+use gna_domain::model::{Level, VexFormat};
 use gna_domain::rules::vex::Verdict;
 use gna_domain::service::export::Export;
 use serde_json::{Map, Value, json};
@@ -115,15 +115,24 @@ fn analysis(said: &Said<'_>) -> Value {
         Verdict::Fixed => ("resolved", None),
         Verdict::FalsePositive => ("false_positive", None),
     };
+    let origin = said.statement.origin;
+    let origin = origin.filter(|origin| origin.format == VexFormat::CycloneDx);
+    let state = origin.map_or(state, |origin| origin.status.as_str());
     let mut analysis = json!({ "state": state, "lastUpdated": said.statement.since.to_string() });
     if let Some(object) = analysis.as_object_mut() {
         if let Some(response) = response {
             object.insert("response".to_owned(), json!([response]));
         }
         let detail = match said.statement.verdict {
-            Verdict::FalsePositive => Some(said.impact().to_owned()),
+            Verdict::FalsePositive => {
+                let text = said.text_beside(said.justified(&[VexFormat::CycloneDx]));
+                text.map(str::to_owned)
+            }
             _ => said.action(),
         };
+        if let Some(word) = origin.and_then(|origin| origin.justification.as_deref()) {
+            object.insert("justification".to_owned(), word.into());
+        }
         if let Some(detail) = detail {
             object.insert("detail".to_owned(), detail.into());
         }

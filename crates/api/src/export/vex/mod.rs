@@ -11,8 +11,9 @@ mod openvex;
 use axum::body::Bytes;
 use gna_domain::error::{Error, Result};
 use gna_domain::id::TypedId;
-use gna_domain::model::{Location, PackageLocation};
-use gna_domain::rules::vex::{Statement, Verdict, statement};
+use gna_domain::model::{Location, PackageLocation, VexFormat, VexOrigin};
+use gna_domain::rules::vex::claim::asset_purl;
+use gna_domain::rules::vex::{Statement, statement, words};
 use gna_domain::service::export::{Export, Row};
 use gna_domain::time::Timestamp;
 
@@ -71,20 +72,37 @@ impl<'a> Said<'a> {
 
     /// What is being done, in words; `None` where nothing is.
     fn action(&self) -> Option<String> {
-        let reason = self.statement.reason();
-        let said = match self.statement.verdict {
-            Verdict::BeingFixed => "It is being worked on".to_owned(),
-            Verdict::Accepted(Some(until)) => format!("The risk is accepted until {until}"),
-            Verdict::Accepted(None) => "The risk is accepted for good".to_owned(),
-            Verdict::UnderInvestigation | Verdict::Fixed | Verdict::FalsePositive => return None,
-        };
-        Some(reason.map_or_else(|| format!("{said}."), |why| format!("{said}: {why}")))
+        words::action(self.statement.verdict, self.statement.reason())
+    }
+
+    /// What a document of one of these formats said of it, where that has a word for why.
+    fn justified(&self, formats: &[VexFormat]) -> Option<&'a VexOrigin> {
+        let origin = self.statement.origin?;
+        let is_said = origin.justification.is_some() && formats.contains(&origin.format);
+        is_said.then_some(origin)
+    }
+
+    /// The text beside the word for why, or in its place.
+    fn text_beside(&self, origin: Option<&'a VexOrigin>) -> Option<&'a str> {
+        match origin {
+            Some(origin) => origin.statement.as_deref(),
+            None => Some(self.impact()),
+        }
+    }
+
+    /// The asset by its name, for those who know no ids of ours.
+    fn asset_purl(&self) -> String {
+        asset_purl(self.asset_name())
     }
 
     /// Why it does not concern the product.
     fn impact(&self) -> &'a str {
         let said = "a false positive, as a second person confirmed";
-        self.statement.reason().unwrap_or(said)
+        let origin = self
+            .statement
+            .origin
+            .and_then(|origin| origin.statement.as_deref());
+        origin.or(self.statement.reason()).unwrap_or(said)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use axum::body::Bytes;
 use gna_domain::error::Result;
+use gna_domain::model::VexFormat;
 use gna_domain::rules::vex::Verdict;
 use gna_domain::service::export::Export;
 use serde_json::{Value, json};
@@ -40,9 +41,10 @@ fn statement(said: &Said<'_>) -> Value {
     let product = match purl {
         Some(purl) => json!({
             "@id": said.product(),
+            "identifiers": { "purl": said.asset_purl() },
             "subcomponents": [{ "@id": purl, "identifiers": { "purl": purl } }],
         }),
-        None => json!({ "@id": said.product() }),
+        None => json!({ "@id": said.product(), "identifiers": { "purl": said.asset_purl() } }),
     };
     let mut statement = json!({
         "vulnerability": { "name": said.name, "aliases": said.aliases() },
@@ -54,7 +56,14 @@ fn statement(said: &Said<'_>) -> Value {
     if let Some(object) = statement.as_object_mut() {
         match said.statement.verdict {
             Verdict::FalsePositive => {
-                object.insert("impact_statement".to_owned(), said.impact().into());
+                // CSAF has the same words for why (2.0, 3.2.3.5).
+                let origin = said.justified(&[VexFormat::OpenVex, VexFormat::Csaf]);
+                if let Some(word) = origin.and_then(|origin| origin.justification.as_deref()) {
+                    object.insert("justification".to_owned(), word.into());
+                }
+                if let Some(text) = said.text_beside(origin) {
+                    object.insert("impact_statement".to_owned(), text.into());
+                }
             }
             Verdict::BeingFixed | Verdict::Accepted(_) => {
                 object.insert("action_statement".to_owned(), said.action().into());
