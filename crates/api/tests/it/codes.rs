@@ -76,7 +76,10 @@ fn every_code_is_in_the_table_and_every_line_is_a_code() {
         collect(&crates.join(name).join("src"), &mut sources);
     }
     let names: BTreeMap<_, _> = sources.iter().flat_map(|source| named(source)).collect();
-    let made: BTreeSet<_> = sources.iter().flat_map(|source| codes(source, &names)).collect();
+    let made: BTreeSet<_> = sources
+        .iter()
+        .flat_map(|source| codes(source, &names))
+        .collect();
     let table =
         std::fs::read_to_string(crates.join("../docs/API-DESIGN.md")).expect("the document");
     let table = table.split("## Codes").nth(1).expect("the section");
