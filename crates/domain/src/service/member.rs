@@ -124,7 +124,8 @@ pub async fn place(ctx: &Ctx, organization: &str, group: Option<&str>) -> Result
 ///
 /// # Errors
 /// As [`Ctx::permit`] of the managing action, `role.misplaced`, `role.above_own`,
-/// `member.last_owner`, `user.disabled`, `not_found`, or the store's.
+/// `member.last_owner`, `user.disabled`, `not_found` (also where somebody takes the role away at the
+/// same moment), or the store's.
 pub async fn set_role(ctx: &Ctx, scope: Scope, user: UserId, role: Role) -> Result<Membership> {
     let resource = resolve(ctx, scope).await?;
     ctx.permit(managing(resource), resource)?;
