@@ -30,6 +30,7 @@ pub fn is_meant() -> bool {
 /// be reached.
 #[cfg(feature = "lambda")]
 pub fn run(args: &LambdaArgs, global: &Global) -> Result<Exit, Failure> {
+    use super::Setup;
     use super::local::{block_on, server_of};
     use crate::wiring::Builder;
     use crate::{lambda, logging};
@@ -40,7 +41,7 @@ pub fn run(args: &LambdaArgs, global: &Global) -> Result<Exit, Failure> {
             "AWS_LAMBDA_RUNTIME_API is not set: AWS Lambda or an emulator starts this command; `gna serve` is the same on a machine of your own",
         ));
     }
-    let config = args.store.config(global)?;
+    let Setup { config, additions } = args.store.config(global)?;
     let unfit = lambda::unfit(&config);
     if !unfit.is_empty() {
         return Err(Failure::usage("lambda.config", unfit.join("\n")));
@@ -53,7 +54,7 @@ pub fn run(args: &LambdaArgs, global: &Global) -> Result<Exit, Failure> {
         ));
     }
     block_on(async {
-        let instance = Builder::new(config).open().await?;
+        let instance = Builder::new(config).with(&additions).open().await?;
         tracing::info!(store = instance.ports.store.backend(), "ready");
         lambda::serve(instance).await?;
         Ok(Exit::Done)

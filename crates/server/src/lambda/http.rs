@@ -76,8 +76,8 @@ impl Request {
         let path = from.raw_path.unwrap_or_default();
         let mut headers = from.headers;
         let cookies = from.cookies.unwrap_or_default().join("; ");
-        if let Ok(cookies) = cookies.parse()
-            && cookies != ""
+        if !cookies.is_empty()
+            && let Ok(cookies) = cookies.parse()
         {
             headers.insert(header::COOKIE, cookies);
         }
