@@ -9,6 +9,7 @@ mod http;
 mod integrations;
 mod jobs;
 mod lambda;
+mod page;
 mod requester;
 mod server;
 mod webhooks;
@@ -117,7 +118,7 @@ pub fn run(args: &Args) -> Result<bool> {
             grown(&gna, &server, folder.path().join("empty"))?;
         }
         if wanted("page") {
-            pages(&server, args.store)?;
+            page::run(&server, args.store)?;
         }
         if wanted("facets") {
             facets(&server)?;
@@ -240,53 +241,6 @@ fn grown(gna: &std::path::Path, large: &Server, data: PathBuf) -> Result<()> {
     let (empty, large) = (median(&mut times.0), median(&mut times.1));
     print(
         &json!({ "scenario": "grown", "findings": 1_000, "empty_s": seconds(empty), "large_s": seconds(large), "ratio": seconds(large) / seconds(empty) }),
-    );
-    Ok(())
-}
-
-const PAGE: &str = "query Page($after: String) { group(organization: \"demo\", slug: \"shop\") { vulnerabilities(first: 50, after: $after, filter: { states: [OPEN], minSeverity: 4.0 }, orderBy: { field: SEVERITY, direction: DESC }) { edges { cursor node { id state severity { level score } finding { id title } asset { id name latestReport { id tool created } } } } pageInfo { hasNextPage endCursor } } } }";
-
-/// A filtered, sorted page of 50 with finding, asset and latest report, over loopback.
-fn pages(server: &Server, count: usize) -> Result<()> {
-    let mut times = Vec::new();
-    let total = Instant::now();
-    let requests = 2_000;
-    let workers: Vec<_> = (0..2)
-        .map(|_| {
-            let (url, token) = (server.url.clone(), server.token.clone());
-            std::thread::spawn(move || -> Result<Vec<Duration>> {
-                let mut client = Client::new(&url, &token)?;
-                let mut after = Value::Null;
-                let mut times = Vec::new();
-                for _ in 0..requests / 2 {
-                    let body =
-                        json!({ "query": PAGE, "variables": { "after": after } }).to_string();
-                    let started = Instant::now();
-                    let page =
-                        client.request("POST", "/api", "application/json", body.as_bytes())?;
-                    times.push(started.elapsed());
-                    let connection = &page["data"]["group"]["vulnerabilities"];
-                    anyhow::ensure!(
-                        connection["edges"]
-                            .as_array()
-                            .is_some_and(|edges| edges.len() == 50),
-                        "{page}"
-                    );
-                    after = connection["pageInfo"]["endCursor"].clone();
-                }
-                Ok(times)
-            })
-        })
-        .collect();
-    for worker in workers {
-        times.extend(
-            worker
-                .join()
-                .map_err(|_| anyhow::anyhow!("a client failed"))??,
-        );
-    }
-    print(
-        &json!({ "scenario": "page", "vulnerabilities": count, "requests": requests, "per_s": rate(requests, total.elapsed()), "p50_ms": millis(percentile(&mut times, 50)), "p99_ms": millis(percentile(&mut times, 99)) }),
     );
     Ok(())
 }

@@ -9,10 +9,8 @@ use gna_domain::port::search::Sort;
 use gna_domain::service::filter::VulnerabilityFilter;
 use gna_domain::service::{feeds, schedule, vulnerability};
 use gna_testkit::{Stores, trivy};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::failing::Failing;
+use crate::failing::{Failing, cut_everywhere};
 use crate::import::helpers::Scene;
 
 const CVES: u32 = 14;
@@ -89,54 +87,20 @@ async fn run(stores: Stores, fail_after: Option<i64>) -> ((Vec<String>, Vec<Stri
         .expect("is taken");
     scene.world.run_jobs().await.expect("is applied");
 
-    let inner = scene.world.ports.store.clone();
-    let failing = Arc::new(Failing {
-        inner: inner.clone(),
-        left: AtomicI64::new(i64::MAX),
-        writes: 9,
-    });
-    scene.world.ports.store = failing.clone();
+    let failing = Failing::install(&mut scene.world, 9);
     let system = scene.world.system();
     let second = epss(2, |number| f64::from(CVES - number) / 15.0);
     feeds::import(&system, FeedKind::Epss, "second.csv", second.into())
         .await
         .expect("is taken");
-    failing
-        .left
-        .store(fail_after.unwrap_or(i64::MAX), Ordering::SeqCst);
-    let failed = scene.world.run_jobs().await.is_err();
-    failing.left.store(i64::MAX, Ordering::SeqCst);
-    // The lease of the dead worker ends; another one takes the job over.
-    scene.world.clock.advance_days(1);
-    scene
-        .world
-        .run_jobs()
-        .await
-        .expect("the second worker ends it");
-    scene.world.ports.store = inner;
+    let failed = failing.cut(&mut scene.world, fail_after).await;
     (outcome(&scene).await, failed)
 }
 
 #[tokio::test]
 async fn a_feed_that_is_cut_at_any_commit_ends_in_the_same_priorities() {
-    for stores in Stores::ALL {
-        let (expected, failed) = run(stores, None).await;
-        assert!(!failed);
-        let mut interrupted = 0;
-        for fail_after in 0.. {
-            let (again, failed) = run(stores, Some(fail_after)).await;
-            assert_eq!(
-                again, expected,
-                "cut after {fail_after} commits on {stores:?}"
-            );
-            if !failed {
-                break;
-            }
-            interrupted += 1;
-        }
-        // Five chunks of the feed, each with a job for its priorities.
-        assert!(interrupted >= 10, "only {interrupted} places to be cut at");
-    }
+    // Five chunks of the feed, each with a job for its priorities.
+    cut_everywhere(10, run).await;
 }
 
 #[tokio::test]

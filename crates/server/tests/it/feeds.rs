@@ -1,25 +1,13 @@
 //! `gna feeds`, and what comes first because of them.
 
-use crate::run::{run, sample};
+use crate::run::with_trivy;
 use serde_json::Value;
 
 #[test]
 fn a_feed_from_a_file_decides_what_comes_first_without_any_network() {
     let folder = tempfile::tempdir().expect("folder");
     let folder = folder.path();
-    let data = ["--data", "gna-data"];
-    let gna = |args: &[&str]| run(folder, &[args, &data[..]].concat());
-    gna(&["group", "create", "acme/shop"]).ended(0);
-    let report = sample("trivy.json");
-    gna(&[
-        "import",
-        "--group",
-        "acme/shop",
-        "--asset",
-        "checkout",
-        &report,
-    ])
-    .ended(0);
+    let gna = with_trivy(folder);
     let first = |sort: &str| -> Value {
         gna(&["list", "--json", "--limit", "1", "--sort", sort])
             .ended(0)

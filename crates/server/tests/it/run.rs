@@ -81,3 +81,12 @@ pub fn run_with_input(folder: &Path, args: &[&str], input: &[u8]) -> Said {
 pub fn sample(name: &str) -> String {
     format!("{}/demo/{name}", env!("CARGO_MANIFEST_DIR"))
 }
+
+/// `gna` on the store in a folder, which holds the sample of Trivy's for an asset of `acme/shop`.
+pub fn with_trivy(folder: &Path) -> impl Fn(&[&str]) -> Said {
+    let gna = move |args: &[&str]| run(folder, &[args, &["--data", "gna-data"]].concat());
+    gna(&["group", "create", "acme/shop"]).ended(0);
+    let place = ["--group", "acme/shop", "--asset", "checkout"];
+    gna(&[&["import"], &place[..], &[&sample("trivy.json")]].concat()).ended(0);
+    gna
+}

@@ -1,25 +1,13 @@
 //! `gna vex import`, and the exports for people, on a store at hand.
 
-use crate::run::{run, sample};
+use crate::run::with_trivy;
 use serde_json::{Value, json};
 
 #[test]
 fn what_others_decided_is_taken_over_once_and_shown_in_exports() {
     let folder = tempfile::tempdir().expect("folder");
     let folder = folder.path();
-    let data = ["--data", "gna-data"];
-    let gna = |args: &[&str]| run(folder, &[args, &data[..]].concat());
-    gna(&["group", "create", "acme/shop"]).ended(0);
-    let report = sample("trivy.json");
-    gna(&[
-        "import",
-        "--group",
-        "acme/shop",
-        "--asset",
-        "checkout",
-        &report,
-    ])
-    .ended(0);
+    let gna = with_trivy(folder);
     let all = gna(&["list", "--json"]).ended(0).json();
     let is_named =
         |one: &&Value| one["identifiers"][0].is_string() && one["location"]["purl"].is_string();

@@ -1,14 +1,13 @@
 //! An import that is interrupted at any commit ends in the same result.
 
 use gna_domain::Resource;
+use gna_domain::model::Counts;
 use gna_domain::service::report::UploadReport;
 use gna_domain::service::triage_rule;
 use gna_testkit::{Issue, Stores, sarif};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::helpers::{Scene, line};
-use crate::failing::Failing;
+use crate::failing::{Failing, cut_everywhere};
 use crate::triage_rules::{suppressing, tagging};
 
 /// Fifty findings of which the second report keeps some, moves some, drops some and adds some.
@@ -37,10 +36,7 @@ fn before_and_after() -> (Vec<u8>, Vec<u8>) {
     (sarif("Linter", &first), sarif("Linter", &second))
 }
 
-async fn run(
-    stores: Stores,
-    fail_after: Option<i64>,
-) -> (Vec<String>, gna_domain::model::Counts, bool) {
+async fn run(stores: Stores, fail_after: Option<i64>) -> ((Vec<String>, Counts), bool) {
     let mut scene = Scene::on(stores).await;
     let (first, second) = before_and_after();
     scene.import(first).await;
@@ -55,13 +51,7 @@ async fn run(
             .await
             .expect("is a rule");
     }
-    let inner = scene.world.ports.store.clone();
-    let failing = Arc::new(Failing {
-        inner: inner.clone(),
-        left: AtomicI64::new(i64::MAX),
-        writes: 25,
-    });
-    scene.world.ports.store = failing.clone();
+    let failing = Failing::install(&mut scene.world, 25);
     scene.ci.ports.store = failing.clone();
     let upload = UploadReport {
         asset: "checkout".to_owned(),
@@ -73,19 +63,7 @@ async fn run(
         gna_domain::service::report::upload(&scene.ci, scene.group.id, upload, second.into())
             .await
             .expect("uploads");
-    failing
-        .left
-        .store(fail_after.unwrap_or(i64::MAX), Ordering::SeqCst);
-    let failed = scene.world.run_jobs().await.is_err();
-    failing.left.store(i64::MAX, Ordering::SeqCst);
-    // The lease of the dead worker ends; another one takes the job over.
-    scene.world.clock.advance_days(1);
-    scene
-        .world
-        .run_jobs()
-        .await
-        .expect("the second worker ends it");
-    scene.world.ports.store = inner;
+    let failed = failing.cut(&mut scene.world, fail_after).await;
     scene.check().await;
     let report = gna_domain::service::report::require(&scene.ci, report.id)
         .await
@@ -105,39 +83,19 @@ async fn run(
     assert!(decided.len() >= 5, "{decided:?}");
     decided.sort();
     summary.extend(decided);
-    (summary, report.counts.clone(), failed)
+    ((summary, report.counts.clone()), failed)
 }
 
 #[tokio::test]
 async fn every_commit_can_be_the_last() {
-    for stores in Stores::ALL {
-        let (expected, counts, failed) = run(stores, None).await;
-        assert!(!failed);
-        assert_eq!(
-            (
-                counts.created,
-                counts.updated,
-                counts.unchanged,
-                counts.closed
-            ),
-            (10, 13, 27, 10)
-        );
-        let mut interrupted = 0;
-        for fail_after in 0.. {
-            let (summary, again, failed) = run(stores, Some(fail_after)).await;
-            assert_eq!(
-                summary, expected,
-                "cut after {fail_after} commits on {stores:?}"
-            );
-            assert_eq!(
-                again, counts,
-                "cut after {fail_after} commits on {stores:?}"
-            );
-            if !failed {
-                break;
-            }
-            interrupted += 1;
-        }
-        assert!(interrupted >= 15, "only {interrupted} places to be cut at");
+    for (_, counts) in cut_everywhere(15, run).await {
+        let Counts {
+            created,
+            updated,
+            unchanged,
+            closed,
+            ..
+        } = counts;
+        assert_eq!((created, updated, unchanged, closed), (10, 13, 27, 10));
     }
 }

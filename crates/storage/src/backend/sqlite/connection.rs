@@ -9,6 +9,7 @@ use super::lock::{StoreLock, private};
 use super::schema::{APPLICATION_ID, FILE_TABLES};
 use super::writer::Writer;
 use crate::kernel::Error;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -260,6 +261,9 @@ pub(super) fn open_reader(path: &Path, options: &SqliteOptions) -> Result<Connec
 
 fn tune(conn: &Connection, cache_kib: u32) -> Result<(), Error> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Otherwise the planner looks at the bound value of a LIMIT and parses and plans the statement
+    // anew each time that it is bound.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(conn.execute_batch(&format!(
         "PRAGMA foreign_keys = OFF;
          PRAGMA trusted_schema = OFF;
@@ -273,6 +277,7 @@ fn tune(conn: &Connection, cache_kib: u32) -> Result<(), Error> {
 mod tests {
     use super::super::schema::{meta, migrate, set_meta};
     use super::*;
+    use rusqlite::StatementStatus;
 
     fn open(folder: &tempfile::TempDir) -> Result<SqliteDb, Error> {
         SqliteDb::open(&folder.path().join("gna.db"), &SqliteOptions::default())
@@ -295,6 +300,22 @@ mod tests {
             db.read(|conn| set_meta(conn, "a", 3)).await.is_err(),
             "readers can't write"
         );
+    }
+
+    #[tokio::test]
+    async fn a_statement_is_planned_once_whatever_is_bound_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(&folder).unwrap();
+        let work = |conn: &Connection| {
+            let find = "SELECT value FROM meta WHERE key > ? ORDER BY key LIMIT ?";
+            let mut find = conn.prepare_cached(find)?;
+            for limit in [1, 50, 3, 1_000] {
+                find.query(("a", limit))?.next()?;
+            }
+            Ok(find.get_status(StatementStatus::RePrepare))
+        };
+        assert_eq!(db.read(work).await.unwrap(), 0);
+        assert_eq!(db.write(work).await.unwrap(), 0);
     }
 
     #[tokio::test(flavor = "multi_thread")]
