@@ -2,15 +2,13 @@
 //! other processes, damage, and faults.
 
 use super::backends::open_dynamodb;
-use futures::future::join_all;
+use super::races::{Writing, absence_holds, followed};
 use gna_storage::backend::dynamodb::{Address, DynamoBackend, DynamoDb};
 use gna_storage::conformance::TestClock;
 use gna_storage::conformance::dynamodb::Place;
-use gna_storage::conformance::make::{append, create, item, key, put};
-use gna_storage::kernel::{Backend, Batch, Error, Expect, Item, Op};
-use std::collections::BTreeMap;
+use gna_storage::conformance::make::{append, create, item, key};
+use gna_storage::kernel::{Backend, Batch, Error};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 mod cost;
@@ -18,92 +16,22 @@ mod damage;
 mod faults;
 mod proxy;
 
-/// Writers in two processes, a reader that follows all the while: it sees every entry once, without a
-/// hole, and each item's versions in their order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_feed_skips_nothing_while_many_write() {
-    const WRITERS: u64 = 4;
-    const COMMITS: u64 = 20;
     let Some(place) = Place::fresh().await else {
         return;
     };
     let clock = TestClock::default();
-    let stores = join_all((0..2).map(|_| open_dynamodb(&place, &clock))).await;
-    let stores: Vec<Arc<DynamoBackend>> = stores.into_iter().map(Arc::new).collect();
-    let at = clock.now();
-    let writers = (0..WRITERS).map(|writer| {
-        let store = Arc::clone(&stores[usize::from(writer % 2 == 0)]);
-        tokio::spawn(async move {
-            for n in 0..COMMITS {
-                // Batches of different sizes take different times.
-                let size = 1 + (n * 7 + writer * 13) % 40;
-                let mut ops: Vec<_> = (0..size)
-                    .map(|k| create(&item(&format!("w{writer}"), &format!("{n}-{k}"))))
-                    .collect();
-                let of = key("w", &writer.to_string());
-                ops.push(append("note.created", &of, n, at));
-                // All of them change this one, in whatever order they come.
-                loop {
-                    let shared = key("shared", "");
-                    let old = store.get_many(std::slice::from_ref(&shared)).await.unwrap();
-                    let version = old[0].as_ref().map_or(0, |old| old.version);
-                    let next = Item {
-                        version: version + 1,
-                        ..item("shared", "")
-                    };
-                    let expect = match version {
-                        0 => Expect::Absent,
-                        version => Expect::Version(version),
-                    };
-                    let mut ops = ops.clone();
-                    ops.push(put(&next, expect));
-                    ops.push(append("shared.changed", &shared, version + 1, at));
-                    match store.commit(Batch { ops }).await {
-                        Ok(_) => break,
-                        Err(Error::Conflict { .. }) => {}
-                        Err(error) => panic!("{error}"),
-                    }
-                }
-            }
-        })
-    });
-    let done = Arc::new(AtomicBool::new(false));
-    let reader = {
-        let (store, done) = (Arc::clone(&stores[0]), Arc::clone(&done));
-        tokio::spawn(async move {
-            let (mut after, mut all) = (None, Vec::new());
-            loop {
-                let last = done.load(Ordering::SeqCst);
-                let some = store.feed(after.as_ref(), 7).await.unwrap();
-                if let Some(entry) = some.last() {
-                    after = Some(entry.cursor.clone());
-                    all.extend(some);
-                } else if last {
-                    return all;
-                }
-            }
-        })
+    let stores: [Arc<dyn Backend>; 2] = [
+        Arc::new(open_dynamodb(&place, &clock).await),
+        Arc::new(open_dynamodb(&place, &clock).await),
+    ];
+    let much = Writing {
+        writers: 4,
+        commits: 20,
+        items: 40,
     };
-    for writer in writers.collect::<Vec<_>>() {
-        writer.await.unwrap();
-    }
-    done.store(true, Ordering::SeqCst);
-    let all = reader.await.unwrap();
-    let mut versions: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for entry in &all {
-        let of = format!("{}/{}", entry.record.key.partition, entry.record.key.sort);
-        versions.entry(of).or_default().push(entry.record.version);
-    }
-    assert_eq!(
-        versions["shared/"],
-        (1..=WRITERS * COMMITS).collect::<Vec<_>>()
-    );
-    for writer in 0..WRITERS {
-        assert_eq!(
-            versions[&format!("w/{writer}")],
-            (0..COMMITS).collect::<Vec<_>>()
-        );
-    }
+    followed(stores, &clock, much).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,41 +66,13 @@ async fn commits_of_other_processes_are_noticed() {
         .unwrap();
 }
 
-/// Checked and created at once by two: whoever commits has seen what held until then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn absence_that_was_checked_holds_until_the_commit() {
     let Some(place) = Place::fresh().await else {
         return;
     };
     let clock = TestClock::default();
-    let store = Arc::new(open_dynamodb(&place, &clock).await);
-    for round in 0..20 {
-        let (left, right) = (
-            item("left", &round.to_string()),
-            item("right", &round.to_string()),
-        );
-        // Each requires that the other's is not there: both together must not come through.
-        let attempt = |mine: Item, other: Item| {
-            let store = Arc::clone(&store);
-            tokio::spawn(async move {
-                let absent = Op::Check {
-                    key: other.key,
-                    expect: Expect::Absent,
-                };
-                let ops = vec![create(&mine), absent];
-                store.commit(Batch { ops }).await
-            })
-        };
-        let (one, two) = tokio::join!(
-            attempt(left.clone(), right.clone()),
-            attempt(right.clone(), left.clone())
-        );
-        let won = [one.unwrap(), two.unwrap()];
-        let won = won.iter().filter(|outcome| outcome.is_ok()).count();
-        assert_eq!(won, 1, "round {round}");
-        let there = store.get_many(&[left.key, right.key]).await.unwrap();
-        assert_eq!(there.iter().flatten().count(), 1);
-    }
+    absence_holds(Arc::new(open_dynamodb(&place, &clock).await)).await;
 }
 
 #[tokio::test]

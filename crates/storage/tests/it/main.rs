@@ -11,6 +11,8 @@ mod load;
 mod model;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(any(feature = "dynamodb", feature = "postgres"))]
+mod races;
 #[cfg(feature = "sqlite")]
 mod search;
 
