@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{FindingId, GroupId, VulnerabilityId};
 use crate::page::{Count, Cursor};
 use crate::time::Timestamp;
@@ -201,6 +201,10 @@ pub trait Search: Send + Sync {
 
     /// Adds or replaces documents and finding texts, removes others, remembers the feed position
     /// up to which the store has been followed: all in one step where the implementation can.
+    ///
+    /// # Errors
+    /// [`MOVED`] where the update says what it follows and the index stands elsewhere: nothing is
+    /// applied. `search.document` for what the declared fields do not allow; the store's.
     async fn apply(&self, update: SearchUpdate) -> Result<()>;
 
     /// The feed position of the last [`Search::apply`]; `None` for an empty index.
@@ -228,6 +232,29 @@ pub trait Search: Send + Sync {
 
     /// Drops everything, before a rebuild.
     async fn clear(&self) -> Result<()>;
+
+    /// Waits until nobody else makes the index anew; nobody else begins to until the answer is dropped
+    /// or this process ends. Without it two would empty the index under each other's hands.
+    ///
+    /// As given here it holds nobody back: for an index that cannot be shared.
+    async fn rebuilding(&self) -> Result<Rebuilding> {
+        Ok(Box::new(()))
+    }
+}
+
+/// The right to make an index anew, until it is dropped.
+pub type Rebuilding = Box<dyn Send>;
+
+/// Code of the error that the index does not stand any more where an update follows it.
+pub const MOVED: &str = "search.moved";
+
+/// What [`Search::apply`] answers where the index stands elsewhere.
+#[must_use]
+pub fn moved() -> Error {
+    Error::conflict(
+        MOVED,
+        "another process was faster in bringing the search index up to date; nothing is to be done",
+    )
 }
 
 #[derive(Clone, Debug, Default)]
@@ -236,4 +263,7 @@ pub struct SearchUpdate {
     pub findings: Vec<FindingText>,
     pub removed: Vec<VulnerabilityId>,
     pub position: Option<String>,
+    /// The position that this was made after: nothing is applied where the index has another one. None
+    /// where that does not matter.
+    pub after: Option<String>,
 }

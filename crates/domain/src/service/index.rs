@@ -11,7 +11,7 @@ use crate::id::{AssetId, FindingId, GroupId, VulnerabilityId};
 use crate::model::{Finding, Group, Organization, Policy, PresenceRecord, Stream, Vulnerability};
 use crate::page::PageRequest;
 use crate::port::repo;
-use crate::port::search::{Condition, SearchRequest, SearchUpdate, Selection, Sort};
+use crate::port::search::{Condition, MOVED, SearchRequest, SearchUpdate, Selection, Sort};
 use crate::port::store::{Entity, FeedItem, FeedPosition, Key, List, Stored};
 use crate::rules::document::{document, finding_text};
 use crate::rules::sla::next_moment;
@@ -26,7 +26,8 @@ const POLICY_BITS: u32 = 20;
 /// Records read at once.
 const READ: usize = 1_000;
 
-/// Follows the feed to its end. Answers how many entries were taken.
+/// Follows the feed to its end. Answers how many entries were taken. Several processes may do so at
+/// once: a stretch counts once, and one of them makes the index anew where that is due.
 ///
 /// # Errors
 /// The store's or the index's; call again later.
@@ -35,13 +36,13 @@ pub async fn catch_up(ctx: &Ctx) -> Result<usize> {
     loop {
         let position = ctx.ports.search.position().await?.map(FeedPosition);
         let Some(position) = position else {
-            rebuild(ctx).await?;
+            renew(ctx, None).await?;
             continue;
         };
         let items = match ctx.store().feed(Some(&position), BATCH).await {
             Ok(items) => items,
             Err(error) if error.code() == "feed.gap" => {
-                rebuild(ctx).await?;
+                renew(ctx, Some(&position)).await?;
                 continue;
             }
             Err(error) => return Err(error),
@@ -49,12 +50,17 @@ pub async fn catch_up(ctx: &Ctx) -> Result<usize> {
         if items.is_empty() {
             return Ok(taken);
         }
-        taken += items.len();
-        follow(ctx, &items).await?;
+        match follow(ctx, &position, &items).await {
+            Ok(()) => taken += items.len(),
+            // Another process follows, too, or makes the index anew: on from where it stands now.
+            Err(error) if error.code() == MOVED => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
-async fn follow(ctx: &Ctx, items: &[FeedItem]) -> Result<()> {
+/// Applies what follows `after`.
+async fn follow(ctx: &Ctx, after: &FeedPosition, items: &[FeedItem]) -> Result<()> {
     let mut vulnerabilities = BTreeSet::new();
     let mut findings = BTreeSet::new();
     let mut continued: BTreeSet<(String, String)> = BTreeSet::new();
@@ -101,6 +107,8 @@ async fn follow(ctx: &Ctx, items: &[FeedItem]) -> Result<()> {
     }
     // The position moves with the last step only: whatever fails before is done again.
     let position = items.last().map(|item| item.position.0.clone());
+    let after = Some(after.0.clone());
+    update.search.after = after.clone();
     let moments = std::mem::take(&mut update.moments);
     if continued.is_empty() && groups.is_empty() && moments.is_empty() {
         update.search.position = position;
@@ -120,6 +128,7 @@ async fn follow(ctx: &Ctx, items: &[FeedItem]) -> Result<()> {
         .search
         .apply(SearchUpdate {
             position,
+            after,
             ..SearchUpdate::default()
         })
         .await
@@ -312,11 +321,28 @@ async fn touch(ctx: &Ctx, asset: AssetId, stream: &str) -> Result<()> {
     }
 }
 
+/// Makes the index anew unless somebody has done so since it stood at `seen`.
+async fn renew(ctx: &Ctx, seen: Option<&FeedPosition>) -> Result<()> {
+    let _mine = ctx.ports.search.rebuilding().await?;
+    let position = ctx.ports.search.position().await?;
+    if position.as_ref() != seen.map(|seen| &seen.0) {
+        return Ok(());
+    }
+    make(ctx).await
+}
+
 /// Makes the index anew from the store. What commits meanwhile is followed afterwards.
 ///
 /// # Errors
 /// The store's or the index's; an index that was not finished starts over.
 pub async fn rebuild(ctx: &Ctx) -> Result<()> {
+    let _mine = ctx.ports.search.rebuilding().await?;
+    make(ctx).await
+}
+
+/// For whoever alone may. The position is `None` until the end: what others follow meanwhile is not
+/// taken, and where this one dies the next begins anew.
+async fn make(ctx: &Ctx) -> Result<()> {
     let end = ctx.store().feed_end().await?;
     ctx.ports.search.clear().await?;
     let mut moments: BTreeMap<GroupId, Timestamp> = BTreeMap::new();

@@ -10,6 +10,7 @@ mod metrics;
 mod notices;
 mod policy_trial;
 mod priority;
+mod reindexed;
 mod schedules;
 mod triage;
 mod triage_rules;

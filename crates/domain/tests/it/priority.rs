@@ -7,7 +7,9 @@ use gna_domain::id::VulnerabilityId;
 use gna_domain::model::{Criticality, FeedKind, HistoryEntry, Vulnerability};
 use gna_domain::page::{Count, PageRequest};
 use gna_domain::policy::Role;
-use gna_domain::port::search::{Facet, SearchPage, SearchRequest, SearchUpdate, Selection, Sort};
+use gna_domain::port::search::{
+    Facet, Rebuilding, SearchPage, SearchRequest, SearchUpdate, Selection, Sort,
+};
 use gna_domain::port::{Search, Stored, repo};
 use gna_domain::rules::priority::Factor;
 use gna_domain::service::asset::{self, UpdateAsset};
@@ -64,6 +66,9 @@ impl Search for Counted {
     }
     async fn clear(&self) -> Result<()> {
         self.inner.clear().await
+    }
+    async fn rebuilding(&self) -> Result<Rebuilding> {
+        self.inner.rebuilding().await
     }
 }
 

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use gna_domain::error::Result;
 use gna_domain::id::VulnerabilityId;
 use gna_domain::page::Count;
-use gna_domain::port::search::{Facet, Search, SearchPage, SearchRequest, SearchUpdate, Selection};
+use gna_domain::port::search::{
+    Facet, Rebuilding, Search, SearchPage, SearchRequest, SearchUpdate, Selection,
+};
 use gna_domain::time::Timestamp;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -114,5 +116,9 @@ impl Search for LaggingSearch {
         let mut waiting = self.waiting.lock().await;
         waiting.clear();
         self.inner.clear().await
+    }
+
+    async fn rebuilding(&self) -> Result<Rebuilding> {
+        self.inner.rebuilding().await
     }
 }

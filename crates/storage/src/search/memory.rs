@@ -8,18 +8,21 @@ use gna_domain::error::Result;
 use gna_domain::id::{FindingId, GroupId, VulnerabilityId};
 use gna_domain::page::Count;
 use gna_domain::port::search::{
-    Condition, Document, Facet, FieldKind, FindingText, Hit, Operand, Search, SearchPage,
-    SearchRequest, SearchUpdate, Selection, Value, declared,
+    Condition, Document, Facet, FieldKind, FindingText, Hit, Operand, Rebuilding, Search,
+    SearchPage, SearchRequest, SearchUpdate, Selection, Value, declared, moved,
 };
 use gna_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::Mutex;
 
 use super::{check, cursor, text};
 
 #[derive(Debug, Default)]
 pub struct MemorySearch {
     index: RwLock<Index>,
+    /// Held by whoever makes it anew.
+    rebuilding: Arc<Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -40,8 +43,8 @@ impl MemorySearch {
         f(&self.index.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn write(&self, f: impl FnOnce(&mut Index)) {
-        f(&mut self.index.write().unwrap_or_else(PoisonError::into_inner));
+    fn write<T>(&self, f: impl FnOnce(&mut Index) -> T) -> T {
+        f(&mut self.index.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -169,6 +172,9 @@ impl Search for MemorySearch {
     async fn apply(&self, update: SearchUpdate) -> Result<()> {
         update.documents.iter().try_for_each(check::document)?;
         self.write(|index| {
+            if update.after.is_some() && update.after != index.position {
+                return Err(moved());
+            }
             update
                 .findings
                 .iter()
@@ -181,8 +187,8 @@ impl Search for MemorySearch {
                 index.documents.remove(id);
             }
             index.position = update.position.or(index.position.take());
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     async fn position(&self) -> Result<Option<String>> {
@@ -300,5 +306,9 @@ impl Search for MemorySearch {
     async fn clear(&self) -> Result<()> {
         self.write(|index| *index = Index::default());
         Ok(())
+    }
+
+    async fn rebuilding(&self) -> Result<Rebuilding> {
+        Ok(Box::new(Arc::clone(&self.rebuilding).lock_owned().await))
     }
 }

@@ -83,6 +83,65 @@ async fn an_index_in_postgres_is_still_there_after_opening_it_again() {
     assert_eq!(found(&postgres(&place).await).await, (0, None));
 }
 
+/// Imports, feeds and new reports write at the same documents at once: nobody waits in a circle.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_writers_at_the_same_documents_wait_for_each_other_in_one_order() {
+    const DOCUMENTS: u128 = 60;
+    const ROUNDS: u64 = 40;
+    let Some(place) = Place::fresh() else { return };
+    let search = Arc::new(postgres(&place).await);
+    let id = |number| VulnerabilityId::from_uuid(Uuid::from_u128(number));
+    let of = move |number: u128, version: u64| Document {
+        id: id(number),
+        version,
+        values: [("last_seen", Value::Number(0))].into(),
+        ..one_document().documents.remove(0)
+    };
+    // The table holds them in another order than that of their ids.
+    for number in (1..=DOCUMENTS).rev() {
+        let update = SearchUpdate {
+            documents: vec![of(number, 1)],
+            ..SearchUpdate::default()
+        };
+        search.apply(update).await.expect("applies");
+    }
+    let (feeds, reports, imports) = (search.clone(), search.clone(), search.clone());
+    let feeds = tokio::spawn(async move {
+        for round in 1..=ROUNDS {
+            let score = i64::try_from(round).expect("small");
+            let scores: Vec<_> = (1..=DOCUMENTS).rev().map(|n| (id(n), score)).collect();
+            feeds.prioritize(&scores).await.expect("scores");
+        }
+    });
+    let reports = tokio::spawn(async move {
+        for round in 1..=ROUNDS {
+            let at = Timestamp::from_millis(i64::try_from(round).expect("small"));
+            let touched: Vec<_> = (1..=DOCUMENTS).map(id).collect();
+            reports.touch(&touched, at).await.expect("touches");
+        }
+    });
+    let imports = tokio::spawn(async move {
+        for round in 1..=ROUNDS {
+            // Those with small ids come and go, those with large ones change.
+            let comes = if round % 2 == 0 { 1..=10 } else { 1..=0 };
+            let changed = comes.clone().chain(20..=DOCUMENTS);
+            let update = SearchUpdate {
+                documents: changed.map(|number| of(number, round + 1)).collect(),
+                removed: (1..=10)
+                    .filter(|number| !comes.contains(number))
+                    .map(id)
+                    .collect(),
+                ..SearchUpdate::default()
+            };
+            imports.apply(update).await.expect("applies");
+        }
+    });
+    for writer in [feeds, reports, imports] {
+        writer.await.expect("no panic");
+    }
+}
+
 fn one_document() -> SearchUpdate {
     let document = Document {
         id: VulnerabilityId::from_uuid(Uuid::from_u128(1)),
@@ -327,6 +386,7 @@ async fn change_both(change: &Change, both: [&dyn Search; 2]) {
                     findings: findings.clone(),
                     removed: ids(removed),
                     position: None,
+                    after: None,
                 };
                 search.apply(update).await.expect("applies");
             }

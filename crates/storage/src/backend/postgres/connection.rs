@@ -5,7 +5,7 @@ use super::error::{cut, map};
 use super::schema::SCHEMA_TABLES;
 use crate::kernel::Error;
 use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, Executor, Row};
+use sqlx::{AssertSqlSafe, Connection, Executor, Postgres, Row};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -73,8 +73,8 @@ impl PostgresDb {
     /// [`Error::Unavailable`] when no connection can be made, or naming what the server lacks.
     pub async fn open(address: &Address) -> Result<Self, Error> {
         let items = pool(address, KEYED, address.connections.max(2));
-        // One of these listens all the time.
-        let search = pool(address, "", address.connections / 2 + 2);
+        // One of these listens all the time, two may hold rights while others work.
+        let search = pool(address, "", address.connections / 2 + 3);
         let db = Self {
             inner: Arc::new(Inner {
                 items,
@@ -161,15 +161,21 @@ impl PostgresDb {
     /// # Errors
     /// [`Error::Unavailable`] when the server does not answer.
     pub async fn alone<T>(&self, name: &str, work: impl Future<Output = T>) -> Result<T, Error> {
-        let mut conn = self
-            .read_search(|pool| async move {
-                let mut conn = pool.acquire().await?;
-                conn.ping().await?;
-                Ok(conn)
-            })
+        let tx = self.right(name).await?;
+        let done = work.await;
+        tx.commit().await.map_err(map)?;
+        Ok(done)
+    }
+
+    /// Waits until no other process has the right of this name to this store. It ends with the
+    /// transaction, whatever becomes of this process.
+    pub(crate) async fn right(
+        &self,
+        name: &str,
+    ) -> Result<sqlx::Transaction<'static, Postgres>, Error> {
+        let mut tx = self
+            .read_search(|pool| async move { pool.begin().await })
             .await?;
-        // Bound to the transaction: whatever becomes of this process, the lock goes with it.
-        let mut tx = conn.begin().await.map_err(map)?;
         sqlx::raw_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             .execute(&mut *tx)
             .await
@@ -182,13 +188,10 @@ impl PostgresDb {
                     .await
                     .map_err(map)?;
             if mine {
-                break;
+                return Ok(tx);
             }
             tokio::time::sleep(ALONE_AGAIN).await;
         }
-        let done = work.await;
-        tx.commit().await.map_err(map)?;
-        Ok(done)
     }
 
     /// Ends all connections.

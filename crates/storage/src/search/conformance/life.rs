@@ -1,6 +1,6 @@
 //! How documents come, change and go.
 
-use gna_domain::port::search::{Condition, Operand, SearchUpdate, Selection, Sort, Value};
+use gna_domain::port::search::{Condition, MOVED, Operand, SearchUpdate, Selection, Sort, Value};
 use gna_domain::time::Timestamp;
 
 use super::make::{finding_text, group, num, vulnerability, vulnerability_id, word, words};
@@ -256,6 +256,36 @@ pub async fn position_and_clearing(subject: &Subject) {
         .put_findings([finding_text(1, "title", "text")])
         .await;
     assert_eq!(subject.saying("title").await, set([1]));
+}
+
+pub async fn an_update_that_follows_another_position(subject: &Subject) {
+    let from = |after: &str, number, to: &str| SearchUpdate {
+        documents: vec![vulnerability(number, &[("state", word("OPEN"))])],
+        removed: vec![vulnerability_id(7)],
+        position: Some(to.to_owned()),
+        after: Some(after.to_owned()),
+        ..SearchUpdate::default()
+    };
+    // An index without a position is being made.
+    assert_eq!(subject.refusal(from("1", 1, "2")).await, Some(MOVED));
+    subject.put([vulnerability(7, &[])]).await;
+    subject
+        .apply(SearchUpdate {
+            position: Some("1".into()),
+            ..SearchUpdate::default()
+        })
+        .await;
+    assert_eq!(subject.refusal(from("0", 1, "2")).await, Some(MOVED));
+    assert_eq!(subject.matching(everything()).await, set([7]));
+    subject.apply(from("1", 1, "2")).await;
+    assert_eq!(subject.matching(everything()).await, set([1]));
+    assert_eq!(subject.refusal(from("1", 2, "2")).await, Some(MOVED));
+    assert_eq!(subject.matching(everything()).await, set([1]));
+    let position = subject.search.position().await.expect("answers");
+    assert_eq!(position.as_deref(), Some("2"));
+    subject.search.clear().await.expect("clears");
+    assert_eq!(subject.refusal(from("2", 1, "3")).await, Some(MOVED));
+    assert_eq!(subject.search.position().await.expect("answers"), None);
 }
 
 pub async fn a_bad_document_changes_nothing(subject: &Subject) {

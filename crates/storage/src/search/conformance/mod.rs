@@ -53,6 +53,7 @@ pub const TOPICS: &[Topic] = topics![
     life::touching,
     life::prioritizing,
     life::position_and_clearing,
+    life::an_update_that_follows_another_position,
     life::a_bad_document_changes_nothing,
 ];
 
@@ -101,6 +102,15 @@ impl Subject {
     async fn apply(&self, update: SearchUpdate) {
         self.search.apply(update).await.expect("applies");
         self.settle().await;
+    }
+
+    /// The code with which an update is refused, at once or when it is let through.
+    async fn refusal(&self, update: SearchUpdate) -> Option<&'static str> {
+        let mut done = self.search.apply(update).await;
+        if let (Ok(()), Some(lagging)) = (&done, &self.lagging) {
+            done = lagging.catch_up().await;
+        }
+        done.err().map(|error| error.code())
     }
 
     async fn put(&self, documents: impl IntoIterator<Item = Document>) {

@@ -15,8 +15,13 @@ use async_trait::async_trait;
 use gna_domain::error::{Error, Result};
 use gna_domain::id::VulnerabilityId;
 use gna_domain::page::Count;
-use gna_domain::port::search::{Facet, Search, SearchPage, SearchRequest, SearchUpdate, Selection};
+use gna_domain::port::search::{
+    Facet, Rebuilding, Search, SearchPage, SearchRequest, SearchUpdate, Selection, moved,
+};
 use gna_domain::time::Timestamp;
+
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 use super::{check, cursor};
 use crate::backend::postgres::PostgresDb;
@@ -25,6 +30,9 @@ use crate::kernel;
 /// A search index in the tables `search_*` of an open schema.
 pub struct PostgresSearch {
     db: PostgresDb,
+    /// Held by the one of this process who makes it anew, or waits for another process: no more than one
+    /// connection is taken for that.
+    rebuilding: Arc<Mutex<()>>,
 }
 
 impl PostgresSearch {
@@ -35,7 +43,10 @@ impl PostgresSearch {
     /// `store.unavailable` when the server does not answer or the tables can't be made.
     pub async fn open(db: PostgresDb) -> Result<Self> {
         schema::prepare(&db).await.map_err(error)?;
-        Ok(Self { db })
+        Ok(Self {
+            db,
+            rebuilding: Arc::default(),
+        })
     }
 }
 
@@ -54,7 +65,8 @@ impl Search for PostgresSearch {
 
     async fn apply(&self, update: SearchUpdate) -> Result<()> {
         update.documents.iter().try_for_each(check::document)?;
-        write::apply(&self.db, &update).await.map_err(error)
+        let is_applied = write::apply(&self.db, &update).await.map_err(error)?;
+        is_applied.then_some(()).ok_or_else(moved)
     }
 
     async fn position(&self) -> Result<Option<String>> {
@@ -101,5 +113,11 @@ impl Search for PostgresSearch {
 
     async fn clear(&self) -> Result<()> {
         schema::clear(&self.db).await.map_err(error)
+    }
+
+    async fn rebuilding(&self) -> Result<Rebuilding> {
+        let here = Arc::clone(&self.rebuilding).lock_owned().await;
+        let everywhere = self.db.right("search").await.map_err(error)?;
+        Ok(Box::new((everywhere, here)))
     }
 }

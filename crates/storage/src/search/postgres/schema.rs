@@ -47,8 +47,9 @@ pub async fn prepare(db: &PostgresDb) -> Result<(), Error> {
 /// Empties the index.
 pub async fn clear(db: &PostgresDb) -> Result<(), Error> {
     // One statement string without parameters is one transaction.
+    // The position first, then documents, as whoever fills it.
     sqlx::raw_sql(
-        "TRUNCATE search_doc, search_finding; DELETE FROM search_meta WHERE name = 'position'",
+        "DELETE FROM search_meta WHERE name = 'position'; TRUNCATE search_doc, search_finding",
     )
     .execute(db.search_pool())
     .await
@@ -63,6 +64,14 @@ pub async fn position(db: &PostgresDb) -> Result<Option<String>, Error> {
             .await
     })
     .await
+}
+
+/// The position, which nobody else moves until the transaction ends.
+pub async fn hold_position(conn: &mut PgConnection) -> Result<Option<String>, Error> {
+    sqlx::query_scalar("SELECT value FROM search_meta WHERE name = 'position' FOR UPDATE")
+        .fetch_optional(conn)
+        .await
+        .map_err(map)
 }
 
 pub async fn set_position(conn: &mut PgConnection, position: &str) -> Result<(), Error> {

@@ -1,4 +1,5 @@
-//! Fills the tables: an update is one transaction.
+//! Fills the tables: an update is one transaction. Rows are locked in one order, so that nobody waits in a
+//! circle: the position, documents by their ids, finding texts by theirs.
 
 use gna_domain::id::{TypedId, VulnerabilityId};
 use gna_domain::port::search::{
@@ -9,7 +10,7 @@ use sqlx::{Connection, PgConnection, Postgres, QueryBuilder};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::schema::{columns, set_position};
+use super::schema::{columns, hold_position, set_position};
 use crate::backend::postgres::PostgresDb;
 use crate::backend::postgres::error::map;
 use crate::kernel::Error;
@@ -19,11 +20,25 @@ use crate::search::text;
 /// Rows in one statement, which has at most 65,535 parameters.
 const ROWS: usize = 500;
 
-/// Adds, replaces and removes; then moves the position.
-pub async fn apply(db: &PostgresDb, update: &SearchUpdate) -> Result<(), Error> {
+/// Adds, replaces and removes; then moves the position. Nothing of that, and false, where the index is
+/// not where the update follows it.
+pub async fn apply(db: &PostgresDb, update: &SearchUpdate) -> Result<bool, Error> {
     let mut conn = db.search_pool().acquire().await.map_err(map)?;
     let mut tx = conn.begin().await.map_err(map)?;
-    put_findings(&mut tx, &update.findings).await?;
+    if update.after.is_some() && update.after != hold_position(&mut tx).await? {
+        return Ok(false);
+    }
+    if !update.removed.is_empty() {
+        let written = update.documents.iter().map(|document| document.id);
+        let all: BTreeSet<VulnerabilityId> =
+            written.chain(update.removed.iter().copied()).collect();
+        let all: Vec<VulnerabilityId> = all.into_iter().collect();
+        sqlx::query("SELECT FROM search_doc WHERE id = ANY ($1) ORDER BY id FOR UPDATE")
+            .bind(ids(&all))
+            .execute(&mut *tx)
+            .await
+            .map_err(map)?;
+    }
     put_documents(&mut tx, &update.documents).await?;
     if !update.removed.is_empty() {
         sqlx::query("DELETE FROM search_doc WHERE id = ANY ($1)")
@@ -32,10 +47,12 @@ pub async fn apply(db: &PostgresDb, update: &SearchUpdate) -> Result<(), Error> 
             .await
             .map_err(map)?;
     }
+    put_findings(&mut tx, &update.findings).await?;
     if let Some(position) = &update.position {
         set_position(&mut tx, position).await?;
     }
-    tx.commit().await.map_err(map)
+    tx.commit().await.map_err(map)?;
+    Ok(true)
 }
 
 pub async fn touch(
@@ -43,12 +60,18 @@ pub async fn touch(
     touched: &[VulnerabilityId],
     last_seen: Timestamp,
 ) -> Result<(), Error> {
-    sqlx::query("UPDATE search_doc SET f_last_seen = $2 WHERE id = ANY ($1) AND f_last_seen < $2")
-        .bind(ids(touched))
-        .bind(last_seen.millis())
-        .execute(db.search_pool())
-        .await
-        .map_err(map)?;
+    sqlx::query(
+        "WITH mine AS MATERIALIZED (
+             SELECT id FROM search_doc WHERE id = ANY ($1) AND f_last_seen < $2
+             ORDER BY id FOR NO KEY UPDATE)
+         UPDATE search_doc SET f_last_seen = $2 FROM mine
+         WHERE search_doc.id = mine.id AND f_last_seen < $2",
+    )
+    .bind(ids(touched))
+    .bind(last_seen.millis())
+    .execute(db.search_pool())
+    .await
+    .map_err(map)?;
     Ok(())
 }
 
@@ -59,9 +82,12 @@ pub async fn prioritize(db: &PostgresDb, scores: &[(VulnerabilityId, i64)]) -> R
         .map(|(id, score)| (bytes(*id), *score))
         .unzip();
     let done = sqlx::query(
-        "UPDATE search_doc SET f_priority = new.score
-         FROM unnest($1::bytea[], $2::bigint[]) AS new (id, score)
-         WHERE search_doc.id = new.id AND f_priority <> new.score",
+        "WITH mine AS MATERIALIZED (
+             SELECT d.id, new.score FROM search_doc d
+             JOIN unnest($1::bytea[], $2::bigint[]) AS new (id, score) ON d.id = new.id
+             WHERE d.f_priority <> new.score ORDER BY d.id FOR NO KEY UPDATE OF d)
+         UPDATE search_doc SET f_priority = mine.score FROM mine
+         WHERE search_doc.id = mine.id AND f_priority <> mine.score",
     )
     .bind(of)
     .bind(new)

@@ -25,10 +25,14 @@ use async_trait::async_trait;
 use gna_domain::error::{Error, Result};
 use gna_domain::id::{GroupId, TypedId, VulnerabilityId};
 use gna_domain::page::Count;
-use gna_domain::port::search::{Facet, Search, SearchPage, SearchRequest, SearchUpdate, Selection};
+use gna_domain::port::search::{
+    Facet, Rebuilding, Search, SearchPage, SearchRequest, SearchUpdate, Selection, moved,
+};
 use gna_domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 use super::{check, cursor};
 use crate::backend::sqlite::SqliteDb;
@@ -37,6 +41,8 @@ use crate::kernel;
 /// A search index in the tables `search_*` of an open file.
 pub struct SqliteSearch {
     db: SqliteDb,
+    /// Held by whoever makes it anew: the file belongs to one process.
+    rebuilding: Arc<Mutex<()>>,
 }
 
 impl SqliteSearch {
@@ -47,7 +53,10 @@ impl SqliteSearch {
     /// `store.unavailable` or `store.corrupt` when the file can't be used.
     pub async fn open(db: SqliteDb) -> Result<Self> {
         db.write(schema::prepare).await.map_err(error)?;
-        Ok(Self { db })
+        Ok(Self {
+            db,
+            rebuilding: Arc::default(),
+        })
     }
 
     async fn read<T: Send + 'static>(
@@ -94,7 +103,8 @@ impl Search for SqliteSearch {
 
     async fn apply(&self, update: SearchUpdate) -> Result<()> {
         update.documents.iter().try_for_each(check::document)?;
-        self.write(move |conn| write::apply(conn, &update)).await
+        let is_applied = self.write(move |conn| write::apply(conn, &update)).await?;
+        is_applied.then_some(()).ok_or_else(moved)
     }
 
     async fn position(&self) -> Result<Option<String>> {
@@ -147,5 +157,9 @@ impl Search for SqliteSearch {
 
     async fn clear(&self) -> Result<()> {
         self.write(schema::clear).await
+    }
+
+    async fn rebuilding(&self) -> Result<Rebuilding> {
+        Ok(Box::new(Arc::clone(&self.rebuilding).lock_owned().await))
     }
 }

@@ -18,8 +18,11 @@ use crate::kernel::Error;
 use crate::search::cursor::MISSING;
 use crate::search::text;
 
-/// Applies the whole update.
-pub fn apply(conn: &Connection, update: &SearchUpdate) -> Result<(), Error> {
+/// Applies the whole update; nothing of it, and false, where the index is not where it follows.
+pub fn apply(conn: &Connection, update: &SearchUpdate) -> Result<bool, Error> {
+    if update.after.is_some() && update.after != schema::position(conn)? {
+        return Ok(false);
+    }
     let mut batch = Batch::new(conn)?;
     for finding in &update.findings {
         batch.finding(finding)?;
@@ -33,10 +36,10 @@ pub fn apply(conn: &Connection, update: &SearchUpdate) -> Result<(), Error> {
         }
     }
     batch.finish()?;
-    update
-        .position
-        .as_deref()
-        .map_or(Ok(()), |position| schema::set_position(conn, position))
+    if let Some(position) = &update.position {
+        schema::set_position(conn, position)?;
+    }
+    Ok(true)
 }
 
 /// Each document once, in its newest version; those of one finding side by side, since they share
