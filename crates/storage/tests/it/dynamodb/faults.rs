@@ -3,16 +3,19 @@
 //! again", and the same store goes on afterwards.
 
 use super::proxy::{Harm, fake_way};
-use crate::load::{Load, progress, survives};
+use crate::load::{Load, ends_whole, progress, survives};
 use gna_storage::backend::dynamodb::{Address, DynamoBackend, DynamoDb, table};
 use gna_storage::conformance::TestClock;
 use gna_storage::conformance::dynamodb::{Place, VARIABLE};
 use gna_storage::conformance::make::{create, item};
 use gna_storage::kernel::{Backend, Batch, Error};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// How often an engine ends.
+const ENDS: usize = 2;
 
 /// A store that is reached by a fake way which does harm.
 async fn harmed(place: &Place, harm: &Arc<Harm>, clock: &TestClock) -> Arc<DynamoBackend> {
@@ -134,8 +137,7 @@ impl Engine {
         self.process = Some(process.expect("java runs"));
     }
 
-    /// As an operator does. A harder end loses what DynamoDB Local has acknowledged and not written yet:
-    /// it is made for tests, unlike the service.
+    /// As an operator does.
     fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             let id = process.id().to_string();
@@ -143,6 +145,27 @@ impl Engine {
             assert!(told.expect("kill runs").success());
             process.wait().expect("ended");
         }
+    }
+
+    /// SIGKILL.
+    fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("killed");
+            process.wait().expect("ended");
+        }
+    }
+
+    /// With a table, once it is up.
+    async fn store(&self, clock: &TestClock) -> Arc<DynamoBackend> {
+        let url = format!("dynamodb://gna?endpoint=http://127.0.0.1:{}", self.port);
+        let db = DynamoDb::connect(&Address::parse(&url).expect("an address")).await;
+        let db = db.expect("a client");
+        let making = async { while table::create(&db).await.is_err() {} };
+        tokio::time::timeout(Duration::from_secs(120), making)
+            .await
+            .expect("the engine comes up");
+        let store = DynamoBackend::open(db, clock.reader()).await;
+        Arc::new(store.expect("opens"))
     }
 }
 
@@ -152,28 +175,43 @@ impl Drop for Engine {
     }
 }
 
+/// Ends the engine twice and starts it again, under load.
+async fn comes_again(engine: &Mutex<Engine>, load: &Load, end: fn(&mut Engine)) {
+    for _ in 0..ENDS {
+        end(&mut engine.lock().expect("no panic"));
+        let failed = load.failed.load(Ordering::SeqCst);
+        while load.failed.load(Ordering::SeqCst) == failed {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        engine.lock().expect("no panic").start();
+        progress(load, 10).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_goes_and_comes_again_under_load_loses_nothing() {
     let Some(engine) = Engine::new() else { return };
-    let url = format!("dynamodb://gna?endpoint=http://127.0.0.1:{}", engine.port);
-    let db = DynamoDb::connect(&Address::parse(&url).unwrap()).await;
-    let (db, clock) = (db.unwrap(), TestClock::default());
-    let making = async { while table::create(&db).await.is_err() {} };
-    tokio::time::timeout(Duration::from_secs(120), making)
-        .await
-        .expect("the engine comes up");
-    let store = DynamoBackend::open(db, clock.reader()).await;
-    let engine = std::sync::Mutex::new(engine);
-    survives(Arc::new(store.unwrap()), &clock, async |load: &Load| {
-        for _ in 0..2 {
-            engine.lock().expect("no panic").stop();
-            let failed = load.failed.load(Ordering::SeqCst);
-            while load.failed.load(Ordering::SeqCst) == failed {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            engine.lock().expect("no panic").start();
-            progress(load, 10).await;
-        }
+    let clock = TestClock::default();
+    let store = engine.store(&clock).await;
+    let engine = Mutex::new(engine);
+    survives(store, &clock, async |load: &Load| {
+        comes_again(&engine, load, Engine::stop).await;
     })
     .await;
+}
+
+/// DynamoDB Local answers a transaction when its commit is in a queue, and writes it a moment later: with
+/// SIGKILL the newest one that it acknowledged may be gone. Those before it are written, since every other
+/// request waits in the same queue behind them. So a kill may cost one commit, wholly, and no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_is_killed_under_load_loses_at_most_the_newest_commit_and_that_wholly() {
+    let Some(engine) = Engine::new() else { return };
+    let clock = TestClock::default();
+    let store = engine.store(&clock).await;
+    let engine = Mutex::new(engine);
+    let lost = ends_whole(store, &clock, async |load: &Load| {
+        comes_again(&engine, load, Engine::kill).await;
+    })
+    .await;
+    assert!(lost.len() <= ENDS, "{lost:?}");
 }
