@@ -46,7 +46,7 @@ use gna_storage::backend::registry::{self, Opened};
 #[cfg(feature = "sqlite")]
 use gna_storage::backend::sqlite::{SqliteDb, SqliteOptions};
 use gna_storage::copy;
-use gna_storage::kernel;
+use gna_storage::kernel::{self, Backend};
 use gna_storage::repo::{KernelStore, StoreJobs};
 use gna_storage::search::MemorySearch;
 #[cfg(feature = "postgres")]
@@ -65,7 +65,7 @@ use crate::config::{Config, KeyringKind};
 use crate::formats;
 use crate::modules;
 use crate::numbers::Counted;
-use crate::outside::{Argon2Passwords, ObjectBlobs, SystemClock, SystemIds};
+use crate::outside::{Argon2Passwords, ObjectBlobs, SystemClock, SystemIds, agree, watch_clock};
 #[cfg(feature = "mail")]
 use crate::outside::{SmtpMailer, Templates};
 use crate::recipes;
@@ -134,6 +134,7 @@ impl Builder {
         let opened = registry::open(&url, Arc::new(move || time.now()))
             .await
             .map_err(unopened)?;
+        agree(opened.backend.as_ref(), clock.as_ref()).await?;
         let paused = match copy::progress(opened.backend.as_ref())
             .await
             .map_err(unopened)?
@@ -147,6 +148,7 @@ impl Builder {
             paused => paused.is_some(),
         };
         let search = open_search(&config.store.search, &opened).await?;
+        let kernel = Arc::clone(&opened.backend);
         let store = KernelStore::new(opened.backend, Arc::clone(&clock));
         let store: Arc<dyn Store> = Arc::new(Counted::new(Arc::new(store)));
         let jobs: Arc<dyn Jobs> = Arc::new(StoreJobs::new(
@@ -205,6 +207,7 @@ impl Builder {
             paused,
             #[cfg(feature = "postgres")]
             shared: opened.postgres,
+            kernel,
             handlers,
         })
     }
@@ -234,6 +237,7 @@ pub struct Instance {
     /// The server that has the store, where other processes may share it.
     #[cfg(feature = "postgres")]
     pub shared: Option<PostgresDb>,
+    kernel: Arc<dyn Backend>,
     handlers: Vec<Arc<dyn Handler>>,
 }
 
@@ -329,6 +333,10 @@ impl Instance {
         }
         if !tasks.is_empty() {
             tasks.spawn(upkeep(stop.clone()));
+        }
+        if self.is_shared() {
+            let (kernel, clock) = (Arc::clone(&self.kernel), Arc::clone(&self.ports.clock));
+            tasks.spawn(watch_clock(kernel, clock, stop.clone()));
         }
         Ok(Running { stop, tasks })
     }

@@ -237,6 +237,12 @@ pub trait Backend: Send + Sync + 'static {
         None
     }
 
+    /// The time of the server that keeps the store, to the second or finer: all processes that share a
+    /// store must agree with it. `None` where one process owns the store, or nobody tells.
+    async fn time(&self) -> Result<Option<Timestamp>, Error> {
+        Ok(None)
+    }
+
     /// Looks for damage: unreadable pages, index entries without item, items without their entries.
     async fn check(&self) -> Result<Vec<Damage>, Error>;
 

@@ -1,6 +1,7 @@
 //! Schedules as services on a store: who keeps them, how often they run, who may touch them.
 
 use gna_domain::Ctx;
+use gna_domain::ctx::Ports;
 use gna_domain::error::{Error, Result};
 use gna_domain::model::{AuditEntry, INSTANCE, Job, Overlap, Schedule, Timing};
 use gna_domain::page::PageRequest;
@@ -9,8 +10,9 @@ use gna_domain::port::store::Stored;
 use gna_domain::port::{Jobs, repo};
 use gna_domain::service::schedule::{self, NewSchedule};
 use gna_domain::service::tidy::{self, TidyHandler};
-use gna_testkit::{Stores, World};
+use gna_testkit::{FakeClock, Stores, World};
 use serde_json::json;
+use std::sync::Arc;
 
 const MINUTE: i64 = 60_000;
 
@@ -79,6 +81,44 @@ async fn of_two_that_keep_the_same_schedules_one_starts_each_run() {
             forget(&world).await;
         }
     }
+}
+
+/// The one that is ahead starts each run, early by as much as it is ahead, and none is started twice; when it
+/// is gone, the other goes on once its own clock is there.
+#[tokio::test]
+async fn clocks_an_hour_apart_start_no_run_twice() {
+    const HOUR: i64 = 60 * MINUTE;
+    let world = World::new().await;
+    made(&world, every_minute("poll")).await;
+    let behind = world.system();
+    let clock = Arc::new(FakeClock::default());
+    clock.set(behind.now().plus_millis(HOUR));
+    let ports = Ports {
+        clock: clock.clone(),
+        ..world.ports.clone()
+    };
+    let ahead = Ctx::system(ports, "test");
+    // By its clock the first run was due long ago.
+    schedule::tick(&ahead).await.expect("ticks");
+    assert_eq!(jobs(&world).await.len(), 1);
+    forget(&world).await;
+    for round in 1..=5 {
+        world.clock.advance_millis(MINUTE);
+        clock.advance_millis(MINUTE);
+        let (a, b) = tokio::join!(schedule::tick(&behind), schedule::tick(&ahead));
+        assert!(a.is_ok() && b.is_ok(), "{a:?} {b:?}");
+        assert_eq!(jobs(&world).await.len(), 1, "round {round}");
+        forget(&world).await;
+        let next = schedule::tick(&behind).await.expect("ticks");
+        assert!(next.is_some_and(|next| next > ahead.now()), "{next:?}");
+        assert_eq!(jobs(&world).await.len(), 0, "round {round}");
+    }
+    world.clock.advance_millis(HOUR);
+    schedule::tick(&behind).await.expect("ticks");
+    assert_eq!(jobs(&world).await.len(), 0, "not due yet");
+    world.clock.advance_millis(MINUTE);
+    schedule::tick(&behind).await.expect("ticks");
+    assert_eq!(jobs(&world).await.len(), 1);
 }
 
 /// Done jobs go, so that the next round counts its own.

@@ -10,7 +10,7 @@ mod mail_texts;
 mod passwords;
 
 pub use blobs::ObjectBlobs;
-pub use clock::SystemClock;
+pub use clock::{SystemClock, agree, watch_clock};
 pub use ids::SystemIds;
 #[cfg(feature = "mail")]
 pub use mail::SmtpMailer;

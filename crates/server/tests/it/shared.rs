@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::run::{gna, run};
+use crate::run::{Said, gna, run};
 use crate::server::Server;
 
 const REPORTS: usize = 6;
@@ -129,6 +129,66 @@ fn three_processes(url: &str, own: [&[&str]; 3]) {
     assert_eq!(first.stop(), Some(0));
     let check = ["store", "check", "--data", "data", "--store", url];
     run(folder.path(), &[&check, own[0]].concat()).ended(0);
+}
+
+/// Has processes believe in another time; Debian's package `libfaketime`.
+fn faketime() -> Option<std::path::PathBuf> {
+    let found = std::fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|folder| folder.path().join("faketime/libfaketime.so.1"))
+        .find(|library| library.is_file());
+    if found.is_none() {
+        eprintln!("SKIPPED: libfaketime is not installed");
+    }
+    found
+}
+
+/// A process whose machine is an hour off says so and does nothing; one that is a little off works.
+fn the_wrong_time(url: &str, own: &[&str]) {
+    let Some(library) = faketime() else { return };
+    let folder = tempfile::tempdir().expect("folder");
+    let at = |offset: &str, args: &[&str]| -> Said {
+        let store = ["--data", "data", "--store", url];
+        gna(folder.path())
+            .args([args, &store, own].concat())
+            .env("LD_PRELOAD", &library)
+            .env("FAKETIME", offset)
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .output()
+            .expect("runs")
+            .into()
+    };
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    for (offset, says) in [
+        ("+3600s", "ahead of that of the store's server"),
+        ("-3600s", "behind that of the store's server"),
+    ] {
+        for args in [&serve[..], &["group", "create", "acme/shop"]] {
+            let refused = at(offset, args).ended(3);
+            assert!(refused.stderr.contains(says), "{}", refused.stderr);
+            assert!(refused.stderr.contains("NTP"), "{}", refused.stderr);
+        }
+    }
+    at("+5s", &["group", "create", "acme/shop"]).ended(0);
+}
+
+#[test]
+fn a_clock_that_is_not_the_servers_is_refused() {
+    let Some(place) = Place::fresh() else { return };
+    the_wrong_time(&place.url, &[]);
+}
+
+#[cfg(feature = "dynamodb")]
+#[test]
+fn a_clock_that_is_not_the_tables_is_refused() {
+    let Some(place) = dynamodb::Place::unmade() else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("folder");
+    run(folder.path(), &["store", "init", "--store", &place.url]).ended(0);
+    the_wrong_time(&place.url, &["--search", "sqlite:search.db"]);
 }
 
 fn filled(folder: &Path) {

@@ -113,6 +113,10 @@ impl Backend for Counting {
         self.inner.commits()
     }
 
+    async fn time(&self) -> Result<Option<Timestamp>, Error> {
+        self.inner.time().await
+    }
+
     async fn check(&self) -> Result<Vec<Damage>, Error> {
         self.inner.check().await
     }

@@ -237,6 +237,10 @@ impl Backend for Lagging {
         self.changes.subscribe()
     }
 
+    async fn time(&self) -> Result<Option<Timestamp>, Error> {
+        self.inner.time().await
+    }
+
     async fn check(&self) -> Result<Vec<Damage>, Error> {
         self.inner.check().await
     }

@@ -3,6 +3,7 @@
 
 use super::backends::open_dynamodb;
 use super::races::{Writing, absence_holds, followed};
+use super::skew::an_hour_apart;
 use gna_storage::backend::dynamodb::{Address, DynamoBackend, DynamoDb};
 use gna_storage::conformance::TestClock;
 use gna_storage::conformance::dynamodb::Place;
@@ -114,6 +115,30 @@ async fn what_can_not_be_used_is_refused_with_what_to_do() {
     assert!(open().await.contains("another kind"), "{}", open().await);
     let made = gna_storage::backend::dynamodb::table::init(&db).await;
     assert!(made.unwrap_err().to_string().contains("another kind"));
+}
+
+#[tokio::test]
+async fn clocks_an_hour_apart_do_nothing_twice() {
+    let Some(place) = Place::fresh().await else {
+        return;
+    };
+    let clocks = [TestClock::default(), TestClock::default()];
+    let backends: [Arc<dyn Backend>; 2] = [
+        Arc::new(open_dynamodb(&place, &clocks[0]).await),
+        Arc::new(open_dynamodb(&place, &clocks[1]).await),
+    ];
+    an_hour_apart(backends, clocks).await;
+}
+
+#[tokio::test]
+async fn the_engine_tells_its_time() {
+    let Some(place) = Place::fresh().await else {
+        return;
+    };
+    let store = open_dynamodb(&place, &TestClock::default()).await;
+    let first = store.time().await.unwrap().unwrap();
+    assert!(store.time().await.unwrap().unwrap() >= first);
+    assert!(first > gna_domain::time::Timestamp::parse("2026-01-01").unwrap());
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ mod postgres;
 mod races;
 #[cfg(feature = "sqlite")]
 mod search;
+#[cfg(any(feature = "dynamodb", feature = "postgres"))]
+mod skew;
 
 #[cfg(feature = "dynamodb")]
 use backends::{dynamodb as dynamodb_subject, lagging_dynamodb};

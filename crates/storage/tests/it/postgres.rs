@@ -3,6 +3,7 @@
 
 use super::backends::open_postgres;
 use super::races::{Writing, absence_holds, followed};
+use super::skew::an_hour_apart;
 use futures::future::join_all;
 use gna_storage::backend::postgres::{Address, PostgresBackend, PostgresDb};
 use gna_storage::conformance::TestClock;
@@ -153,6 +154,26 @@ async fn absence_that_was_checked_holds_until_the_commit() {
     let Some(place) = Place::fresh() else { return };
     let clock = TestClock::default();
     absence_holds(Arc::new(open_postgres(&place, &clock).await)).await;
+}
+
+#[tokio::test]
+async fn clocks_an_hour_apart_do_nothing_twice() {
+    let Some(place) = Place::fresh() else { return };
+    let clocks = [TestClock::default(), TestClock::default()];
+    let backends: [Arc<dyn Backend>; 2] = [
+        Arc::new(open_postgres(&place, &clocks[0]).await),
+        Arc::new(open_postgres(&place, &clocks[1]).await),
+    ];
+    an_hour_apart(backends, clocks).await;
+}
+
+#[tokio::test]
+async fn the_server_tells_its_time() {
+    let Some(place) = Place::fresh() else { return };
+    let store = open_postgres(&place, &TestClock::default()).await;
+    let first = store.time().await.unwrap().unwrap();
+    assert!(store.time().await.unwrap().unwrap() >= first);
+    assert!(first > gna_domain::time::Timestamp::parse("2026-01-01").unwrap());
 }
 
 #[tokio::test]

@@ -7,14 +7,18 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::interceptors::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_sdk_dynamodb::config::{
     ConfigBag, Credentials, Intercept, Region, RuntimeComponents, SharedCredentialsProvider,
 };
 use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
+use gna_domain::time::Timestamp;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How often a request is sent before its error is told. Between two of them are waits that grow and
@@ -41,6 +45,8 @@ pub struct Spent {
 struct Counts {
     requests: AtomicU64,
     bytes: AtomicU64,
+    /// When the engine gave its newest answer, by its own clock, in milliseconds; 0 where it does not tell.
+    answered: AtomicI64,
 }
 
 /// A table, and the client to reach it.
@@ -115,6 +121,13 @@ impl DynamoDb {
         &self.table
     }
 
+    /// When the engine gave its newest answer, by its own clock, to the second; `None` where it does not
+    /// tell.
+    pub(super) fn answered(&self) -> Option<Timestamp> {
+        let millis = self.counts.answered.load(Ordering::Relaxed);
+        (millis > 0).then(|| Timestamp::from_millis(millis))
+    }
+
     /// What this process asked of the engine so far.
     #[must_use]
     pub fn spent(&self) -> Spent {
@@ -156,6 +169,21 @@ impl Intercept for Counter {
         self.0
             .bytes
             .fetch_add(u64::try_from(bytes).unwrap_or_default(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
+        let millis = date.and_then(|date| date.to_millis().ok());
+        self.0
+            .answered
+            .store(millis.unwrap_or_default(), Ordering::Relaxed);
         Ok(())
     }
 }

@@ -207,6 +207,15 @@ impl Backend for PostgresBackend {
         self.wakes.of(collection)
     }
 
+    async fn time(&self) -> Result<Option<Timestamp>, Error> {
+        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+        let asked = self
+            .db
+            .read(|pool| async move { sqlx::query_scalar(sql).fetch_one(&pool).await });
+        let millis: i64 = asked.await?;
+        Ok(Some(Timestamp::from_millis(millis)))
+    }
+
     async fn check(&self) -> Result<Vec<Damage>, Error> {
         check::check(&self.db, &self.names).await
     }
