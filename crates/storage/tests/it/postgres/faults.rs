@@ -176,6 +176,34 @@ async fn a_server_killed_and_started_again_under_load_loses_nothing() {
     .await;
 }
 
+/// As DynamoDB limits the rate of requests, PostgreSQL limits connections: whoever is there works on, and who
+/// comes is told to come again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_full_is_told_and_loses_nothing() {
+    let Some(server) = Server::new(&["max_connections=16"]) else {
+        return;
+    };
+    let clock = TestClock::default();
+    let db = server.open().await.unwrap();
+    let store = Arc::new(PostgresBackend::open(db, clock.reader()).await.unwrap());
+    survives(store, &clock, async |load: &Load| {
+        let mut others = Vec::new();
+        let refusal = loop {
+            match server.open().await {
+                Ok(other) => others.push(other),
+                Err(refusal) => break refusal,
+            }
+        };
+        assert!(matches!(refusal, Error::Unavailable(_)), "{refusal:?}");
+        progress(load, 10).await;
+        for other in others {
+            other.close().await;
+        }
+        drop(server.open().await.expect("there is room again"));
+    })
+    .await;
+}
+
 /// Nothing is announced while there is no server.
 async fn feed_quiet(feed: &mut tokio::sync::watch::Receiver<u64>) {
     feed.mark_unchanged();
