@@ -17,10 +17,12 @@ use sha2::{Digest, Sha256};
 /// Holds the one record about a copy; itself never copied.
 pub const COLLECTION: &str = "copy";
 
-/// Items read at once, and most in one commit.
+/// Items read at once, and most in one commit, where the target takes so many.
 const PAGE: usize = 500;
-/// Bodies in one commit, in bytes.
+/// Bodies in one commit, in bytes, where the target takes so many.
 const BYTES: usize = 16 * 1_024 * 1_024;
+/// Of them, what is kept for the record of the copy.
+const RECORD: usize = 16 * 1_024;
 
 /// How far a copy came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,16 +210,20 @@ async fn begin(to: &dyn Backend) -> Result<(Progress, u64), CopyError> {
     Ok((state, version))
 }
 
-/// Writes a page in commits of a bearable size; the record moves with the last of them.
+/// Writes a page in commits that the target takes; the record moves with the last of them.
 async fn write(
     to: &dyn Backend,
     page: ItemPage,
     state: &Progress,
     version: u64,
 ) -> Result<u64, CopyError> {
+    let limits = to.limits();
+    let most_ops = limits.batch_ops.saturating_sub(1);
+    let most_bytes = BYTES.min(limits.batch_bytes).saturating_sub(RECORD);
     let (mut ops, mut bytes) = (Vec::new(), 0);
     for item in page.items {
-        if bytes > 0 && bytes + item.body.len() > BYTES {
+        let is_full = ops.len() >= most_ops || bytes + item.body.len() > most_bytes;
+        if is_full && !ops.is_empty() {
             let ops = std::mem::take(&mut ops);
             to.commit(Batch { ops }).await.map_err(CopyError::To)?;
             bytes = 0;
