@@ -31,6 +31,9 @@ const PAGE: usize = 200;
 /// removes.
 const TAKEN: usize = 1_000;
 
+/// Of what one commit writes, what is kept for the letter, its job and the fence.
+const ROOM: usize = 8;
+
 /// Looks every half hour whose digest is due: zones differ by halves of hours.
 #[must_use]
 pub fn schedule() -> NewSchedule {
@@ -70,7 +73,8 @@ impl Handler for GatherHandler {
         let queue = claimed.job().payload.get("queue").cloned();
         let queue: NoticeQueue = serde_json::from_value(queue.unwrap_or(Value::Null))
             .map_err(|_| Error::invalid("job.payload", "the job names no queue: now or digest"))?;
-        let most = (ctx.store().limits().writes / 3).clamp(1, TAKEN);
+        let most = ctx.store().limits().writes.saturating_sub(ROOM);
+        let most = most.clamp(1, TAKEN);
         let mut page = PageRequest::first(PAGE);
         let mut held: Vec<Stored<Notice>> = Vec::new();
         loop {
