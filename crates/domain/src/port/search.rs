@@ -8,6 +8,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::id::{FindingId, GroupId, VulnerabilityId};
@@ -240,6 +241,13 @@ pub trait Search: Send + Sync {
     async fn rebuilding(&self) -> Result<Rebuilding> {
         Ok(Box::new(()))
     }
+
+    /// A fresh index beside this one, for a rebuild during which this one goes on answering: it takes
+    /// this one's place as soon as it is given a position, and is given up when it is dropped before.
+    /// `None` where an implementation has no room for two; then [`Search::clear`] begins a rebuild.
+    async fn renew(&self) -> Result<Option<Arc<dyn Search>>> {
+        Ok(None)
+    }
 }
 
 /// The right to make an index anew, until it is dropped.
@@ -263,7 +271,8 @@ pub struct SearchUpdate {
     pub findings: Vec<FindingText>,
     pub removed: Vec<VulnerabilityId>,
     pub position: Option<String>,
-    /// The position that this was made after: nothing is applied where the index has another one. None
-    /// where that does not matter.
+    /// The position that this follows on. An index that several processes keep is moved on from no
+    /// other, with [`MOVED`]: else one that was made anew meanwhile would skip what only its
+    /// predecessor was told. `None` moves it from wherever it is.
     pub after: Option<String>,
 }

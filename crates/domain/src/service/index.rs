@@ -52,7 +52,7 @@ pub async fn catch_up(ctx: &Ctx) -> Result<usize> {
         }
         match follow(ctx, &position, &items).await {
             Ok(()) => taken += items.len(),
-            // Another process follows, too, or makes the index anew: on from where it stands now.
+            // Another process moved the index on, or makes it anew: on from where it stands now.
             Err(error) if error.code() == MOVED => {}
             Err(error) => return Err(error),
         }
@@ -331,7 +331,8 @@ async fn renew(ctx: &Ctx, seen: Option<&FeedPosition>) -> Result<()> {
     make(ctx).await
 }
 
-/// Makes the index anew from the store. What commits meanwhile is followed afterwards.
+/// Makes the index anew from the store. What commits meanwhile is followed afterwards. Where the index
+/// has room for a second one, the present one answers until that is complete.
 ///
 /// # Errors
 /// The store's or the index's; an index that was not finished starts over.
@@ -344,7 +345,11 @@ pub async fn rebuild(ctx: &Ctx) -> Result<()> {
 /// taken, and where this one dies the next begins anew.
 async fn make(ctx: &Ctx) -> Result<()> {
     let end = ctx.store().feed_end().await?;
-    ctx.ports.search.clear().await?;
+    let fresh = ctx.ports.search.renew().await?;
+    let index = fresh.as_ref().unwrap_or(&ctx.ports.search);
+    if fresh.is_none() {
+        index.clear().await?;
+    }
     let mut moments: BTreeMap<GroupId, Timestamp> = BTreeMap::new();
     let mut page = PageRequest::first(READ);
     loop {
@@ -355,8 +360,7 @@ async fn make(ctx: &Ctx) -> Result<()> {
             .iter()
             .map(|stored| finding_text(&stored.value, stored.version))
             .collect();
-        ctx.ports
-            .search
+        index
             .apply(SearchUpdate {
                 findings: texts,
                 ..SearchUpdate::default()
@@ -373,7 +377,7 @@ async fn make(ctx: &Ctx) -> Result<()> {
         let stored = repo::typed_page::<Vulnerability>(raw)?;
         let mut update = Update::default();
         describe(ctx, stored.items.into_iter(), &mut update).await?;
-        ctx.ports.search.apply(update.search).await?;
+        index.apply(update.search).await?;
         for (group, at) in update.moments {
             let first = moments.entry(group).or_insert(at);
             *first = at.min(*first);
@@ -384,8 +388,7 @@ async fn make(ctx: &Ctx) -> Result<()> {
         }
     }
     arm_all(ctx, moments).await?;
-    ctx.ports
-        .search
+    index
         .apply(SearchUpdate {
             position: Some(end.0),
             ..SearchUpdate::default()
