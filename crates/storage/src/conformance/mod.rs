@@ -11,6 +11,8 @@ pub mod dynamodb;
 pub mod feed;
 pub mod items;
 pub mod make;
+#[cfg(feature = "opensearch")]
+pub mod opensearch;
 pub mod pages;
 #[cfg(feature = "postgres")]
 pub mod postgres;

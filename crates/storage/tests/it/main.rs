@@ -9,6 +9,8 @@ mod kill;
 mod load;
 #[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
 mod model;
+#[cfg(feature = "opensearch")]
+mod opensearch;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "dynamodb", feature = "postgres"))]

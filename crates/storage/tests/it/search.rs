@@ -7,6 +7,8 @@ use gna_domain::port::search::{
 };
 use gna_domain::time::Timestamp;
 use gna_storage::backend::sqlite::{SqliteDb, SqliteOptions};
+#[cfg(feature = "opensearch")]
+use gna_storage::conformance::opensearch;
 #[cfg(feature = "postgres")]
 use gna_storage::conformance::postgres::Place;
 #[cfg(feature = "postgres")]
@@ -138,6 +140,24 @@ async fn postgres_writers_at_the_same_documents_wait_for_each_other_in_one_order
     for writer in [feeds, reports, imports] {
         writer.await.expect("no panic");
     }
+}
+
+#[cfg(feature = "opensearch")]
+#[tokio::test]
+async fn opensearch_conforms() {
+    let Some(place) = opensearch::Place::fresh() else {
+        return;
+    };
+    run(&Subject::new(Arc::new(place.open().await))).await;
+}
+
+#[cfg(feature = "opensearch")]
+#[tokio::test]
+async fn opensearch_conforms_when_it_is_late() {
+    let Some(place) = opensearch::Place::fresh() else {
+        return;
+    };
+    run(&Subject::lagging(Arc::new(place.open().await), 3)).await;
 }
 
 fn one_document() -> SearchUpdate {
@@ -383,8 +403,7 @@ async fn change_both(change: &Change, both: [&dyn Search; 2]) {
                     documents: documents.clone(),
                     findings: findings.clone(),
                     removed: ids(removed),
-                    position: None,
-                    after: None,
+                    ..SearchUpdate::default()
                 };
                 search.apply(update).await.expect("applies");
             }
@@ -483,5 +502,16 @@ fn postgres_answers_like_the_model() {
     let Some(place) = Place::fresh() else { return };
     let runtime = one_thread();
     let index = runtime.block_on(postgres(&place));
+    answers_like_the_model(&runtime, &index);
+}
+
+#[cfg(feature = "opensearch")]
+#[test]
+fn opensearch_answers_like_the_model() {
+    let Some(place) = opensearch::Place::fresh() else {
+        return;
+    };
+    let runtime = one_thread();
+    let index = runtime.block_on(place.open());
     answers_like_the_model(&runtime, &index);
 }

@@ -1,0 +1,258 @@
+//! Requests to OpenSearch: each one may be repeated without harm, and is where that may help.
+//!
+//! What it answers is judged here: busy and out of reach are errors that go away (`search.unavailable`),
+//! everything else one that a person must look at (`search.refused`). Neither repeats what the server
+//! said in words: its reasons quote documents.
+
+use gna_domain::error::{Error, Result};
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+
+use super::Address;
+
+/// Longest time to wait for a connection, and for an answer.
+const CONNECT: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(60);
+/// How long to wait before each further try.
+const WAITS: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
+
+pub(super) struct Client {
+    http: reqwest::Client,
+    server: reqwest::Url,
+}
+
+/// A request.
+#[derive(Clone)]
+pub(super) struct Ask<'a> {
+    /// For errors and logs.
+    pub doing: &'static str,
+    pub method: Method,
+    /// With its query, if any; it begins without a slash.
+    pub path: &'a str,
+    pub body: Body<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Body<'a> {
+    None,
+    Json(&'a Value),
+    /// JSON values, each in a line.
+    Lines(&'a str),
+}
+
+/// What came back, whatever its status.
+pub(super) struct Answer {
+    doing: &'static str,
+    pub status: StatusCode,
+    bytes: bytes::Bytes,
+}
+
+impl Client {
+    pub fn new(address: &Address) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .timeout(ANSWER)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|_| Error::unavailable("search.unavailable", "TLS can't be set up"))?;
+        Ok(Self {
+            http,
+            server: address.server.clone(),
+        })
+    }
+
+    /// Sends it, again where the server is busy or out of reach.
+    ///
+    /// # Errors
+    /// `search.unavailable` when that lasts; `search.refused` where it will not go away by itself.
+    pub async fn send(&self, ask: Ask<'_>) -> Result<Answer> {
+        let mut waits = WAITS.iter();
+        loop {
+            let outcome = self.once(&ask).await;
+            let again = match &outcome {
+                Ok(answer) => is_busy(answer.status),
+                Err(_) => true,
+            };
+            let Some(wait) = waits.next().filter(|_| again) else {
+                return judged(ask.doing, outcome);
+            };
+            tracing::debug!(doing = ask.doing, "OpenSearch is asked again");
+            tokio::time::sleep(*wait).await;
+        }
+    }
+
+    async fn once(&self, ask: &Ask<'_>) -> std::result::Result<Answer, reqwest::Error> {
+        // Paths are made of checked names: this can't fail.
+        let url = self
+            .server
+            .join(ask.path)
+            .unwrap_or_else(|_| self.server.clone());
+        let request = self.http.request(ask.method.clone(), url);
+        let request = match ask.body {
+            Body::None => request,
+            Body::Json(value) => request.json(value),
+            Body::Lines(lines) => request
+                .header("content-type", "application/x-ndjson")
+                .body(lines.to_owned()),
+        };
+        let response = request.send().await?;
+        Ok(Answer {
+            doing: ask.doing,
+            status: response.status(),
+            bytes: response.bytes().await?,
+        })
+    }
+}
+
+impl Answer {
+    /// # Errors
+    /// [`Answer::error`] where it is one, `search.refused` where it can't be understood.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        if !self.status.is_success() {
+            return Err(self.error());
+        }
+        self.parse()
+    }
+
+    /// The body, whatever the status.
+    ///
+    /// # Errors
+    /// `search.refused` where it can't be understood.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.bytes).map_err(|_| {
+            let doing = self.doing;
+            Error::unavailable(
+                "search.refused",
+                format!("what answers is no OpenSearch ({doing}): look at the address"),
+            )
+        })
+    }
+
+    /// The server's own name of what is wrong; empty where it told none.
+    pub fn kind(&self) -> String {
+        let told: Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
+        let cause = told.pointer("/error/root_cause/0/type");
+        let kind = cause.or_else(|| told.pointer("/error/type"));
+        kind.and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    pub fn error(&self) -> Error {
+        refusal(self.doing, self.status.as_u16(), &self.kind())
+    }
+}
+
+fn is_busy(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 502 | 503 | 504)
+}
+
+fn judged(
+    doing: &'static str,
+    outcome: std::result::Result<Answer, reqwest::Error>,
+) -> Result<Answer> {
+    let error = match outcome {
+        Ok(answer) if is_busy(answer.status) => return Err(answer.error()),
+        Ok(answer) => return Ok(answer),
+        Err(error) => error,
+    };
+    let why = if error.is_timeout() {
+        "did not answer in time"
+    } else if error.is_connect() {
+        "can't be reached, or its certificate is not trusted"
+    } else {
+        "broke the connection off"
+    };
+    Err(Error::unavailable(
+        "search.unavailable",
+        format!("OpenSearch {why} ({doing}); try again"),
+    ))
+}
+
+/// What an error of the server, or of one document, is to the product.
+pub(super) fn refusal(doing: &'static str, status: u16, kind: &str) -> Error {
+    let unavailable = |says: String| Error::unavailable("search.unavailable", says);
+    let refused = |says: String| Error::unavailable("search.refused", says);
+    match (status, kind) {
+        (_, "index_not_found_exception") => unavailable(
+            "the search index is not there; it is made anew from the store as soon as a worker follows the feed".into(),
+        ),
+        (429, _) => unavailable(format!(
+            "OpenSearch is overloaded or limits the rate ({doing}); it does so for a while only"
+        )),
+        // Also what a single document was refused with while its shard moves or starts.
+        (500..=599, _) => unavailable(format!(
+            "OpenSearch is not ready ({doing}: {status} {kind}); try again"
+        )),
+        (401, _) => refused(format!(
+            "OpenSearch does not know this user or password ({doing}); put them into store.search"
+        )),
+        (403, "cluster_block_exception" | "index_create_block_exception") => refused(format!(
+            "OpenSearch takes no writes ({doing}): its disk is full or somebody has blocked the index"
+        )),
+        (403, _) => refused(format!(
+            "OpenSearch does not let this user do that ({doing}); it needs all rights on the indexes of this name"
+        )),
+        (413, _) => refused(format!(
+            "OpenSearch takes no requests of this size ({doing}); raise http.max_content_length"
+        )),
+        (400, "strict_dynamic_mapping_exception" | "mapper_parsing_exception") => refused(format!(
+            "the index has other fields than it was made with ({doing}: {kind}); delete it, it is made anew from the store"
+        )),
+        (400, "too_many_clauses" | "too_many_nested_clauses") => Error::invalid(
+            "search.size",
+            "this filter has too many parts for OpenSearch; ask for fewer at once",
+        ),
+        _ => refused(format!("OpenSearch refused ({doing}: {status} {kind})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_away_is_told_from_what_does_not() {
+        for (status, kind, code) in [
+            (
+                429,
+                "opensearch_rejected_execution_exception",
+                "search.unavailable",
+            ),
+            (429, "circuit_breaking_exception", "search.unavailable"),
+            (
+                503,
+                "cluster_manager_not_discovered_exception",
+                "search.unavailable",
+            ),
+            (
+                503,
+                "no_shard_available_action_exception",
+                "search.unavailable",
+            ),
+            (504, "", "search.unavailable"),
+            (
+                500,
+                "no_shard_available_action_exception",
+                "search.unavailable",
+            ),
+            (404, "index_not_found_exception", "search.unavailable"),
+            (401, "", "search.refused"),
+            (403, "cluster_block_exception", "search.refused"),
+            (403, "security_exception", "search.refused"),
+            (400, "strict_dynamic_mapping_exception", "search.refused"),
+            (400, "mapper_parsing_exception", "search.refused"),
+            (400, "too_many_nested_clauses", "search.size"),
+            (400, "search_phase_execution_exception", "search.refused"),
+            (413, "", "search.refused"),
+        ] {
+            assert_eq!(refusal("x", status, kind).code(), code, "{status} {kind}");
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Search in OpenSearch, 2 or newer: for stores that have none of their own, and for any number of
+//! processes.
+//!
+//! One index holds a document per vulnerability, one per finding's words, and how far the store has been
+//! followed. `address` says where it is, `client` asks, `index` makes indexes and puts them in each
+//! other's place, `source` says what is kept, `write` keeps it, `plan` and `told` turn a selection
+//! into a query, `answer` asks it. Nothing needs a script or a plugin.
+
+mod address;
+mod answer;
+mod client;
+mod index;
+mod plan;
+mod source;
+mod told;
+mod write;
+
+use async_trait::async_trait;
+use gna_domain::error::Result;
+use gna_domain::id::{TypedId, VulnerabilityId};
+use gna_domain::page::Count;
+use gna_domain::port::search::{
+    Facet, Search, SearchPage, SearchRequest, SearchUpdate, Selection, moved,
+};
+use gna_domain::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{check, cursor};
+use client::Client;
+use index::Names;
+use write::{Change, Place};
+
+pub use address::Address;
+
+/// The version that the tests run on.
+pub const PROVED: &str = "2.19.3";
+
+/// A search index on a server.
+pub struct OpenSearch {
+    shared: Arc<Shared>,
+    /// The index that is being built; without one, that which answers.
+    building: Option<String>,
+    /// Whether something was written that may not be shown yet.
+    is_unseen: AtomicBool,
+    /// Whether what was built has taken its place.
+    is_in_place: AtomicBool,
+}
+
+struct Shared {
+    client: Client,
+    address: Address,
+    names: Names,
+    version: String,
+}
+
+impl OpenSearch {
+    /// Opens the index, and makes it where there is none. Versions of Gna that declare other fields have an
+    /// index of their own; a new one has no position: the caller fills it from the store.
+    ///
+    /// # Errors
+    /// `search.version` when the server is no OpenSearch, or one that is too old; `search.unavailable`
+    /// when it does not answer; `search.refused` when it does not let this user in.
+    pub async fn open(address: &Address) -> Result<Self> {
+        let (client, names) = (Client::new(address)?, Names::of(address));
+        let version = index::prepare(&client, address, &names).await?;
+        let shared = Shared {
+            client,
+            address: address.clone(),
+            names,
+            version,
+        };
+        Ok(Self::of(Arc::new(shared), None))
+    }
+
+    /// What the server said of itself when it was asked first.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.shared.version
+    }
+
+    fn of(shared: Arc<Shared>, building: Option<String>) -> Self {
+        Self {
+            shared,
+            building,
+            is_unseen: AtomicBool::new(false),
+            is_in_place: AtomicBool::new(false),
+        }
+    }
+
+    fn client(&self) -> &Client {
+        &self.shared.client
+    }
+
+    /// What this asks: an alias of the index.
+    fn alias(&self) -> String {
+        match &self.building {
+            Some(index) => index::at(index),
+            None => self.shared.names.live.clone(),
+        }
+    }
+
+    async fn change(&self, changes: BTreeMap<String, Change>) -> Result<u64> {
+        self.is_unseen.store(true, Ordering::SeqCst);
+        write::change(self.client(), &self.alias(), changes).await
+    }
+
+    /// What this process wrote is seen by what it asks afterwards.
+    async fn show(&self) -> Result<()> {
+        if self.is_unseen.swap(false, Ordering::SeqCst) {
+            let shown = index::refresh(self.client(), &self.alias()).await;
+            if shown.is_err() {
+                self.is_unseen.store(true, Ordering::SeqCst);
+            }
+            return shown;
+        }
+        Ok(())
+    }
+
+    async fn move_on(&self, update: &SearchUpdate, place: Place, to: &str) -> Result<()> {
+        let mut place = place;
+        loop {
+            if place.move_on(self.client(), to).await? {
+                break;
+            }
+            if update.after.is_some() {
+                return Err(moved());
+            }
+            place = Place::read(self.client(), &self.alias()).await?;
+        }
+        if let Some(index) = &self.building {
+            index::put_in_place(self.client(), &self.shared.names, index).await?;
+            self.is_in_place.store(true, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+/// What was being built and was not finished is given up.
+impl Drop for OpenSearch {
+    fn drop(&mut self) {
+        let Some(index) = self.building.take() else {
+            return;
+        };
+        if self.is_in_place.load(Ordering::SeqCst) {
+            return;
+        }
+        // Where this fails, whoever builds the next one removes it after a while.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let shared = Arc::clone(&self.shared);
+            runtime.spawn(async move { index::remove(&shared.client, &index).await });
+        }
+    }
+}
+
+/// The newest of each, the first where versions are equal; what is removed is removed.
+fn changes(update: &SearchUpdate) -> BTreeMap<String, Change> {
+    let mut changes: BTreeMap<String, Change> = BTreeMap::new();
+    let findings = update.findings.iter().map(|finding| {
+        let key = source::key(finding.group, finding.id);
+        (
+            key,
+            source::signed(finding.version),
+            source::finding(finding),
+        )
+    });
+    let documents = update.documents.iter().map(|document| {
+        let version = source::signed(document.version);
+        (name(document.id), version, source::document(document))
+    });
+    for (id, version, source) in findings.chain(documents) {
+        let is_newer = match changes.get(&id) {
+            Some(Change::Put { version: there, .. }) => *there < version,
+            _ => true,
+        };
+        if is_newer {
+            changes.insert(id, Change::Put { version, source });
+        }
+    }
+    for id in &update.removed {
+        changes.insert(name(*id), Change::Remove);
+    }
+    changes
+}
+
+/// The id of a vulnerability's document.
+fn name(id: VulnerabilityId) -> String {
+    id.uuid().to_string()
+}
+
+#[async_trait]
+impl Search for OpenSearch {
+    fn name(&self) -> &'static str {
+        "opensearch"
+    }
+
+    async fn apply(&self, update: SearchUpdate) -> Result<()> {
+        update.documents.iter().try_for_each(check::document)?;
+        // Read first: what is written is of the index that is moved on in the end.
+        let place = match &update.position {
+            Some(_) => Some(Place::read(self.client(), &self.alias()).await?),
+            None => None,
+        };
+        if let (Some(place), Some(after)) = (&place, &update.after)
+            && place.position() != Some(after)
+        {
+            return Err(moved());
+        }
+        self.change(changes(&update)).await?;
+        match (place, &update.position) {
+            (Some(place), Some(to)) => self.move_on(&update, place, to).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn position(&self) -> Result<Option<String>> {
+        write::position(self.client(), &self.alias()).await
+    }
+
+    async fn query(&self, request: &SearchRequest) -> Result<SearchPage> {
+        check::request(request)?;
+        plan::check(&request.selection.condition)?;
+        let after = request
+            .after
+            .as_ref()
+            .map(|after| cursor::decode(request.sort, after))
+            .transpose()?;
+        self.show().await?;
+        answer::query(self.client(), &self.alias(), request, after).await
+    }
+
+    async fn count(&self, selection: &Selection, bound: u64) -> Result<Count> {
+        check::selection(selection)?;
+        plan::check(&selection.condition)?;
+        self.show().await?;
+        answer::count(self.client(), &self.alias(), selection, bound).await
+    }
+
+    async fn facets(
+        &self,
+        selection: &Selection,
+        fields: &[&'static str],
+        limit: usize,
+    ) -> Result<Vec<Facet>> {
+        check::selection(selection)?;
+        plan::check(&selection.condition)?;
+        check::facets(fields)?;
+        self.show().await?;
+        answer::facets(self.client(), &self.alias(), selection, fields, limit).await
+    }
+
+    async fn touch(&self, ids: &[VulnerabilityId], last_seen: Timestamp) -> Result<()> {
+        let touched = |id: &VulnerabilityId| {
+            let change = Change::Set {
+                field: "f_last_seen",
+                to: last_seen.millis(),
+                when: |there, to| there.is_none_or(|there| there < to),
+            };
+            (name(*id), change)
+        };
+        self.change(ids.iter().map(touched).collect())
+            .await
+            .map(drop)
+    }
+
+    /// Also in indexes that are being built, by whatever process: what was described there before knows
+    /// only the old ones.
+    async fn prioritize(&self, scores: &[(VulnerabilityId, i64)]) -> Result<u64> {
+        let changes = || -> BTreeMap<String, Change> {
+            let scored = |(id, score): &(VulnerabilityId, i64)| {
+                let change = Change::Set {
+                    field: "f_priority",
+                    to: *score,
+                    when: |there, to| there != Some(to),
+                };
+                (name(*id), change)
+            };
+            scores.iter().map(scored).collect()
+        };
+        if scores.is_empty() {
+            return Ok(0);
+        }
+        for index in index::behind(self.client(), &self.shared.names.building).await? {
+            let told = write::change(self.client(), &index::at(&index), changes()).await;
+            // One that is gone by now needs nothing any more.
+            if told.is_err() && index::behind(self.client(), &index::at(&index)).await? != [].into()
+            {
+                told?;
+            }
+        }
+        self.change(changes()).await
+    }
+
+    async fn clear(&self) -> Result<()> {
+        let Shared {
+            client,
+            address,
+            names,
+            ..
+        } = self.shared.as_ref();
+        let fresh = index::begin(client, address, names).await?;
+        index::put_in_place(client, names, &fresh).await
+    }
+
+    async fn renew(&self) -> Result<Option<Arc<dyn Search>>> {
+        let Shared {
+            client,
+            address,
+            names,
+            ..
+        } = self.shared.as_ref();
+        let index = index::begin(client, address, names).await?;
+        let fresh = Self::of(Arc::clone(&self.shared), Some(index));
+        Ok(Some(Arc::new(fresh)))
+    }
+}
