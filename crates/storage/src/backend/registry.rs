@@ -4,6 +4,8 @@ use super::Now;
 #[cfg(feature = "dynamodb")]
 use super::dynamodb::{self, DynamoBackend, DynamoDb};
 use super::memory::MemoryBackend;
+#[cfg(feature = "mongodb")]
+use super::mongodb::{self, MongoBackend, MongoDb};
 #[cfg(feature = "postgres")]
 use super::postgres::{Address, PostgresBackend, PostgresDb};
 #[cfg(feature = "sqlite")]
@@ -20,6 +22,8 @@ pub struct Scheme {
     /// The cargo feature that compiles it in, where it is not always there.
     pub feature: Option<&'static str>,
     pub compiled: bool,
+    /// What a kind of store was proved on that was not proved on the real thing.
+    pub experimental: Option<&'static str>,
 }
 
 /// All kinds of store that there are, compiled in or not.
@@ -29,24 +33,37 @@ pub const SCHEMES: &[Scheme] = &[
         example: "memory:",
         feature: None,
         compiled: true,
+        experimental: None,
     },
     Scheme {
         name: "sqlite",
         example: "sqlite:gna.db",
         feature: Some("sqlite"),
         compiled: cfg!(feature = "sqlite"),
+        experimental: None,
     },
     Scheme {
         name: "postgres",
         example: "postgres://gna:PASSWORD@localhost/gna",
         feature: Some("postgres"),
         compiled: cfg!(feature = "postgres"),
+        experimental: None,
     },
     Scheme {
         name: "dynamodb",
         example: "dynamodb://TABLE?region=REGION",
         feature: Some("dynamodb"),
         compiled: cfg!(feature = "dynamodb"),
+        experimental: Some("proved on Amazon's DynamoDB Local, not in Amazon's own service"),
+    },
+    Scheme {
+        name: "mongodb",
+        example: "mongodb://gna:PASSWORD@HOST/gna?replicaSet=NAME",
+        feature: Some("mongodb"),
+        compiled: cfg!(feature = "mongodb"),
+        experimental: Some(
+            "proved on SecantusDB, a substitute for MongoDB, not on MongoDB's own server",
+        ),
     },
 ];
 
@@ -74,7 +91,8 @@ impl Opened {
 }
 
 /// Opens the store at `url`: `memory:`, `sqlite:PATH` (the file is made when there is none),
-/// `postgres://USER:PASSWORD@HOST/DATABASE?schema=NAME` (the schema is made when there is none), or
+/// `postgres://USER:PASSWORD@HOST/DATABASE?schema=NAME` (the schema is made when there is none),
+/// `mongodb://USER:PASSWORD@HOST/DATABASE?replicaSet=NAME` (so are the collections), or
 /// `dynamodb://TABLE?region=REGION` (the table must be there: see [`init`]).
 ///
 /// # Errors
@@ -92,6 +110,11 @@ pub async fn open(url: &str, now: Now) -> Result<Opened, Error> {
             let db = DynamoDb::connect(&dynamodb::Address::parse(url)?).await?;
             Ok(Opened::new(Arc::new(DynamoBackend::open(db, now).await?)))
         }
+        #[cfg(feature = "mongodb")]
+        "mongodb" => {
+            let db = MongoDb::connect(&mongodb::Address::parse(url)?).await?;
+            Ok(Opened::new(Arc::new(MongoBackend::open(db, now).await?)))
+        }
         _ => {
             if !rest.is_empty() {
                 return Err(Error::Unavailable(format!(
@@ -101,6 +124,12 @@ pub async fn open(url: &str, now: Now) -> Result<Opened, Error> {
             Ok(Opened::new(Arc::new(MemoryBackend::new(now))))
         }
     }
+}
+
+/// What the kind of store at `url` was proved on, where that was not the real thing.
+#[must_use]
+pub fn experimental(url: &str) -> Option<&'static str> {
+    parse(url).ok()?.0.experimental
 }
 
 /// Makes the store at `url`, where it is not there yet, or brings it up to date. Only a DynamoDB table
@@ -151,11 +180,12 @@ async fn open_postgres(url: &str, now: Now) -> Result<Opened, Error> {
 fn parse(url: &str) -> Result<(&'static Scheme, &str), Error> {
     let (name, rest) = url.split_once(':').unwrap_or((url, ""));
     // The rest of a URL may hold a password: it never gets into a message.
-    // libpq knows both spellings.
-    let short = if name == "postgresql" {
-        "postgres"
-    } else {
-        name
+    let short = match name {
+        // libpq knows both spellings.
+        "postgresql" => "postgres",
+        // The hosts come from DNS.
+        "mongodb+srv" => "mongodb",
+        name => name,
     };
     let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.name == short) else {
         let known: Vec<&str> = SCHEMES.iter().map(|scheme| scheme.example).collect();
@@ -227,6 +257,21 @@ mod tests {
         for url in ["dynamodb://gna", "dynamodb://gna?region=eu-central-1"] {
             let refusal = open(url, now()).await.err().unwrap().to_string();
             assert!(refusal.contains("feature `dynamodb`"), "{refusal}");
+        }
+    }
+
+    #[cfg(not(feature = "mongodb"))]
+    #[tokio::test]
+    async fn a_database_that_is_left_out_names_its_feature_and_not_the_password() {
+        for url in [
+            "mongodb://gna:hunter2@localhost/gna",
+            "mongodb+srv://gna:hunter2@cluster.example.com",
+        ] {
+            let refusal = open(url, now()).await.err().unwrap().to_string();
+            assert!(
+                refusal.contains("feature `mongodb`") && !refusal.contains("hunter2"),
+                "{refusal}"
+            );
         }
     }
 

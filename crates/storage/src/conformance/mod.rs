@@ -11,6 +11,8 @@ pub mod dynamodb;
 pub mod feed;
 pub mod items;
 pub mod make;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 #[cfg(feature = "opensearch")]
 pub mod opensearch;
 pub mod pages;

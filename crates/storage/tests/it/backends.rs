@@ -4,12 +4,16 @@
 use gna_storage::backend::dynamodb::DynamoBackend;
 use gna_storage::backend::lagging::{Lag, Lagging};
 use gna_storage::backend::memory::MemoryBackend;
+#[cfg(feature = "mongodb")]
+use gna_storage::backend::mongodb::MongoBackend;
 #[cfg(feature = "postgres")]
 use gna_storage::backend::postgres::PostgresBackend;
 #[cfg(feature = "sqlite")]
 use gna_storage::backend::sqlite::{SqliteBackend, SqliteDb, SqliteOptions};
 #[cfg(feature = "dynamodb")]
 use gna_storage::conformance::dynamodb;
+#[cfg(feature = "mongodb")]
+use gna_storage::conformance::mongodb;
 #[cfg(feature = "postgres")]
 use gna_storage::conformance::postgres::Place;
 use gna_storage::conformance::{Subject, TestClock};
@@ -90,6 +94,27 @@ pub async fn lagging_dynamodb() -> Option<Subject> {
 #[cfg(feature = "dynamodb")]
 pub async fn open_dynamodb(place: &dynamodb::Place, clock: &TestClock) -> DynamoBackend {
     DynamoBackend::open(place.open().await, clock.reader())
+        .await
+        .expect("opens")
+}
+
+/// In a database of its own, where there is a server.
+#[cfg(feature = "mongodb")]
+pub async fn mongodb() -> Option<Subject> {
+    let place = mongodb::Place::fresh()?;
+    let clock = TestClock::default();
+    let backend = open_mongodb(&place, &clock).await;
+    Some(Subject::new(Arc::new(backend), clock, place))
+}
+
+#[cfg(feature = "mongodb")]
+pub async fn lagging_mongodb() -> Option<Subject> {
+    mongodb().await.map(lagging)
+}
+
+#[cfg(feature = "mongodb")]
+pub async fn open_mongodb(place: &mongodb::Place, clock: &TestClock) -> MongoBackend {
+    MongoBackend::open(place.open().await, clock.reader())
         .await
         .expect("opens")
 }

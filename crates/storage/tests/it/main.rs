@@ -5,10 +5,17 @@ mod backends;
 mod dynamodb;
 #[cfg(all(unix, feature = "sqlite"))]
 mod kill;
-#[cfg(any(feature = "dynamodb", feature = "postgres"))]
+#[cfg(any(feature = "dynamodb", feature = "mongodb", feature = "postgres"))]
 mod load;
-#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
+#[cfg(any(
+    feature = "dynamodb",
+    feature = "mongodb",
+    feature = "postgres",
+    feature = "sqlite"
+))]
 mod model;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 #[cfg(feature = "opensearch")]
 mod opensearch;
 #[cfg(feature = "postgres")]
@@ -23,6 +30,8 @@ mod skew;
 #[cfg(feature = "dynamodb")]
 use backends::{dynamodb as dynamodb_subject, lagging_dynamodb};
 use backends::{lagging_memory, memory};
+#[cfg(feature = "mongodb")]
+use backends::{lagging_mongodb, mongodb as mongodb_subject};
 #[cfg(feature = "postgres")]
 use backends::{lagging_postgres, postgres as postgres_subject};
 #[cfg(feature = "sqlite")]
@@ -42,3 +51,7 @@ gna_storage::conformance!(on_lagging_postgres, lagging_postgres);
 gna_storage::conformance!(on_dynamodb, dynamodb_subject);
 #[cfg(feature = "dynamodb")]
 gna_storage::conformance!(on_lagging_dynamodb, lagging_dynamodb);
+#[cfg(feature = "mongodb")]
+gna_storage::conformance!(on_mongodb, mongodb_subject);
+#[cfg(feature = "mongodb")]
+gna_storage::conformance!(on_lagging_mongodb, lagging_mongodb);

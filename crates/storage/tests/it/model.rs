@@ -4,6 +4,8 @@
 use super::backends::open;
 #[cfg(feature = "dynamodb")]
 use super::backends::open_dynamodb;
+#[cfg(feature = "mongodb")]
+use super::backends::open_mongodb;
 #[cfg(feature = "postgres")]
 use super::backends::open_postgres;
 use gna_domain::page::Cursor;
@@ -11,6 +13,8 @@ use gna_storage::backend::memory::MemoryBackend;
 use gna_storage::conformance::TestClock;
 #[cfg(feature = "dynamodb")]
 use gna_storage::conformance::dynamodb;
+#[cfg(feature = "mongodb")]
+use gna_storage::conformance::mongodb;
 #[cfg(feature = "postgres")]
 use gna_storage::conformance::postgres::Place;
 use gna_storage::kernel::{
@@ -350,5 +354,16 @@ proptest! {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let Some(place) = runtime.block_on(dynamodb::Place::fresh()) else { return Ok(()) };
         runtime.block_on(like_the_model(steps, async |clock| open_dynamodb(&place, clock).await))?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #[cfg(feature = "mongodb")]
+    #[test]
+    fn mongodb_answers_as_the_model_does(steps in prop::collection::vec(step(), 1..60)) {
+        let Some(place) = mongodb::Place::fresh() else { return Ok(()) };
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(like_the_model(steps, async |clock| open_mongodb(&place, clock).await))?;
     }
 }

@@ -2,6 +2,7 @@
 //! it sent.
 
 use super::address::Address;
+pub(super) use crate::backend::waits::{backoff, random};
 use crate::kernel::Error;
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
@@ -16,7 +17,6 @@ use aws_sdk_dynamodb::config::{
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use gna_domain::time::Timestamp;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -136,18 +136,6 @@ impl DynamoDb {
             bytes: self.counts.bytes.load(Ordering::Relaxed),
         }
     }
-}
-
-/// A number that nobody else has, for the token of a request and the length of a wait.
-pub(super) fn random() -> u64 {
-    // Each of these hashers has a key of its own.
-    RandomState::new().build_hasher().finish()
-}
-
-/// Up to 5 ms after the first failure, up to twice as long after each further one, up to 320 ms.
-pub(super) fn backoff(failures: u32) -> Duration {
-    let most = 5_000_u64 << failures.min(6);
-    Duration::from_micros(random() % most)
 }
 
 #[derive(Debug)]

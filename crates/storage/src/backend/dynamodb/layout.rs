@@ -15,13 +15,11 @@
 //! `COLLECTION/INDEX/PARTITION` as text, the sort as bytes, shifted (see [`shifted`]), since it may
 //! be empty.
 
-use crate::collection::declared;
-use crate::kernel::{Error, ItemKey};
+pub(super) use crate::backend::slots::{SLOTS, slot};
+use crate::kernel::ItemKey;
 
 /// Rows of a collection that are found by their partition alone lie in so many places.
 pub(super) const SHARDS: usize = 8;
-/// Secondary indexes of the table: as many as the collection with the most lists has.
-pub(super) const SLOTS: usize = 3;
 /// Longest sort key, in bytes: the service's limit, and the contract's.
 pub(super) const SORT_BYTES: usize = 1_024;
 
@@ -146,20 +144,6 @@ fn hash(text: &str) -> u64 {
 pub(super) fn shard(partition: &str) -> usize {
     let shards = u64::try_from(SHARDS).unwrap_or(1);
     usize::try_from(hash(partition) % shards).unwrap_or_default()
-}
-
-/// The slot of an index: its number among those that its collection declares. Collections that are
-/// not declared (only checks use some) get slots by the length of the index's name.
-pub(super) fn slot(collection: &str, index: &str) -> Result<usize, Error> {
-    let Some(collection) = declared(collection) else {
-        return Ok(index.len() % SLOTS);
-    };
-    let at = collection
-        .indexes
-        .iter()
-        .position(|declared| declared.name == index);
-    at.filter(|at| *at < SLOTS)
-        .ok_or(Error::Misuse("an index is not declared"))
 }
 
 /// The partition key of an index.

@@ -1,0 +1,165 @@
+//! The feed: numbered entries. Numbers are taken from the one document `head`, in the transaction that
+//! they belong to: two transactions that change it can't both commit, so numbers become visible in
+//! their order, and none is ever skipped.
+
+use super::connection::MongoDb;
+use super::document::{number, text};
+use super::error::map;
+use super::layout::{id, key};
+use super::schema::{COUNT, HEAD, TAIL};
+use crate::kernel::{Error, FeedCursor, FeedEntry, FeedRecord};
+use futures::TryStreamExt;
+use gna_domain::time::Timestamp;
+use mongodb::bson::{Document, RawDocument, doc};
+use mongodb::options::ReadConcern;
+
+pub(super) fn cursor(number: i64) -> FeedCursor {
+    FeedCursor(number.to_string())
+}
+
+pub(super) fn place(cursor: &FeedCursor) -> Result<i64, Error> {
+    let number = cursor.0.parse().ok().filter(|number| *number >= 0);
+    number.ok_or(Error::BadCursor)
+}
+
+/// How an entry is written.
+pub(super) fn document(number: i64, record: &FeedRecord) -> Result<Document, Error> {
+    let data = std::str::from_utf8(&record.data)
+        .map_err(|_| Error::Misuse("the data of a feed entry is no text"))?;
+    let version =
+        i64::try_from(record.version).map_err(|_| Error::Misuse("a version is out of range"))?;
+    Ok(doc! {
+        "_id": number, "at": record.at.millis(), "event": &record.event, "key": id(&record.key),
+        "v": version, "data": data,
+    })
+}
+
+pub(super) fn entry(document: &RawDocument) -> Result<(i64, FeedRecord), Error> {
+    let read = || {
+        let record = FeedRecord {
+            event: text(document, "event")?.to_owned(),
+            key: key(text(document, "key")?)?,
+            version: u64::try_from(number(document, "v")?).ok()?,
+            at: Timestamp::from_millis(number(document, "at")?),
+            data: text(document, "data")?.to_owned().into(),
+        };
+        Some((number(document, "_id")?, record))
+    };
+    read().ok_or_else(|| Error::Corrupt("an entry of the feed can't be read".into()))
+}
+
+/// The newest entry, and the newest that was dropped; 0 where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ends {
+    pub head: i64,
+    pub tail: i64,
+}
+
+/// What most members have: nobody is told of an entry that a lost primary takes with it.
+pub(super) async fn ends(db: &MongoDb) -> Result<Ends, Error> {
+    let found = db
+        .meta
+        .find(doc! { "_id": { "$in": [HEAD, TAIL] } })
+        .read_concern(ReadConcern::majority())
+        .await
+        .map_err(|e| map("find", &e))?;
+    let found: Vec<_> = found.try_collect().await.map_err(|e| map("find", &e))?;
+    let of = |name: &str| {
+        let meta = found.iter().find(|meta| text(meta, "_id") == Some(name));
+        meta.and_then(|meta| number(meta, COUNT))
+            .ok_or_else(|| Error::Corrupt("the store does not know where its feed ends".into()))
+    };
+    Ok(Ends {
+        head: of(HEAD)?,
+        tail: of(TAIL)?,
+    })
+}
+
+/// Entries after `after`, oldest first.
+pub(super) async fn read(
+    db: &MongoDb,
+    after: Option<i64>,
+    limit: usize,
+) -> Result<Vec<FeedEntry>, Error> {
+    let ends = ends(db).await?;
+    let after = after.unwrap_or(ends.tail);
+    // A cursor from beyond the end: the store was restored, the reader was not.
+    if after < ends.tail || after > ends.head {
+        return Err(Error::FeedGap);
+    }
+    if after == ends.head || limit == 0 {
+        return Ok(Vec::new());
+    }
+    let found = db
+        .feed
+        .find(doc! { "_id": { "$gt": after } })
+        .sort(doc! { "_id": 1 })
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+        .read_concern(ReadConcern::majority())
+        .await
+        .map_err(|e| map("find", &e))?;
+    let found: Vec<_> = found.try_collect().await.map_err(|e| map("find", &e))?;
+    let mut entries = Vec::with_capacity(found.len());
+    for (number, document) in (after + 1..).zip(&found) {
+        let (there, record) = entry(document)?;
+        if there != number {
+            return missing(db, after, number).await;
+        }
+        entries.push(FeedEntry {
+            cursor: cursor(number),
+            record,
+        });
+    }
+    match entries.is_empty() {
+        true => missing(db, after, after + 1).await,
+        false => Ok(entries),
+    }
+}
+
+/// Dropped since the ends were read, or lost.
+async fn missing(db: &MongoDb, after: i64, number: i64) -> Result<Vec<FeedEntry>, Error> {
+    match ends(db).await?.tail > after {
+        true => Err(Error::FeedGap),
+        false => Err(Error::Corrupt(format!(
+            "entry {number} of the feed is missing"
+        ))),
+    }
+}
+
+/// Drops the oldest entries; answers how many. The tail moves first: a reader that is behind it is
+/// told, even where the entries are still there.
+pub(super) async fn trim(db: &MongoDb, before: Timestamp) -> Result<u64, Error> {
+    let ends = ends(db).await?;
+    let keep = db
+        .feed
+        .find_one(doc! { "_id": { "$gt": ends.tail }, "at": { "$gte": before.millis() } })
+        .sort(doc! { "_id": 1 })
+        .projection(doc! { "_id": 1 })
+        .await
+        .map_err(|e| map("find", &e))?;
+    let keep = keep.and_then(|entry| number(&entry, "_id"));
+    let tail = keep.map_or(ends.head, |keep| (keep - 1).min(ends.head));
+    if tail > ends.tail {
+        db.meta
+            .update_one(doc! { "_id": TAIL }, doc! { "$max": { COUNT: tail } })
+            .await
+            .map_err(|e| map("update", &e))?;
+    }
+    // Also what somebody began to drop and did not.
+    let dropped = db.feed.delete_many(doc! { "_id": { "$lte": tail } }).await;
+    Ok(dropped.map_err(|e| map("delete", &e))?.deleted_count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_cursor_is_refused() {
+        assert_eq!(place(&cursor(7)).unwrap(), 7);
+        for text in ["", "-1", "1.0", "7 ", "no place", "9223372036854775808"] {
+            let refused = place(&FeedCursor(text.into()));
+            assert!(matches!(refused, Err(Error::BadCursor)), "{text}");
+        }
+    }
+}
