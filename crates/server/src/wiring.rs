@@ -419,10 +419,13 @@ async fn open_search(url: &str, opened: &Opened) -> Result<Arc<dyn Search>> {
     if let ("", Some(db)) = (url, &opened.postgres) {
         return Ok(Arc::new(PostgresSearch::open(db.clone()).await?));
     }
-    if url.is_empty() && opened.backend.name() == "dynamodb" {
+    let store = opened.backend.name();
+    if url.is_empty() && ["dynamodb", "mongodb"].contains(&store) {
         return Err(Error::invalid(
             "search.url",
-            "a dynamodb: store holds no search index; name one with --search sqlite:PATH (or store.search), a file of this process that is rebuilt where it is lost",
+            format!(
+                "a {store}: store holds no search index; name one with --search sqlite:PATH (or store.search), a file of this process that is rebuilt where it is lost"
+            ),
         ));
     }
     #[cfg(feature = "sqlite")]

@@ -23,10 +23,14 @@ use gna_storage::backend::counting::Counting;
 #[cfg(feature = "dynamodb")]
 use gna_storage::backend::dynamodb::DynamoBackend;
 use gna_storage::backend::memory::MemoryBackend;
+#[cfg(feature = "mongodb")]
+use gna_storage::backend::mongodb::MongoBackend;
 use gna_storage::backend::postgres::PostgresBackend;
 use gna_storage::backend::sqlite::{SqliteBackend, SqliteDb, SqliteOptions};
 #[cfg(feature = "dynamodb")]
 use gna_storage::conformance::dynamodb;
+#[cfg(feature = "mongodb")]
+use gna_storage::conformance::mongodb;
 use gna_storage::conformance::postgres::Place;
 use gna_storage::kernel::Backend;
 use gna_storage::repo::{KernelStore, StoreJobs};
@@ -51,6 +55,10 @@ pub enum Stores {
     /// index in memory.
     #[cfg(feature = "dynamodb")]
     Dynamodb,
+    /// A database that goes with the world, in the replica set that `TEST_MONGODB_URL` names, with a
+    /// search index in memory.
+    #[cfg(feature = "mongodb")]
+    Mongodb,
 }
 
 impl Stores {
@@ -64,6 +72,8 @@ impl Stores {
             (Self::Memory, Ok("sqlite")) => Self::Sqlite,
             #[cfg(feature = "dynamodb")]
             (Self::Memory, Ok("dynamodb")) => Self::Dynamodb,
+            #[cfg(feature = "mongodb")]
+            (Self::Memory, Ok("mongodb")) => Self::Mongodb,
             (Self::Memory, Ok("memory") | Err(_)) => self,
             (Self::Memory, Ok(other)) => panic!("TEST_STORE={other} is no store of this build"),
             (_, _) => self,
@@ -128,6 +138,16 @@ impl World {
                 let place = dynamodb::Place::fresh().await;
                 let place = place.expect("TEST_DYNAMODB_URL names an engine");
                 let backend = DynamoBackend::open(place.open().await, now(&clock))
+                    .await
+                    .expect("the store opens");
+                let search = Arc::new(MemorySearch::new());
+                Self::with(Arc::new(backend), search, clock, Box::new(place))
+            }
+            #[cfg(feature = "mongodb")]
+            Stores::Mongodb => {
+                let clock = Arc::new(FakeClock::default());
+                let place = mongodb::Place::fresh().expect("TEST_MONGODB_URL names a server");
+                let backend = MongoBackend::open(place.open().await, now(&clock))
                     .await
                     .expect("the store opens");
                 let search = Arc::new(MemorySearch::new());

@@ -17,6 +17,7 @@ use crate::wiring::{self, Builder, sqlite_path};
 use gna_domain::port::recipes::Recipes;
 use gna_domain::port::vault::KeyBytes;
 use gna_domain::port::{Blobs, Ids};
+use gna_storage::backend::registry;
 
 /// Look at this installation and say what is wrong with it
 #[derive(Args, Debug)]
@@ -170,10 +171,14 @@ async fn store(config: &Setup) -> Result<String, Failure> {
                 .jobs
                 .dead(gna_domain::page::PageRequest::first(100))
                 .await?;
+            let opens = match registry::experimental(&url) {
+                None => "opens".to_owned(),
+                Some(proved) => format!("opens; experimental: {proved}"),
+            };
             match dead.items.len() {
-                0 => Ok("opens".to_owned()),
+                0 => Ok(opens),
                 many => Ok(format!(
-                    "opens; {many} jobs were given up, see the server's log"
+                    "{opens}; {many} jobs were given up, see the server's log"
                 )),
             }
         }

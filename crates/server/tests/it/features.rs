@@ -28,6 +28,7 @@ const DRIVERS: &[(&str, &[&str])] = &[
     ("sqlite", &["rusqlite", "libsqlite3-sys"]),
     ("postgres", &["sqlx"]),
     ("dynamodb", &["aws-sdk-dynamodb"]),
+    ("mongodb", &["mongodb"]),
     ("kms", &["aws-sdk-kms"]),
     ("mail", &["lettre"]),
     ("lambda", &["lambda_runtime", "aws_lambda_events"]),

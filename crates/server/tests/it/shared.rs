@@ -1,8 +1,10 @@
-//! Several processes on one PostgreSQL or DynamoDB store, and a whole store moved into it. Both need
-//! the server that `TEST_POSTGRES_URL` names, or the engine that `TEST_DYNAMODB_URL` does.
+//! Several processes on one PostgreSQL, DynamoDB or MongoDB store, and a whole store moved into it. All need
+//! the server that `TEST_POSTGRES_URL` names, or the one that `TEST_DYNAMODB_URL` or `TEST_MONGODB_URL` does.
 
 #[cfg(feature = "dynamodb")]
 use gna_storage::conformance::dynamodb;
+#[cfg(feature = "mongodb")]
+use gna_storage::conformance::mongodb;
 use gna_storage::conformance::postgres::Place;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -72,6 +74,23 @@ fn three_processes_share_a_table() {
     };
     let folder = tempfile::tempdir().expect("folder");
     run(folder.path(), &["store", "init", "--store", &place.url]).ended(0);
+    three_processes(
+        &place.url,
+        [
+            &["--search", "sqlite:first.db"],
+            &["--search", "sqlite:second.db"],
+            &["--search", "sqlite:third.db"],
+        ],
+    );
+}
+
+/// Each with a search index of its own.
+#[cfg(feature = "mongodb")]
+#[test]
+fn three_processes_share_a_database() {
+    let Some(place) = mongodb::Place::fresh() else {
+        return;
+    };
     three_processes(
         &place.url,
         [
@@ -279,13 +298,33 @@ fn a_store_is_copied_into_a_table_under_kills_and_back() {
     filled(at);
     let early = run(at, &["store", "copy", "sqlite:data/gna.db", &place.url]).ended(3);
     assert!(early.stderr.contains("gna store init"), "{}", early.stderr);
+    there_and_back(at, &place.url);
+}
+
+#[cfg(feature = "mongodb")]
+#[test]
+fn a_store_is_copied_into_a_database_under_kills_and_back() {
+    let Some(place) = mongodb::Place::fresh() else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("folder");
+    filled(folder.path());
+    there_and_back(folder.path(), &place.url);
+    let doctor = ["doctor", "--data", "data", "--store", &place.url];
+    let doctor = [doctor.as_slice(), &["--search", "sqlite:search.db"]].concat();
+    let told = run(folder.path(), &doctor).ended(0).stdout;
+    assert!(told.contains("experimental"), "{told}");
+}
+
+#[cfg(any(feature = "dynamodb", feature = "mongodb"))]
+fn there_and_back(at: &Path, url: &str) {
     for _ in 0..2 {
-        run(at, &["store", "init", "--store", &place.url]).ended(0);
+        run(at, &["store", "init", "--store", url]).ended(0);
     }
-    let nowhere = run(at, &["list", "--data", "data", "--store", &place.url]).ended(2);
+    let nowhere = run(at, &["list", "--data", "data", "--store", url]).ended(2);
     assert!(nowhere.stderr.contains("--search"), "{}", nowhere.stderr);
-    moves(at, &place.url, &["--search", "sqlite:search.db"]);
-    let back = ["store", "copy", &place.url, "sqlite:back.db", "--json"];
+    moves(at, url, &["--search", "sqlite:search.db"]);
+    let back = ["store", "copy", url, "sqlite:back.db", "--json"];
     run(at, &back).ended(0);
     let content = |store: &str| {
         run(
