@@ -78,6 +78,10 @@ impl WebhookDelivery {
     async fn body(&self) -> &str {
         &self.0.body
     }
+    /// Why the endpoint's condition could not be asked, where it could not: the message is sent.
+    async fn condition_error(&self) -> Option<&str> {
+        self.0.condition_error.as_deref()
+    }
     /// When the event was seen.
     async fn created(&self) -> DateTime {
         self.0.created.into()
@@ -116,6 +120,14 @@ impl Webhook {
     /// Only vulnerabilities that are at least so severe.
     async fn min_level(&self) -> Option<SeverityLevel> {
         self.0.min_level.map(Into::into)
+    }
+    /// Only events of which it is true, in CEL (docs/WEBHOOKS.md).
+    async fn condition(&self) -> Option<&str> {
+        self.0.condition.as_deref()
+    }
+    /// Since when messages are sent of which it can't be said whether the condition is true.
+    async fn condition_failing_since(&self) -> Option<DateTime> {
+        self.0.condition_failing_since.map(Into::into)
     }
     /// Whether anything is sent.
     async fn enabled(&self) -> bool {
@@ -194,6 +206,8 @@ pub struct CreateWebhookInput {
     pub groups: Option<Vec<ID>>,
     /// Only vulnerabilities that are at least so severe.
     pub min_level: Option<SeverityLevel>,
+    /// Only events of which it is true, in CEL (docs/WEBHOOKS.md).
+    pub condition: Option<String>,
 }
 
 /// What is to be changed; what is left out stays.
@@ -211,6 +225,8 @@ pub struct UpdateWebhookInput {
     pub groups: Option<Vec<ID>>,
     /// Only vulnerabilities that are at least so severe; null for any.
     pub min_level: MaybeUndefined<SeverityLevel>,
+    /// Only events of which it is true, in CEL (docs/WEBHOOKS.md); null for all.
+    pub condition: MaybeUndefined<String>,
     /// Switched on again it starts with a clean record.
     pub enabled: Option<bool>,
 }
@@ -272,6 +288,7 @@ impl WebhookMutation {
             events: input.events.unwrap_or_default(),
             groups: parse_all(input.groups, "input.groups")?,
             min_level: input.min_level.map(Into::into),
+            condition: input.condition,
         };
         let made = endpoint::create(ctx.data::<Ctx>()?, of, wanted).await?;
         Ok(with_secret(made))
@@ -295,6 +312,11 @@ impl WebhookMutation {
                 MaybeUndefined::Undefined => Change::Unset,
                 MaybeUndefined::Null => Change::Clear,
                 MaybeUndefined::Value(level) => Change::Set(level.into()),
+            },
+            condition: match input.condition {
+                MaybeUndefined::Undefined => Change::Unset,
+                MaybeUndefined::Null => Change::Clear,
+                MaybeUndefined::Value(source) => Change::Set(source),
             },
             enabled: input.enabled,
         };

@@ -34,6 +34,12 @@ pub struct WebhookView {
     /// Only vulnerabilities that are at least so severe.
     #[schema(value_type = Option<String>, example = "HIGH")]
     min_level: Option<Level>,
+    /// Only events of which it is true, in CEL (docs/WEBHOOKS.md).
+    #[schema(example = "vulnerability.severity.score >= 7.0")]
+    condition: Option<String>,
+    /// Since when messages are sent of which it can't be said whether the condition is true.
+    #[schema(format = DateTime)]
+    condition_failing_since: Option<String>,
     enabled: bool,
     /// Why Gna switched it off.
     disabled_reason: Option<String>,
@@ -59,6 +65,8 @@ impl From<Stored<Endpoint>> for WebhookView {
             events: of.events,
             groups: of.groups.iter().map(ToString::to_string).collect(),
             min_level: of.min_level,
+            condition: of.condition,
+            condition_failing_since: of.condition_failing_since.map(|at| at.to_string()),
             enabled: of.enabled,
             disabled_reason: of.disabled_reason,
             failing_since: of.failing_since.map(|at| at.to_string()),
@@ -124,6 +132,8 @@ pub struct DeliveryView {
     attempts: Vec<AttemptView>,
     #[schema(format = DateTime)]
     next: Option<String>,
+    /// Why the endpoint's condition could not be asked, where it could not: the message is sent.
+    condition_error: Option<String>,
     /// The message as it is sent, JSON as text.
     body: String,
     #[schema(format = DateTime)]
@@ -140,6 +150,7 @@ impl From<Stored<Delivery>> for DeliveryView {
             tries: of.tries,
             attempts: of.attempts.into_iter().map(AttemptView::from).collect(),
             next: of.next.map(|at| at.to_string()),
+            condition_error: of.condition_error,
             body: of.body,
             created: of.created.to_string(),
         }
@@ -165,6 +176,9 @@ pub struct NewWebhook {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     min_level: Option<Level>,
+    /// Only events of which it is true, in CEL (docs/WEBHOOKS.md).
+    #[serde(default)]
+    condition: Option<String>,
 }
 
 /// What is to be changed; what is left out stays.
@@ -183,14 +197,28 @@ pub struct WebhookChange {
     #[serde(default, deserialize_with = "said")]
     #[schema(value_type = Option<String>)]
     min_level: Option<Option<Level>>,
+    /// Only events of which it is true, in CEL (docs/WEBHOOKS.md); null: all.
+    #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<String>)]
+    condition: Option<Option<String>>,
     /// Switched on again it starts with a clean record.
     #[serde(default)]
     enabled: Option<bool>,
 }
 
 /// Tells null from what is left out.
-fn said<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Option<Level>>, D::Error> {
+fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(input).map(Some)
+}
+
+fn wish<T>(said: Option<Option<T>>) -> Change<T> {
+    match said {
+        None => Change::Unset,
+        Some(None) => Change::Clear,
+        Some(Some(value)) => Change::Set(value),
+    }
 }
 
 /// From when on.
@@ -272,6 +300,7 @@ pub async fn create(
         events: new.events,
         groups: ids(&new.groups, "groups")?,
         min_level: new.min_level,
+        condition: new.condition,
     };
     let made = endpoint::create(ctx, organization.id, wanted).await?;
     Ok((StatusCode::CREATED, with_secret(made)))
@@ -302,11 +331,8 @@ pub async fn update(
             .groups
             .map(|groups| ids(&groups, "groups"))
             .transpose()?,
-        min_level: match wanted.min_level {
-            None => Change::Unset,
-            Some(None) => Change::Clear,
-            Some(Some(level)) => Change::Set(level),
-        },
+        min_level: wish(wanted.min_level),
+        condition: wish(wanted.condition),
         enabled: wanted.enabled,
     };
     Ok(Json(endpoint::update(auth.ctx(), id, change).await?.into()))

@@ -78,6 +78,15 @@ async fn an_owner_makes_tries_rotates_and_removes_one() {
     assert_ne!(first["secret"], second["secret"]);
     assert!(first["webhook"]["old_secret_until"].is_string());
 
+    let condition = "vulnerability.severity.score >= 7.0";
+    let asked = olga.patch(&path, &json!({ "condition": condition })).await;
+    assert_eq!(asked.json()["condition"], condition, "{}", asked.text);
+    let kept = olga.patch(&path, &json!({ "description": "x" })).await;
+    assert_eq!(kept.json()["condition"], condition, "{}", kept.text);
+    let cleared = olga.patch(&path, &json!({ "condition": null })).await;
+    assert!(cleared.json()["condition"].is_null(), "{}", cleared.text);
+    assert!(cleared.json()["condition_failing_since"].is_null());
+
     let off = olga
         .patch(&path, &json!({ "enabled": false, "min_level": null }))
         .await;
@@ -148,6 +157,11 @@ async fn others_may_not_and_what_is_wrong_is_said_with_its_field() {
             "webhook.description",
             json!("description"),
         ),
+        (
+            json!({ "condition": "vulnerability.scor > 7.0" }),
+            "condition.unknown_name",
+            json!("condition"),
+        ),
         (json!({ "urll": "x" }), "body.malformed", Value::Null),
     ] {
         let answer = olga.patch(&path, &body).await;
@@ -167,11 +181,19 @@ async fn graphql_does_the_same() {
         answer["data"].clone()
     };
     let made = ask(
-        "mutation($of: ID!) { createWebhook(input: { organization: $of, url: \"https://hooks.example.com\" }) { secret webhook { id } } }",
+        "mutation($of: ID!) { createWebhook(input: { organization: $of, url: \"https://hooks.example.com\", condition: \"event != ''\" }) { secret webhook { id condition } } }",
         json!({ "of": place.acme.id }),
     )
     .await;
     let id = &made["createWebhook"]["webhook"]["id"];
+    assert_eq!(made["createWebhook"]["webhook"]["condition"], "event != ''");
+    let cleared = ask(
+        "mutation($id: ID!) { updateWebhook(input: { id: $id, condition: null }) { webhook { condition conditionFailingSince } } }",
+        json!({ "id": id }),
+    )
+    .await;
+    let nothing = json!({ "condition": null, "conditionFailingSince": null });
+    assert_eq!(cleared["updateWebhook"]["webhook"], nothing);
     assert!(made["createWebhook"]["secret"].is_string());
     ask(
         "mutation($id: ID!) { testWebhook(webhook: $id) { delivery { state } } }",

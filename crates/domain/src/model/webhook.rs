@@ -47,6 +47,12 @@ pub struct Endpoint {
     /// Only vulnerabilities that are at least so severe; events of other kinds are not concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_level: Option<Level>,
+    /// Only events of which it is true; in CEL: [`crate::rules::webhook_filter`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// Since when messages are sent of which it can't be said whether the condition is true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition_failing_since: Option<Timestamp>,
     pub secret: Sealed,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_secret: Option<OldSecret>,
@@ -187,6 +193,9 @@ pub struct Delivery {
     pub event: String,
     /// The message, byte for byte.
     pub body: String,
+    /// Why the endpoint's condition could not be asked, where it could not: the message is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition_error: Option<String>,
     pub state: DeliveryState,
     /// The last ones.
     #[serde(default)]

@@ -39,3 +39,4 @@ pub mod verification;
 pub mod vex;
 pub mod weakness;
 pub mod webhook;
+pub mod webhook_filter;

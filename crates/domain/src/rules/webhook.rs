@@ -231,6 +231,8 @@ mod tests {
             events: Vec::new(),
             groups: Vec::new(),
             min_level: None,
+            condition: None,
+            condition_failing_since: None,
             secret: Sealed::from_text("x"),
             old_secret: None,
             enabled: true,

@@ -1,5 +1,7 @@
 //! Webhooks out as services on a store, with endpoints that are made up.
 
+mod conditions;
+
 use gna_domain::Ctx;
 use gna_domain::error::{Error, Result};
 use gna_domain::id::EndpointId;

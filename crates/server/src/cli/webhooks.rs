@@ -88,6 +88,9 @@ struct CreateArgs {
     /// Only vulnerabilities that are at least so severe
     #[arg(long, value_name = "LEVEL")]
     min_level: Option<String>,
+    /// Only events of which this is true, in CEL: "vulnerability.severity.score >= 7.0"
+    #[arg(long, value_name = "CEL")]
+    condition: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -205,6 +208,9 @@ impl CreateArgs {
         if let Some(level) = &self.min_level {
             body.insert("min_level".to_owned(), json!(level.to_uppercase()));
         }
+        if let Some(condition) = &self.condition {
+            body.insert("condition".to_owned(), json!(condition));
+        }
         Value::Object(body)
     }
 }
@@ -280,7 +286,9 @@ fn state(of: &Value) -> &'static str {
 }
 
 fn endpoint_line(of: &Value) -> String {
-    let why = of["disabled_reason"].as_str().map(plain);
+    let failing = of["condition_failing_since"].as_str();
+    let failing = failing.map(|_| "its condition can't be asked; see its deliveries".to_owned());
+    let why = of["disabled_reason"].as_str().map(plain).or(failing);
     format!(
         "{}  {}  {}{}",
         text(&of["id"]),
@@ -306,8 +314,10 @@ fn delivery_line(of: &Value) -> String {
         Some(status) => format!("  answered {status}"),
         None => format!("  {}", text(&last["error"])),
     });
+    let unasked = of["condition_error"].as_str().map(plain);
+    let unasked = unasked.map_or_else(String::new, |why| format!("  (condition not asked: {why})"));
     format!(
-        "{}  {:<9} {:<32} {}  tries {}{answer}",
+        "{}  {:<9} {:<32} {}  tries {}{answer}{unasked}",
         text(&of["id"]),
         text(&of["state"]),
         text(&of["event"]),

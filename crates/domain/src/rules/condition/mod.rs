@@ -66,6 +66,19 @@ impl Kind {
         }
     }
 
+    /// What stands where there is nothing: an empty text or list, zero, false.
+    #[must_use]
+    pub fn nothing(self) -> Value {
+        match self {
+            Self::Text => Value::from(""),
+            Self::Number => Value::from(0.0),
+            Self::Whole => Value::from(0),
+            Self::Flag => Value::from(false),
+            Self::Texts | Self::Wholes => Value::Array(Vec::new()),
+            Self::Any => Value::Null,
+        }
+    }
+
     /// A value of the kind, to try a condition on.
     fn sample(self) -> Value {
         match self {
@@ -102,13 +115,18 @@ impl Vocabulary {
 
     /// Facts of which each has a value of its kind.
     fn samples(&self) -> Value {
+        self.facts(|_, kind| kind.sample())
+    }
+
+    /// An object that has each of the facts in its place.
+    pub fn facts(&self, value: impl Fn(&str, Kind) -> Value) -> Value {
         let mut all = serde_json::Map::new();
         for (path, kind) in self.0 {
             let mut place = &mut all;
             let mut parts = path.split('.').peekable();
             while let Some(part) = parts.next() {
                 if parts.peek().is_none() {
-                    place.insert(part.to_owned(), kind.sample());
+                    place.insert(part.to_owned(), value(path, *kind));
                     break;
                 }
                 let inner = place

@@ -63,7 +63,7 @@ impl Handler for DeliverHandler {
         let tried = delivery.tried(attempt);
         match next(ctx, &delivery, &answer, now) {
             Next::Delivered => {
-                endpoint::note(ctx, endpoint_id, true).await?;
+                endpoint::note(ctx, &delivery, true).await?;
                 ended(&delivery, tried, DeliveryState::Delivered)
             }
             Next::Gone => {
@@ -73,7 +73,7 @@ impl Handler for DeliverHandler {
             }
             Next::Again(at) => again(ctx, claimed, &delivery, tried, at).await,
             Next::GiveUp => {
-                failing(ctx, endpoint_id).await?;
+                failing(ctx, &delivery).await?;
                 ended(&delivery, tried, DeliveryState::Failed)
             }
         }
@@ -181,8 +181,8 @@ async fn request(ctx: &Ctx, endpoint: &Endpoint, delivery: &Delivery) -> Result<
 
 /// Notes a failure, and switches the endpoint off when it has failed for long. Answers whether it
 /// did.
-async fn failing(ctx: &Ctx, id: EndpointId) -> Result<bool> {
-    let since = endpoint::note(ctx, id, false).await?;
+async fn failing(ctx: &Ctx, of: &Delivery) -> Result<bool> {
+    let since = endpoint::note(ctx, of, false).await?;
     if !rules::is_worn_out(since, ctx.now()) {
         return Ok(false);
     }
@@ -190,7 +190,7 @@ async fn failing(ctx: &Ctx, id: EndpointId) -> Result<bool> {
     let reason = format!(
         "nothing was taken for {days} days; mend the endpoint, switch it on and replay what it missed"
     );
-    endpoint::disable(ctx, id, &reason).await?;
+    endpoint::disable(ctx, of.endpoint, &reason).await?;
     Ok(true)
 }
 
@@ -201,7 +201,7 @@ async fn again(
     tried: Delivery,
     at: Timestamp,
 ) -> Result<Outcome> {
-    if failing(ctx, delivery.endpoint).await? {
+    if failing(ctx, delivery).await? {
         return ended(delivery, tried, DeliveryState::Failed);
     }
     let next = Delivery {

@@ -143,6 +143,7 @@ pub async fn test(ctx: &Ctx, endpoint: EndpointId) -> Result<Stored<Delivery>> {
         organization: of.organization,
         event: TEST.to_owned(),
         body: message::test(now, &ctx.actor.label()).to_string(),
+        condition_error: None,
         state: DeliveryState::Pending,
         attempts: Vec::new(),
         tries: 0,

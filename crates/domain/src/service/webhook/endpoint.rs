@@ -10,14 +10,16 @@ use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::{EndpointId, GroupId, OrganizationId};
 use crate::model::{
-    AuditEntry, Change, ENDPOINTS_MAX, Endpoint, EndpointBook, Group, Level, OldSecret,
+    AuditEntry, Change, Delivery, ENDPOINTS_MAX, Endpoint, EndpointBook, Group, Level, OldSecret,
 };
 use crate::policy::Action;
 use crate::port::store::{ChangeSet, Stored};
 use crate::port::{fresh, repo};
 use crate::rules::event_type::is_known;
 use crate::rules::webhook as rules;
+use crate::rules::webhook_filter;
 use crate::secret::Secret;
+use crate::time::Timestamp;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +31,8 @@ pub struct NewEndpoint {
     /// Only events of these groups; of all if empty.
     pub groups: Vec<GroupId>,
     pub min_level: Option<Level>,
+    /// In CEL, over what a message holds; of all events if there is none.
+    pub condition: Option<String>,
 }
 
 /// What is to be changed.
@@ -39,13 +43,15 @@ pub struct EndpointChange {
     pub events: Option<Vec<String>>,
     pub groups: Option<Vec<GroupId>>,
     pub min_level: Change<Level>,
+    pub condition: Change<String>,
     pub enabled: Option<bool>,
 }
 
 /// Makes an endpoint. The secret is shown this once.
 ///
 /// # Errors
-/// Not permitted (`webhook.manage`), `webhook.*` for what is wrong with it, or the store's.
+/// Not permitted (`webhook.manage`), `webhook.*` and `condition.*` for what is wrong with it, or the
+/// store's.
 pub async fn create(
     ctx: &Ctx,
     organization: OrganizationId,
@@ -58,6 +64,7 @@ pub async fn create(
         events: checked_events(new.events)?,
         groups: checked_groups(ctx, organization, new.groups).await?,
         min_level: new.min_level,
+        condition: new.condition.map(checked_condition).transpose()?,
     };
     let secret = rules::new_secret(ctx.ports.ids.random());
     // What happens from here on is followed for it, also where no follower has started yet.
@@ -92,6 +99,8 @@ async fn make(
         events: wanted.events.clone(),
         groups: wanted.groups.clone(),
         min_level: wanted.min_level,
+        condition: wanted.condition.clone(),
+        condition_failing_since: None,
         secret: ctx.ports.vault.seal(&binding, secret).await?,
         old_secret: None,
         enabled: true,
@@ -151,6 +160,12 @@ fn checked_events(mut events: Vec<String>) -> Result<Vec<String>> {
     }
 }
 
+/// The condition as it is kept, if it can be asked.
+fn checked_condition(source: String) -> Result<String> {
+    let condition = webhook_filter::compile(&source)?;
+    Ok(condition.source().to_owned())
+}
+
 async fn checked_groups(
     ctx: &Ctx,
     organization: OrganizationId,
@@ -187,6 +202,7 @@ async fn commit(ctx: &Ctx, of: &Endpoint, what: &str, mut changes: ChangeSet) ->
     let detail = json!({
         "url": crate::rules::redact::redacted_text(&of.url),
         "events": of.events,
+        "condition": of.condition,
         "enabled": of.enabled,
     });
     changes.create(&entry.with(detail), None)?;
@@ -236,6 +252,10 @@ pub async fn update(ctx: &Ctx, id: EndpointId, change: EndpointChange) -> Result
                 None => current.groups.clone(),
             },
             min_level: change.min_level.apply(current.min_level),
+            condition: match change.condition {
+                Change::Set(source) => Some(checked_condition(source)?),
+                other => other.apply(current.condition.clone()),
+            },
             enabled: now_enabled,
             disabled_reason: current.disabled_reason.clone().filter(|_| !is_fresh),
             failing_since: current.failing_since.filter(|_| !is_fresh),
@@ -245,10 +265,16 @@ pub async fn update(ctx: &Ctx, id: EndpointId, change: EndpointChange) -> Result
             return Ok(current);
         }
         let is_other = is_fresh
-            || (&next.events, &next.groups, next.min_level)
-                != (&current.events, &current.groups, current.min_level);
+            || (&next.events, &next.groups, next.min_level, &next.condition)
+                != (
+                    &current.events,
+                    &current.groups,
+                    current.min_level,
+                    &current.condition,
+                );
         let next = Endpoint {
             since: if is_other { ctx.now() } else { next.since },
+            condition_failing_since: next.condition_failing_since.filter(|_| !is_other),
             ..next
         };
         let mut changes = ChangeSet::new();
@@ -331,24 +357,28 @@ pub(super) async fn disable(ctx: &Ctx, id: EndpointId, reason: &str) -> Result<(
     .await
 }
 
-/// Notes whether it takes messages; answers since when it does not.
-pub(super) async fn note(
-    ctx: &Ctx,
-    id: EndpointId,
-    takes: bool,
-) -> Result<Option<crate::time::Timestamp>> {
+/// Notes whether it takes messages, and whether its condition could be asked about this one; answers
+/// since when it takes none.
+pub(super) async fn note(ctx: &Ctx, of: &Delivery, takes: bool) -> Result<Option<Timestamp>> {
     retrying(|| async {
-        let Some(current) = repo::get::<Endpoint>(ctx.store(), id).await? else {
+        let Some(current) = repo::get::<Endpoint>(ctx.store(), of.endpoint).await? else {
             return Ok(None);
         };
-        if current.failing_since.is_none() == takes {
-            return Ok(current.failing_since);
-        }
-        let failing_since = (!takes).then(|| ctx.now());
+        let failing_since = match (takes, current.failing_since) {
+            (true, _) => None,
+            (false, since) => Some(since.unwrap_or_else(|| ctx.now())),
+        };
+        // One from before may have met another condition.
+        let is_unasked = of.condition_error.is_some() && of.created >= current.since;
+        let unasked_since = is_unasked.then_some(of.created);
         let next = Endpoint {
             failing_since,
+            condition_failing_since: current.condition_failing_since.or(unasked_since),
             ..current.value.clone()
         };
+        if next == current.value {
+            return Ok(failing_since);
+        }
         let mut changes = ChangeSet::new();
         changes.update(&current, &next, None)?;
         ctx.store().commit(changes).await?;

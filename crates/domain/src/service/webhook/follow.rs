@@ -3,19 +3,23 @@
 use async_trait::async_trait;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use super::super::feed::{Follower, Owes};
 use super::super::message::{Message, Messages, Subjects};
 use super::deliver;
 use crate::ctx::Ctx;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::OrganizationId;
 use crate::model::{Delivery, DeliveryState, Endpoint, EndpointBook, Job};
 use crate::page::PageRequest;
 use crate::port::store::{ChangeSet, FeedItem, Stored};
 use crate::port::{fresh, repo};
+use crate::rules::condition::{Condition, Facts};
 use crate::rules::webhook::{self as rules, About};
+use crate::rules::webhook_filter;
 
 /// The name of the place in the feed.
 pub(super) const READER: &str = "webhooks";
@@ -25,13 +29,41 @@ const LANES: u8 = 4;
 /// What a delivery's record holds beside the message, in bytes.
 const ROOM: usize = 64 * 1024;
 
+/// Conditions that are kept ready; beyond that all are made anew.
+const READY_MAX: usize = 1_000;
+
 /// What endpoints are owed.
-pub struct Webhooks;
+#[derive(Default)]
+pub struct Webhooks {
+    /// By their text: reading one costs a thread.
+    ready: Mutex<BTreeMap<String, Condition>>,
+}
+
+impl Webhooks {
+    fn condition(&self, source: &str) -> Result<Condition> {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = ready.get(source) {
+            return Ok(known.clone());
+        }
+        let condition = webhook_filter::compile(source)?;
+        if ready.len() >= READY_MAX {
+            ready.clear();
+        }
+        ready.insert(source.to_owned(), condition.clone());
+        Ok(condition)
+    }
+
+    /// Whether the endpoint's condition is true of a message.
+    fn holds(&self, source: &str, facts: &Result<Facts>) -> Result<bool> {
+        let facts = facts.as_ref().map_err(Clone::clone)?;
+        self.condition(source)?.holds(facts)
+    }
+}
 
 /// Follows the feed for all endpoints.
 #[must_use]
 pub fn follower() -> Follower<Webhooks> {
-    Follower::new(Webhooks)
+    Follower::new(Webhooks::default())
 }
 
 #[async_trait]
@@ -64,8 +96,20 @@ impl Owes for Webhooks {
         let owed = |item: &FeedItem| {
             let mut changes = ChangeSet::new();
             if let Some(message) = messages.of(item) {
+                // Only where somebody asks.
+                let facts = LazyCell::new(|| webhook_filter::facts(message.event, &message.data));
                 for endpoint in endpoints.get(&message.organization).into_iter().flatten() {
-                    owe(ctx, &mut changes, endpoint, item, &message)?;
+                    let about = about(item, &message);
+                    if !rules::wants(endpoint, &about) {
+                        continue;
+                    }
+                    let holds = match &endpoint.condition {
+                        Some(source) => self.holds(source, &facts),
+                        None => Ok(true),
+                    };
+                    if holds != Ok(false) {
+                        owe(ctx, &mut changes, endpoint, item, &message, holds.err())?;
+                    }
                 }
             }
             Ok(changes)
@@ -98,23 +142,25 @@ async fn endpoints(
     Ok(all)
 }
 
-/// Adds the delivery of an event to an endpoint that wants it.
+fn about<'a>(item: &FeedItem, message: &Message) -> About<'a> {
+    About {
+        event: message.event,
+        group: Some(message.group),
+        level: message.level,
+        at: item.at,
+    }
+}
+
+/// Adds the delivery of an event to an endpoint that wants it. Where its condition could not be asked
+/// the message is sent, with the reason in its log: nobody misses a message by a mistake in a filter.
 fn owe(
     ctx: &Ctx,
     changes: &mut ChangeSet,
     endpoint: &Endpoint,
     item: &FeedItem,
     message: &Message,
+    unasked: Option<Error>,
 ) -> Result<()> {
-    let about = About {
-        event: message.event,
-        group: Some(message.group),
-        level: message.level,
-        at: item.at,
-    };
-    if !rules::wants(endpoint, &about) {
-        return Ok(());
-    }
     let body = message.body(item.at).to_string();
     // As JSON in a record it is written once more with its quotes escaped. One message that does not
     // fit must not hold up all others of all endpoints.
@@ -132,6 +178,7 @@ fn owe(
         organization: endpoint.organization,
         event: message.event.to_owned(),
         body,
+        condition_error: unasked.map(|error| format!("{}: {}", error.code(), error.message())),
         state: DeliveryState::Pending,
         attempts: Vec::new(),
         tries: 0,
