@@ -297,7 +297,7 @@ impl Instance {
     #[must_use]
     pub fn worker(&self) -> Worker {
         let (ports, jobs) = (self.ports.clone(), Arc::clone(&self.jobs));
-        let worker = Worker::new(ports, jobs, self.config.worker.slots);
+        let worker = Worker::new(ports, jobs, self.config.worker.room());
         self.handlers
             .iter()
             .fold(worker, |worker, handler| worker.with(Arc::clone(handler)))

@@ -45,9 +45,11 @@ impl Handler for Nothing {
 
 /// An instance on a folder of its own, with its configuration as it comes.
 pub async fn instance(folder: &Path, slots: usize, additions: &Additions) -> Result<Instance> {
-    let flags = Overrides::default()
-        .with("data.dir", Some(folder.display().to_string()))
-        .with("worker.slots", Some(slots.to_string()));
+    let flags = Overrides::default().with("data.dir", Some(folder.display().to_string()));
+    // Flags are texts; these are numbers.
+    let own = format!("[worker]\nslots = {slots}\nwebhook_slots = {slots}\n");
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("gna.toml"), own)?;
     let config = load(folder, None, &Environment::default(), flags)
         .map_err(|error| anyhow::anyhow!("{error}"))?;
     Ok(Builder::new(config).with(additions).open().await?)

@@ -86,6 +86,33 @@ impl Outcome {
     }
 }
 
+/// What a kind of job spends its time on. Each class has room of its own in a worker, so that one that
+/// waits for others never holds up another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Works on what is here: imports, upkeep, making what is to be sent.
+    Own,
+    /// Sends messages to webhook endpoints.
+    Webhooks,
+    /// Asks other apps: integrations, what follows from their webhooks, feeds.
+    Apps,
+    /// Hands letters to a mail server.
+    Mail,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Own, Self::Webhooks, Self::Apps, Self::Mail];
+}
+
+/// Kinds of jobs, and how many of them together are wanted. None are wanted of a worker's kinds whose
+/// room is taken: they are named, so that what is passed over is found again.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    pub kinds: &'a [&'a str],
+    pub most: usize,
+}
+
 /// Does one kind of job.
 ///
 /// It may be called again for the same job at any time after it was interrupted: what it commits
@@ -98,6 +125,11 @@ pub trait Handler: Send + Sync + 'static {
     /// What it does, in one sentence, for people who list functions.
     fn description(&self) -> &'static str {
         ""
+    }
+
+    /// What it waits for, if for anybody.
+    fn class(&self) -> Class {
+        Class::Own
     }
 
     /// # Errors
@@ -127,20 +159,14 @@ pub enum Fate {
 pub trait Jobs: Send + Sync + 'static {
     /// Takes the job of one of these kinds that has been due longest and whose lane is free.
     /// Conditional: of several workers one gets it.
-    async fn claim(&self, worker: &str, kinds: &[&str]) -> Result<Option<Claimed>>;
-
-    /// Takes as many as that at once, at most; fewer than there are where others are faster. None where
-    /// nothing can be taken.
-    async fn claim_many(&self, worker: &str, kinds: &[&str], most: usize) -> Result<Vec<Claimed>> {
-        let mut claimed = Vec::new();
-        while claimed.len() < most {
-            match self.claim(worker, kinds).await? {
-                Some(one) => claimed.push(one),
-                None => break,
-            }
-        }
-        Ok(claimed)
+    async fn claim(&self, worker: &str, kinds: &[&str]) -> Result<Option<Claimed>> {
+        let wanted = Wanted { kinds, most: 1 };
+        Ok(self.claim_many(worker, &[wanted]).await?.pop())
     }
+
+    /// Takes as many as are wanted of each at once, at most; fewer than there are where others are
+    /// faster. None where nothing can be taken.
+    async fn claim_many(&self, worker: &str, wanted: &[Wanted<'_>]) -> Result<Vec<Claimed>>;
 
     /// When a job of these kinds is next due, of those that are not yet. Jobs that are due but wait
     /// for their lane are not counted: they can go on when the lane's holder ends, which is a

@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::{AuditEntry, Epss, FeedKind, Job, Kev, Overlap, Threat, ThreatFeed, Timing};
 use crate::policy::Action;
 use crate::port::egress::{Method, OutRequest};
-use crate::port::jobs::{Claimed, Handler, Outcome};
+use crate::port::jobs::{Claimed, Class, Handler, Outcome};
 use crate::port::store::{ChangeSet, Event, Stored};
 use crate::port::{fresh, repo};
 use crate::rules::feeds::{Entries, Feed, read};
@@ -207,6 +207,10 @@ impl Handler for FeedHandler {
 
     fn description(&self) -> &'static str {
         "Takes over what a feed of threats says of each CVE"
+    }
+
+    fn class(&self) -> Class {
+        Class::Apps
     }
 
     async fn run(&self, ctx: &Ctx, claimed: &Claimed) -> Result<Outcome> {

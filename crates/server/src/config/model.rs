@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::worker::Slots;
+
 /// Parts of the work that processes can share among them.
 pub const ROLES: [&str; 3] = ["api", "worker", "scheduler"];
 
@@ -286,8 +288,25 @@ impl std::fmt::Debug for MailConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerConfig {
+    /// Of jobs that work on what is here.
     pub slots: usize,
+    pub webhook_slots: usize,
+    pub app_slots: usize,
+    pub mail_slots: usize,
     pub feed_days: u32,
+}
+
+impl WorkerConfig {
+    /// How many jobs of each class are done at the same time.
+    #[must_use]
+    pub fn room(&self) -> Slots {
+        Slots {
+            own: self.slots,
+            webhooks: self.webhook_slots,
+            apps: self.app_slots,
+            mail: self.mail_slots,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -502,10 +521,18 @@ impl Config {
             mail.server.is_empty() || cfg!(feature = "mail"),
             "mail.server is set, but this binary was built without the feature mail",
         );
-        check(
-            (1..=64).contains(&self.worker.slots),
-            "worker.slots must be between 1 and 64",
-        );
+        let worker = &self.worker;
+        for (name, slots) in [
+            ("slots", worker.slots),
+            ("webhook_slots", worker.webhook_slots),
+            ("app_slots", worker.app_slots),
+            ("mail_slots", worker.mail_slots),
+        ] {
+            check(
+                (1..=64).contains(&slots),
+                &format!("worker.{name} must be between 1 and 64"),
+            );
+        }
         check(
             self.worker.feed_days >= 1,
             "worker.feed_days must be at least 1",

@@ -1,12 +1,12 @@
-//! Which job is run when: as many at a time as there are slots, as soon as they are due.
+//! Which job is run when: as many at a time of each class as it has slots, as soon as they are due.
 
 use gna_domain::Ports;
-use gna_domain::port::jobs::{Claimed, Handler, Jobs};
+use gna_domain::port::jobs::{Claimed, Class, Handler, Jobs, Wanted};
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -36,11 +36,71 @@ fn describe() {
     metrics::describe_histogram!("gna_job_seconds", "Time of one turn of a job, by kind");
 }
 
+/// How many jobs of a class a worker has under way at a time, each 1 or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots {
+    pub own: usize,
+    pub webhooks: usize,
+    pub apps: usize,
+    pub mail: usize,
+}
+
+impl Slots {
+    /// As many for each.
+    #[must_use]
+    pub fn each(slots: usize) -> Self {
+        Self {
+            own: slots,
+            webhooks: slots,
+            apps: slots,
+            mail: slots,
+        }
+    }
+
+    fn of(self, class: Class) -> usize {
+        let slots = match class {
+            Class::Own => self.own,
+            Class::Webhooks => self.webhooks,
+            Class::Apps => self.apps,
+            Class::Mail => self.mail,
+        };
+        slots.max(1)
+    }
+}
+
+/// The room of one class, and the kinds that share it.
+struct Room {
+    kinds: Vec<&'static str>,
+    slots: Arc<Semaphore>,
+}
+
+impl Room {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            kinds: &self.kinds,
+            most: self.slots.available_permits(),
+        }
+    }
+}
+
+/// A job's place in a worker; whoever waits for room hears when it is given back.
+struct Held {
+    permit: Option<OwnedSemaphorePermit>,
+    freed: Arc<Notify>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.freed.notify_one();
+    }
+}
+
 pub struct Worker {
     ports: Ports,
     jobs: Arc<dyn Jobs>,
     handlers: BTreeMap<&'static str, Arc<dyn Handler>>,
-    slots: usize,
+    slots: Slots,
     name: String,
     grace: Duration,
 }
@@ -48,13 +108,13 @@ pub struct Worker {
 impl Worker {
     /// A worker with a name of its own: two processes must never share one.
     #[must_use]
-    pub fn new(ports: Ports, jobs: Arc<dyn Jobs>, slots: usize) -> Self {
+    pub fn new(ports: Ports, jobs: Arc<dyn Jobs>, slots: Slots) -> Self {
         let name = format!("{}-{}", std::process::id(), ports.ids.uuid().simple());
         Self {
             ports,
             jobs,
             handlers: BTreeMap::new(),
-            slots: slots.max(1),
+            slots,
             name,
             grace: GRACE,
         }
@@ -73,47 +133,85 @@ impl Worker {
         self
     }
 
+    /// The classes that there are kinds of.
+    fn rooms(&self) -> Vec<Room> {
+        let rooms = Class::ALL.iter().map(|class| Room {
+            kinds: self
+                .handlers
+                .values()
+                .filter(|handler| handler.class() == *class)
+                .map(|handler| handler.kind())
+                .collect(),
+            slots: Arc::new(Semaphore::new(self.slots.of(*class))),
+        });
+        rooms.filter(|room| !room.kinds.is_empty()).collect()
+    }
+
+    /// A look and a commit cost the same for one job and for several: as many as there is room for.
+    async fn claim(&self, rooms: &[Room]) -> gna_domain::Result<Vec<Claimed>> {
+        let wanted: Vec<Wanted<'_>> = rooms.iter().map(Room::wanted).collect();
+        self.jobs.claim_many(&self.name, &wanted).await
+    }
+
+    /// Has a job done beside the others.
+    fn begin(
+        &self,
+        claimed: Claimed,
+        rooms: &[Room],
+        freed: &Arc<Notify>,
+        running: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> bool {
+        let kind = claimed.job().kind.clone();
+        let room = rooms
+            .iter()
+            .find(|room| room.kinds.contains(&kind.as_str()));
+        let Some(run) = self.take(claimed, stop) else {
+            return false;
+        };
+        let held = Held {
+            permit: room.and_then(|room| Arc::clone(&room.slots).try_acquire_owned().ok()),
+            freed: Arc::clone(freed),
+        };
+        running.spawn(async move {
+            run.finish().await;
+            drop(held);
+        });
+        true
+    }
+
     /// Works until `stop`; then lets what runs come to an end for a while and puts the rest back.
     pub async fn run(self, stop: CancellationToken) {
         describe();
         let kinds: Vec<&str> = self.handlers.keys().copied().collect();
-        let slots = Arc::new(Semaphore::new(self.slots));
+        let rooms = self.rooms();
+        let freed = Arc::new(Notify::new());
         let mut written = self.ports.store.signals().jobs;
         let mut running = JoinSet::new();
         // How many looks came to nothing since the last signal, and failures in a row.
         let (mut looks, mut failures) = (0, 0_u32);
         loop {
-            let permit = tokio::select! {
-                () = stop.cancelled() => break,
-                permit = Arc::clone(&slots).acquire_owned() => permit,
-            };
-            let Ok(permit) = permit else { break };
             while running.try_join_next().is_some() {}
+            let full = rooms.iter().filter(|room| room.wanted().most == 0).count();
+            if full == rooms.len() && full > 0 {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = freed.notified() => continue,
+                }
+            }
+            if stop.is_cancelled() {
+                break;
+            }
             // Seen before looking: what is written from here on wakes the wait below.
             if written.has_changed().unwrap_or(false) {
                 looks = 0;
             }
             written.borrow_and_update();
-            // As many as there are slots for: a look and a commit cost the same for one and for several.
-            let mut permits = vec![permit];
-            permits.extend(std::iter::from_fn(|| {
-                Arc::clone(&slots).try_acquire_owned().ok()
-            }));
-            match self
-                .jobs
-                .claim_many(&self.name, &kinds, permits.len())
-                .await
-            {
+            match self.claim(&rooms).await {
                 Ok(claimed) if !claimed.is_empty() => {
                     failures = 0;
-                    for (claimed, permit) in claimed.into_iter().zip(permits) {
-                        let Some(run) = self.take(claimed, &stop) else {
-                            continue;
-                        };
-                        running.spawn(async move {
-                            run.finish().await;
-                            drop(permit);
-                        });
+                    for claimed in claimed {
+                        self.begin(claimed, &rooms, &freed, &mut running, &stop);
                     }
                     continue;
                 }
@@ -123,12 +221,18 @@ impl Worker {
                     tracing::warn!(%error, "looking for jobs failed");
                 }
             }
-            drop(permits);
             let wait = self.until_next(&kinds, looks, failures).await;
             let asleep = async {
                 match wait {
                     Some(wait) => sleep(wait).await,
                     None => pending().await,
+                }
+            };
+            // What was passed over for want of room can be taken once there is some.
+            let roomier = async {
+                match full {
+                    0 => pending().await,
+                    _ => freed.notified().await,
                 }
             };
             tokio::select! {
@@ -139,6 +243,7 @@ impl Worker {
                     }
                     written.mark_changed();
                 }
+                () = roomier => {}
                 () = asleep => looks += 1,
             }
         }
@@ -148,19 +253,19 @@ impl Worker {
     /// Does what is due and what becomes due by it, until nothing is or `stop`; answers how many
     /// turns jobs had. For those who call again: it waits for nothing.
     pub async fn drain(&self, stop: &CancellationToken) -> usize {
-        let kinds: Vec<&str> = self.handlers.keys().copied().collect();
+        let (rooms, freed) = (self.rooms(), Arc::new(Notify::new()));
         let mut running = JoinSet::new();
         let mut turns = 0;
         loop {
-            while running.len() < self.slots && !stop.is_cancelled() {
-                match self.jobs.claim(&self.name, &kinds).await {
-                    Ok(Some(claimed)) => {
-                        if let Some(run) = self.take(claimed, stop) {
-                            turns += 1;
-                            running.spawn(run.finish());
+            while !stop.is_cancelled() {
+                match self.claim(&rooms).await {
+                    Ok(claimed) if claimed.is_empty() => break,
+                    Ok(claimed) => {
+                        for claimed in claimed {
+                            let begun = self.begin(claimed, &rooms, &freed, &mut running, stop);
+                            turns += usize::from(begun);
                         }
                     }
-                    Ok(None) => break,
                     Err(error) => {
                         tracing::warn!(%error, "looking for jobs failed");
                         break;

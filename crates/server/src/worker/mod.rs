@@ -8,7 +8,7 @@ mod follow;
 mod run;
 mod schedule;
 
-pub use dispatch::Worker;
+pub use dispatch::{Slots, Worker};
 pub use follow::follow;
 pub use schedule::keep_schedules;
 

@@ -1,5 +1,7 @@
 //! The worker with handlers that do as they are told, on a store in memory.
 
+mod slow;
+
 use super::*;
 use crate::config::{Environment, Overrides, load};
 use crate::wiring::{Builder, Instance};
@@ -111,9 +113,13 @@ impl Stage {
             ..Player::default()
         });
         let stop = CancellationToken::new();
-        let worker = Worker::new(instance.ports.clone(), Arc::clone(&instance.jobs), 2)
-            .with_grace(Duration::from_millis(20))
-            .with(player.clone());
+        let worker = Worker::new(
+            instance.ports.clone(),
+            Arc::clone(&instance.jobs),
+            Slots::each(2),
+        )
+        .with_grace(Duration::from_millis(20))
+        .with(player.clone());
         let working = tokio::spawn(worker.run(stop.clone()));
         Self {
             instance,

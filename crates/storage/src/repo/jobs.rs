@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use gna_domain::error::{Kind, Result};
 use gna_domain::model::{Job, Lane, Queue};
 use gna_domain::page::{Page, PageRequest};
-use gna_domain::port::jobs::{Claimed, Fate, Jobs};
+use gna_domain::port::jobs::{Claimed, Fate, Jobs, Wanted};
 use gna_domain::port::store::{ChangeSet, Effect, Entity, Key, List, Store, Stored};
 use gna_domain::port::{Clock, Ids, repo};
 use gna_domain::rules::backoff::backoff_ms;
@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::attributes::sortable;
+use wish::Wish;
+
+mod wish;
 
 /// How long a lease holds. A worker renews it three times within that.
 const LEASE_MS: i64 = 60_000;
@@ -112,6 +115,45 @@ impl StoreJobs {
         }
     }
 
+    /// Of these jobs as many as are wanted and can be taken; fewer where others are faster.
+    async fn take_some(
+        &self,
+        worker: &str,
+        jobs: &[Stored<Job>],
+        lanes: &BTreeMap<String, Stored<Lane>>,
+        wish: &Wish<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<Claimed>> {
+        let together = picked(jobs, lanes, now, wish);
+        if together.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut claimed = self.take(worker, &together, now).await?;
+        if !claimed.is_empty() {
+            return Ok(claimed);
+        }
+        // Somebody was faster with one of them: one by one, whichever is left; then the others that
+        // were seen.
+        let mut wish = wish.clone();
+        let tried = match together.as_slice() {
+            [(one, _)] => Some(one.id),
+            _ => None,
+        };
+        for one in picked(jobs, lanes, now, &wish.boundless()) {
+            if wish.room(&one.0.kind) > 0 && Some(one.0.id) != tried {
+                let taken = self.take(worker, std::slice::from_ref(&one), now).await?;
+                if !taken.is_empty() {
+                    wish.fill(&one.0.kind);
+                }
+                claimed.extend(taken);
+            }
+            if wish.most() == 0 {
+                break;
+            }
+        }
+        Ok(claimed)
+    }
+
     /// Commits the job's next state with `changes`; frees the lane unless the job goes on later.
     async fn end(&self, claimed: &Claimed, next: Job, mut changes: ChangeSet) -> Result<()> {
         let current = claimed.current();
@@ -152,34 +194,25 @@ type Spot<'a> = (String, Option<&'a Stored<Lane>>);
 /// A job that is to be taken, and its place.
 type Picked<'a> = (&'a Stored<Job>, Spot<'a>);
 
-/// The jobs that can be taken now, at most so many, no two of them in one place.
+/// The jobs that can be taken now and are wanted, no two of them in one place.
 fn picked<'a>(
     jobs: &'a [Stored<Job>],
     lanes: &'a BTreeMap<String, Stored<Lane>>,
     now: Timestamp,
-    most: usize,
+    wish: &Wish<'_>,
 ) -> Vec<Picked<'a>> {
+    let mut wish = wish.clone();
     let mut picked: Vec<Picked<'a>> = Vec::new();
     for job in jobs {
-        if picked.len() == most {
-            break;
-        }
         // The list may lag behind the record: what it shows is checked again here, and the write
         // itself names the version that was seen.
         let place = place_in(job, lanes).filter(|_| job.is_claimable(now));
         let Some((name, lane)) = place else { continue };
-        if picked.iter().all(|(_, (taken, _))| *taken != name) {
+        if picked.iter().all(|(_, (taken, _))| *taken != name) && wish.fill(&job.kind) {
             picked.push((job, (name, lane)));
         }
     }
     picked
-}
-
-/// Jobs of these kinds, in order.
-fn of_kinds(jobs: Vec<Stored<Job>>, kinds: &[&str]) -> Vec<Stored<Job>> {
-    jobs.into_iter()
-        .filter(|job| kinds.contains(&job.kind.as_str()))
-        .collect()
 }
 
 /// The place of its lane that a job has already, else the first that is free.
@@ -193,36 +226,21 @@ fn place_in<'a>(job: &Job, lanes: &'a BTreeMap<String, Stored<Lane>>) -> Option<
 
 #[async_trait]
 impl Jobs for StoreJobs {
-    async fn claim(&self, worker: &str, kinds: &[&str]) -> Result<Option<Claimed>> {
-        Ok(self.claim_many(worker, kinds, 1).await?.pop())
-    }
-
-    async fn claim_many(&self, worker: &str, kinds: &[&str], most: usize) -> Result<Vec<Claimed>> {
+    async fn claim_many(&self, worker: &str, wanted: &[Wanted<'_>]) -> Result<Vec<Claimed>> {
+        let wish = Wish::new(wanted);
+        if wish.most() == 0 {
+            return Ok(Vec::new());
+        }
         let now = self.clock.now();
-        let mut request = PageRequest::first(most.saturating_mul(LOOK_FIRST).clamp(1, LOOK));
+        let mut request = PageRequest::first(wish.most().saturating_mul(LOOK_FIRST).clamp(1, LOOK));
         loop {
             let page = self
                 .listed(Queue::Ready, Some(now), false, request.clone())
                 .await?;
-            let jobs = of_kinds(page.items, kinds);
+            let mut jobs = page.items;
+            jobs.retain(|job| wish.room(&job.kind) > 0);
             let lanes = self.lanes(&jobs).await?;
-            let picked = picked(&jobs, &lanes, now, most);
-            let mut claimed = match picked.is_empty() {
-                true => Vec::new(),
-                false => self.take(worker, &picked, now).await?,
-            };
-            // Somebody was faster with one of them: one by one, whichever is left; then the others
-            // that were seen.
-            if claimed.is_empty() {
-                let all = self::picked(&jobs, &lanes, now, usize::MAX);
-                let tried = if picked.len() > 1 { 0 } else { picked.len() };
-                for one in all.iter().skip(tried) {
-                    claimed.extend(self.take(worker, std::slice::from_ref(one), now).await?);
-                    if claimed.len() >= most {
-                        break;
-                    }
-                }
-            }
+            let claimed = self.take_some(worker, &jobs, &lanes, &wish, now).await?;
             if !claimed.is_empty() {
                 return Ok(claimed);
             }

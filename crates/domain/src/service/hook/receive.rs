@@ -13,7 +13,7 @@ use crate::connect::verify::{Delivery, Refusal, verify};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Job, ReceivedHook};
-use crate::port::jobs::{Claimed, Handler, Outcome};
+use crate::port::jobs::{Claimed, Class, Handler, Outcome};
 use crate::port::store::ChangeSet;
 use crate::port::{fresh, repo};
 use crate::secret::Secret;
@@ -224,6 +224,10 @@ impl Handler for HookHandler {
 
     fn description(&self) -> &'static str {
         "Does what follows from a webhook that another app sent"
+    }
+
+    fn class(&self) -> Class {
+        Class::Apps
     }
 
     async fn run(&self, ctx: &Ctx, claimed: &Claimed) -> Result<Outcome> {

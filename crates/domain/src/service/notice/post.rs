@@ -10,7 +10,7 @@ use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::id::LetterId;
 use crate::model::{Job, Letter, Level, Notice, NoticeQueue, Summary, User};
-use crate::port::jobs::{Claimed, Handler, Outcome};
+use crate::port::jobs::{Claimed, Class, Handler, Outcome};
 use crate::port::mail::{Mail, MailTexts, Mailer};
 use crate::port::{fresh, repo};
 
@@ -45,6 +45,10 @@ impl Handler for PostHandler {
 
     fn description(&self) -> &'static str {
         "Sends one e-mail with notices"
+    }
+
+    fn class(&self) -> Class {
+        Class::Mail
     }
 
     async fn run(&self, ctx: &Ctx, claimed: &Claimed) -> Result<Outcome> {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::id::{DeliveryId, EndpointId};
 use crate::model::{Attempt, Delivery, DeliveryState, Endpoint, Job};
 use crate::port::egress::{EgressError, Failure, Header, Method, OutRequest, OutResponse};
-use crate::port::jobs::{Claimed, Handler, Outcome};
+use crate::port::jobs::{Claimed, Class, Handler, Outcome};
 use crate::port::repo;
 use crate::port::store::{ChangeSet, Stored};
 use crate::rules::redact::redacted_text;
@@ -33,6 +33,10 @@ impl Handler for DeliverHandler {
 
     fn description(&self) -> &'static str {
         "Sends one event to one webhook endpoint"
+    }
+
+    fn class(&self) -> Class {
+        Class::Webhooks
     }
 
     async fn run(&self, ctx: &Ctx, claimed: &Claimed) -> Result<Outcome> {

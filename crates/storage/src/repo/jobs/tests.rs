@@ -13,6 +13,10 @@ use uuid::Uuid;
 
 const KINDS: &[&str] = &["test.run"];
 
+fn wanted(most: usize) -> Wanted<'static> {
+    Wanted { kinds: KINDS, most }
+}
+
 /// Time that stands still until it is moved, and ids that count.
 #[derive(Default)]
 struct World {
@@ -565,7 +569,7 @@ async fn several_jobs_are_taken_at_once_and_none_of_them_by_two_workers() {
         for _ in 0..9 {
             bench.add(&bench.job()).await;
         }
-        let claim = async |worker: &str| bench.jobs.claim_many(worker, KINDS, 4).await;
+        let claim = async |worker: &str| bench.jobs.claim_many(worker, &[wanted(4)]).await;
         let (a, b, c) = tokio::join!(claim("a"), claim("b"), claim("c"));
         let mut taken = Vec::new();
         for one in [a, b, c, claim("d").await, claim("e").await] {

@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::id::{IntegrationId, ProcessId};
 use crate::model::{Job, ReceivedHook};
 use crate::port::apps::Apps;
-use crate::port::jobs::{Claimed, Handler, Outcome};
+use crate::port::jobs::{Claimed, Class, Handler, Outcome};
 use crate::port::recipes::{Desk, Recipe, Recipes};
 use crate::port::store::{ChangeSet, Event};
 use crate::port::{fresh, repo};
@@ -359,6 +359,10 @@ impl Handler for IntegrationHandler {
 
     fn description(&self) -> &'static str {
         self.description
+    }
+
+    fn class(&self) -> Class {
+        Class::Apps
     }
 
     async fn run(&self, ctx: &Ctx, claimed: &Claimed) -> Result<Outcome> {
