@@ -74,7 +74,8 @@ async fn try_arm(ctx: &Ctx, group: GroupId, at: Timestamp) -> Result<()> {
                 ..sweep.value.clone()
             };
             changes.update(sweep, &next, None)?;
-            changes.update(&job, &job.value.clone().due_at(at), None)?;
+            // Never before now: whoever reads the queue from where they were would miss it.
+            changes.update(&job, &job.value.clone().due_at(at.max(ctx.now())), None)?;
         }
         // It is under way, or about to be: it takes the moment over when it ends.
         (Some(sweep), Some(_)) => {
@@ -107,7 +108,7 @@ fn job_of(ctx: &Ctx, group: GroupId, at: Timestamp) -> Job {
     let payload = serde_json::json!({ "group": group });
     Job::new(fresh(ctx.ports.ids.as_ref()), KIND, payload, ctx.now())
         .in_lane(format!("sweep:{group}"))
-        .due_at(at)
+        .due_at(at.max(ctx.now()))
 }
 
 /// Does it.

@@ -7,6 +7,7 @@ use crate::kernel::{
 use async_trait::async_trait;
 use gna_domain::page::Cursor;
 use gna_domain::time::Timestamp;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -24,6 +25,7 @@ pub struct Calls {
 pub struct Counting {
     inner: Arc<dyn Backend>,
     calls: Mutex<Calls>,
+    rows: AtomicUsize,
 }
 
 impl Counting {
@@ -32,7 +34,17 @@ impl Counting {
         Self {
             inner,
             calls: Mutex::default(),
+            rows: AtomicUsize::new(0),
         }
+    }
+
+    /// Records that were read since it was asked last, by key, range or scan.
+    pub fn take_rows(&self) -> usize {
+        self.rows.swap(0, Ordering::Relaxed)
+    }
+
+    fn read(&self, rows: usize) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
     /// The counts so far; counting starts again at 0.
@@ -57,12 +69,16 @@ impl Backend for Counting {
 
     async fn get_many(&self, keys: &[ItemKey]) -> Result<Vec<Option<Item>>, Error> {
         self.count(|calls| calls.get_many += 1);
-        self.inner.get_many(keys).await
+        let found = self.inner.get_many(keys).await?;
+        self.read(found.iter().flatten().count());
+        Ok(found)
     }
 
     async fn query_many(&self, queries: &[RangeQuery]) -> Result<Vec<ItemPage>, Error> {
         self.count(|calls| calls.query_many += 1);
-        self.inner.query_many(queries).await
+        let pages = self.inner.query_many(queries).await?;
+        self.read(pages.iter().map(|page| page.items.len()).sum());
+        Ok(pages)
     }
 
     async fn scan(
@@ -72,7 +88,9 @@ impl Backend for Counting {
         limit: usize,
     ) -> Result<ItemPage, Error> {
         self.count(|calls| calls.scan += 1);
-        self.inner.scan(collection, after, limit).await
+        let page = self.inner.scan(collection, after, limit).await?;
+        self.read(page.items.len());
+        Ok(page)
     }
 
     async fn commit(&self, batch: Batch) -> Result<FeedCursor, Error> {

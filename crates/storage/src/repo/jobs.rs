@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use gna_domain::error::{Kind, Result};
+use gna_domain::id::JobId;
 use gna_domain::model::{Job, Lane, Queue};
 use gna_domain::page::{Page, PageRequest};
 use gna_domain::port::jobs::{Claimed, Fate, Jobs, Wanted};
@@ -13,12 +14,14 @@ use gna_domain::port::{Clock, Ids, repo};
 use gna_domain::rules::backoff::backoff_ms;
 use gna_domain::time::Timestamp;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::attributes::sortable;
+use backlog::{Backlog, Backlogs};
 use wish::Wish;
 
+mod backlog;
 mod wish;
 
 /// How long a lease holds. A worker renews it three times within that.
@@ -33,11 +36,17 @@ pub struct StoreJobs {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
+    backlogs: Backlogs,
 }
 
 impl StoreJobs {
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { store, clock, ids }
+        Self {
+            store,
+            clock,
+            ids,
+            backlogs: Backlogs::default(),
+        }
     }
 
     async fn listed(
@@ -65,6 +74,14 @@ impl StoreJobs {
         let mut names: Vec<String> = jobs.iter().flat_map(|job| Lane::names_of(job)).collect();
         names.sort_unstable();
         names.dedup();
+        self.named(names).await
+    }
+
+    /// The lanes of these names, where they have records.
+    async fn named(&self, names: Vec<String>) -> Result<BTreeMap<String, Stored<Lane>>> {
+        if names.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let keys: Vec<Key> = names.iter().map(|name| Lane::key_of(name)).collect();
         let lanes = repo::get_keys::<Lane>(self.store.as_ref(), &keys).await?;
         Ok(names
@@ -112,6 +129,96 @@ impl StoreJobs {
             Ok(_) => Ok(claimed),
             Err(error) if error.kind() == Kind::Conflict => Ok(Vec::new()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Of what was passed over before: whose lane is free now, or for whom there is room.
+    async fn claim_waiting(
+        &self,
+        worker: &str,
+        wish: &Wish<'_>,
+        backlog: &mut Backlog,
+        now: Timestamp,
+    ) -> Result<Vec<Claimed>> {
+        loop {
+            let heads = backlog.heads(wish);
+            let places: BTreeSet<&String> = heads.iter().flat_map(|head| &head.places).collect();
+            let lanes = self.named(places.into_iter().cloned().collect()).await?;
+            // A lane that is held costs no look at its jobs.
+            let open = heads
+                .into_iter()
+                .filter_map(|head| backlog.open(head, &lanes));
+            let mut heads: Vec<_> = open.collect();
+            heads.sort_unstable_by_key(|head| head.number);
+            heads.dedup_by_key(|head| head.number);
+            heads.truncate(LOOK);
+            if heads.is_empty() {
+                return Ok(Vec::new());
+            }
+            let ids: Vec<JobId> = heads.iter().map(|head| head.id).collect();
+            let found = repo::get_many::<Job>(self.store.as_ref(), &ids).await?;
+            let mut jobs = Vec::new();
+            for (head, job) in heads.iter().zip(found) {
+                match job.filter(|job| job.is_claimable(now)) {
+                    Some(job) => jobs.push(job),
+                    None => backlog.forget(head),
+                }
+            }
+            // Whoever was behind them may be taken in their place.
+            if jobs.is_empty() {
+                continue;
+            }
+            let lanes = self.lanes(&jobs).await?;
+            let claimed = self.take_some(worker, &jobs, &lanes, wish, now).await?;
+            for head in &heads {
+                if claimed.iter().any(|claimed| claimed.job().id == head.id) {
+                    backlog.forget(head);
+                }
+            }
+            return Ok(claimed);
+        }
+    }
+
+    /// Of what the queue has behind that; passes over what can't be taken.
+    async fn claim_queued(
+        &self,
+        worker: &str,
+        wish: &Wish<'_>,
+        backlog: &mut Backlog,
+        now: Timestamp,
+    ) -> Result<Vec<Claimed>> {
+        let mut request = PageRequest {
+            first: wish.most().saturating_mul(LOOK_FIRST).clamp(1, LOOK),
+            after: backlog.after(),
+        };
+        let mut follows = true;
+        loop {
+            let page = self
+                .listed(Queue::Ready, Some(now), false, request.clone())
+                .await?;
+            let is_wanted = |job: &Job| wish.room(&job.kind) > 0;
+            let jobs: Vec<_> = page
+                .items
+                .iter()
+                .filter(|job| is_wanted(job))
+                .cloned()
+                .collect();
+            let lanes = self.lanes(&jobs).await?;
+            let claimed = self.take_some(worker, &jobs, &lanes, wish, now).await?;
+            let is_left = |job: &Job| {
+                wish.knows(job) && claimed.iter().all(|claimed| claimed.job().id != job.id)
+            };
+            follows = follows && backlog.pass(&page.items, page.next.as_ref(), is_left, now);
+            if !claimed.is_empty() {
+                return Ok(claimed);
+            }
+            match page.next {
+                Some(next) => {
+                    request.after = Some(next);
+                    request.first = LOOK;
+                }
+                None => return Ok(Vec::new()),
+            }
         }
     }
 
@@ -215,6 +322,13 @@ fn picked<'a>(
     picked
 }
 
+/// Jobs of these kinds, in order.
+fn of_kinds(jobs: Vec<Stored<Job>>, kinds: &[&str]) -> Vec<Stored<Job>> {
+    jobs.into_iter()
+        .filter(|job| kinds.contains(&job.kind.as_str()))
+        .collect()
+}
+
 /// The place of its lane that a job has already, else the first that is free.
 fn place_in<'a>(job: &Job, lanes: &'a BTreeMap<String, Stored<Lane>>) -> Option<Spot<'a>> {
     let names = Lane::names_of(job);
@@ -232,32 +346,29 @@ impl Jobs for StoreJobs {
             return Ok(Vec::new());
         }
         let now = self.clock.now();
-        let mut request = PageRequest::first(wish.most().saturating_mul(LOOK_FIRST).clamp(1, LOOK));
-        loop {
-            let page = self
-                .listed(Queue::Ready, Some(now), false, request.clone())
-                .await?;
-            let mut jobs = page.items;
-            jobs.retain(|job| wish.room(&job.kind) > 0);
-            let lanes = self.lanes(&jobs).await?;
-            let claimed = self.take_some(worker, &jobs, &lanes, &wish, now).await?;
-            if !claimed.is_empty() {
-                return Ok(claimed);
+        let kinds = wish.kinds();
+        let mut backlog = self.backlogs.take(&kinds, now);
+        let waited = self.claim_waiting(worker, &wish, &mut backlog, now);
+        let claimed = match waited.await? {
+            claimed if claimed.is_empty() => {
+                self.claim_queued(worker, &wish, &mut backlog, now).await?
             }
-            match page.next {
-                Some(next) => {
-                    request.after = Some(next);
-                    request.first = LOOK;
-                }
-                None => return Ok(Vec::new()),
-            }
-        }
+            claimed => claimed,
+        };
+        self.backlogs.put(kinds, backlog);
+        Ok(claimed)
     }
 
     async fn next_due(&self, kinds: &[&str]) -> Result<Option<Timestamp>> {
         let now = self.clock.now();
+        // What was passed over is due already.
+        let most = kinds.len();
+        let passed = self
+            .backlogs
+            .place(&Wish::new(&[Wanted { kinds, most }]).kinds(), now);
         let mut request = PageRequest::first(LOOK);
-        loop {
+        request.after = passed.as_ref().map(|(after, _)| after.clone());
+        let next = loop {
             let page = self
                 .listed(Queue::Ready, None, false, request.clone())
                 .await?;
@@ -266,11 +377,13 @@ impl Jobs for StoreJobs {
                 .map(|job| job.due)
                 .find(|due| *due > now);
             match (next, page.next) {
-                (Some(due), _) => return Ok(Some(due)),
+                (Some(due), _) => break Some(due),
                 (None, Some(next)) => request.after = Some(next),
-                (None, None) => return Ok(None),
+                (None, None) => break None,
             }
-        }
+        };
+        let anew = passed.map(|(_, anew)| anew);
+        Ok(next.into_iter().chain(anew).min())
     }
 
     async fn oldest_due(&self) -> Result<Option<Timestamp>> {

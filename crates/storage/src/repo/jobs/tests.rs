@@ -1,7 +1,10 @@
 //! The job engine as its users meet it, on each embedded backend; and its state machine under
 //! random steps of several workers.
 
+mod waiting;
+
 use super::*;
+use crate::backend::counting::Counting;
 use crate::backend::registry;
 use crate::repo::KernelStore;
 use gna_domain::id::JobId;
@@ -43,6 +46,7 @@ struct Bench {
     world: Arc<World>,
     store: Arc<dyn Store>,
     jobs: Arc<StoreJobs>,
+    calls: Arc<Counting>,
     _folder: tempfile::TempDir,
 }
 
@@ -60,12 +64,14 @@ impl Bench {
             .await
             .expect("opens");
         let clock: Arc<dyn Clock> = world.clone();
-        let store: Arc<dyn Store> = Arc::new(KernelStore::new(opened.backend, clock.clone()));
+        let calls = Arc::new(Counting::new(opened.backend));
+        let store: Arc<dyn Store> = Arc::new(KernelStore::new(calls.clone(), clock.clone()));
         let jobs = Arc::new(StoreJobs::new(store.clone(), clock, world.clone()));
         Self {
             world,
             store,
             jobs,
+            calls,
             _folder: folder,
         }
     }

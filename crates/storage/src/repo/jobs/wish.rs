@@ -24,6 +24,12 @@ impl<'a> Wish<'a> {
         }
     }
 
+    /// All kinds, in one text.
+    pub fn kinds(&self) -> String {
+        let kinds: Vec<&str> = self.classes.keys().copied().collect();
+        kinds.join(" ")
+    }
+
     /// Whether somebody here does such jobs at all.
     pub fn knows(&self, job: &Job) -> bool {
         self.classes.contains_key(job.kind.as_str())
