@@ -3,6 +3,7 @@
 use async_graphql::{Context, Enum, ID, Json, Object, Result, SimpleObject};
 use gna_domain::Ctx;
 use gna_domain::model;
+use gna_domain::page::Cursor;
 use gna_domain::port::store::Stored;
 use gna_domain::service::job;
 
@@ -137,6 +138,15 @@ pub struct JobPayload {
     pub job: Job,
 }
 
+/// What came of it.
+#[derive(SimpleObject)]
+pub struct JobsReplayPayload {
+    /// How many jobs are done again.
+    pub jobs: usize,
+    /// There may be more: call again with it as `after`.
+    pub next: Option<String>,
+}
+
 #[derive(Default)]
 pub struct JobMutation;
 
@@ -150,6 +160,25 @@ impl JobMutation {
     ) -> Result<JobPayload> {
         let job = job::replay(ctx.data::<Ctx>()?, parse(&id, "id")?).await?;
         Ok(JobPayload { job: Job(job) })
+    }
+    /// Has all dead letters of an organization done again, or of the whole instance for administrators,
+    /// the ones given up last first; looks at up to 1,000 per call.
+    async fn replay_jobs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Id of the organization.")] organization: Option<ID>,
+        #[graphql(desc = "Only those of this kind.")] kind: Option<String>,
+        #[graphql(desc = "To go on: `next` of the answer before.")] after: Option<String>,
+    ) -> Result<JobsReplayPayload> {
+        let of = organization
+            .map(|of| parse(&of, "organization"))
+            .transpose()?;
+        let after = after.map(Cursor);
+        let replayed = job::replay_all(ctx.data::<Ctx>()?, of, kind.as_deref(), after).await?;
+        Ok(JobsReplayPayload {
+            jobs: replayed.jobs,
+            next: replayed.next.map(|next| next.0),
+        })
     }
     /// Ends a job that waits or runs; nothing of it commits from now on.
     async fn cancel_job(

@@ -3,6 +3,7 @@
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
 use gna_domain::Ctx;
 use gna_domain::model::{self, Change};
+use gna_domain::page::Cursor;
 use gna_domain::port::store::Stored;
 use gna_domain::service::webhook::delivery;
 use gna_domain::service::webhook::endpoint::{self, EndpointChange, NewEndpoint};
@@ -259,6 +260,8 @@ pub struct WebhookDeliveryPayload {
 pub struct WebhookReplayPayload {
     /// How many messages are sent once more.
     pub messages: usize,
+    /// There may be more: call again with it as `after`.
+    pub next: Option<String>,
 }
 
 fn with_secret(
@@ -368,15 +371,20 @@ impl WebhookMutation {
             delivery: WebhookDelivery(sent),
         })
     }
-    /// Sends what failed since a time once more, at most 1,000 messages per call.
+    /// Sends what failed since a time once more; looks at up to 1,000 messages per call.
     async fn replay_webhook(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Id of the endpoint.")] webhook: ID,
         #[graphql(desc = "From when on.")] since: DateTime,
+        #[graphql(desc = "To go on: `next` of the answer before.")] after: Option<String>,
     ) -> Result<WebhookReplayPayload> {
         let of = parse(&webhook, "webhook")?;
-        let messages = delivery::replay_failed(ctx.data::<Ctx>()?, of, since.0).await?;
-        Ok(WebhookReplayPayload { messages })
+        let after = after.map(Cursor);
+        let replayed = delivery::replay_failed(ctx.data::<Ctx>()?, of, since.0, after).await?;
+        Ok(WebhookReplayPayload {
+            messages: replayed.messages,
+            next: replayed.next.map(|next| next.0),
+        })
     }
 }

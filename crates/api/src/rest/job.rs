@@ -5,15 +5,16 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use gna_domain::id::OrganizationId;
 use gna_domain::model::{Job, JobState, Queue};
+use gna_domain::page::Cursor;
 use gna_domain::port::store::Stored;
 use gna_domain::service::job;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::organization::named;
 use super::view::{ListView, PageParams, ProblemView};
 use crate::auth::Auth;
-use crate::extract::{Params, id};
+use crate::extract::{self, Params, id};
 use crate::problem::Problem;
 
 /// A piece of durable work.
@@ -128,6 +129,52 @@ pub async fn show(auth: Auth, Path(text): Path<String>) -> Result<Json<JobView>,
 pub async fn replay(auth: Auth, Path(text): Path<String>) -> Result<Json<JobView>, Problem> {
     let id = id::<Job>(auth.ctx(), &text)?;
     Ok(Json(job::replay(auth.ctx(), id).await?.into()))
+}
+
+/// Which dead letters.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobsReplayBody {
+    /// Slug or id; the whole instance if left out.
+    #[serde(default)]
+    organization: Option<String>,
+    /// Only those of this kind.
+    #[serde(default)]
+    #[schema(example = "webhook.deliver")]
+    kind: Option<String>,
+    /// To go on: `next` of the answer before.
+    #[serde(default)]
+    after: Option<String>,
+}
+
+/// How far it came.
+#[derive(Serialize, ToSchema)]
+pub struct JobsReplayView {
+    /// Jobs that are done again.
+    jobs: usize,
+    /// There may be more: call again with it as `after`.
+    next: Option<String>,
+}
+
+/// Has all dead letters done again, the ones given up last first; looks at up to 1,000 per call. Needs
+/// `job.manage` in the organization, or `instance.manage`.
+#[utoipa::path(post, path = "/api/v2/jobs/replay", tag = "jobs", request_body = JobsReplayBody,
+    responses((status = 200, body = JobsReplayView), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
+pub async fn replay_all(
+    auth: Auth,
+    extract::Json(body): extract::Json<JobsReplayBody>,
+) -> Result<Json<JobsReplayView>, Problem> {
+    let ctx = auth.ctx();
+    let organization = match &body.organization {
+        Some(name) => Some(named(ctx, name).await?.id),
+        None => None,
+    };
+    let after = body.after.map(Cursor);
+    let replayed = job::replay_all(ctx, organization, body.kind.as_deref(), after).await?;
+    Ok(Json(JobsReplayView {
+        jobs: replayed.jobs,
+        next: replayed.next.map(|next| next.0),
+    }))
 }
 
 /// Ends a job that waits or runs. Needs `job.manage` or `instance.manage`.

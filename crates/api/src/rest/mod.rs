@@ -148,6 +148,7 @@ routes! {
     get "/api/v2/gate/key" => gate::key, Known("a public key, the same for everybody");
 
     get "/api/v2/jobs" => job::list, Policy(Action::JobRead);
+    post "/api/v2/jobs/replay" => job::replay_all, Policy(Action::JobManage);
     get "/api/v2/jobs/{job}" => job::show, Policy(Action::JobRead);
     post "/api/v2/jobs/{job}/replay" => job::replay, Policy(Action::JobManage);
     post "/api/v2/jobs/{job}/cancel" => job::cancel, Policy(Action::JobManage);

@@ -72,6 +72,7 @@ use crate::compat::frigg;
         job::list,
         job::show,
         job::replay,
+        job::replay_all,
         job::cancel,
         job::discard,
         schedule::list,

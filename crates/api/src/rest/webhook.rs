@@ -5,6 +5,7 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use gna_domain::id::OrganizationId;
 use gna_domain::model::{Attempt, Change, Delivery, DeliveryState, Endpoint, Level};
+use gna_domain::page::Cursor;
 use gna_domain::port::store::Stored;
 use gna_domain::secret::Secret;
 use gna_domain::service::webhook::delivery;
@@ -228,6 +229,9 @@ pub struct ReplayBody {
     /// RFC 3339.
     #[schema(format = DateTime)]
     since: String,
+    /// To go on: `next` of the answer before.
+    #[serde(default)]
+    after: Option<String>,
 }
 
 /// How many.
@@ -235,6 +239,8 @@ pub struct ReplayBody {
 pub struct ReplayView {
     /// Messages that are sent once more.
     messages: usize,
+    /// There may be more: call again with it as `after`.
+    next: Option<String>,
 }
 
 /// Whose endpoints.
@@ -400,7 +406,7 @@ pub async fn replay(
     Ok((StatusCode::ACCEPTED, Json(sent.into())))
 }
 
-/// Sends what failed since a time once more, at most 1,000 messages per call. Needs `webhook.manage`.
+/// Sends what failed since a time once more; looks at up to 1,000 messages per call. Needs `webhook.manage`.
 #[utoipa::path(post, path = "/api/v2/webhooks/{webhook}/replay", tag = "webhooks", params(("webhook" = String, Path)), request_body = ReplayBody,
     responses((status = 202, body = ReplayView), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
 pub async fn replay_failed(
@@ -410,6 +416,11 @@ pub async fn replay_failed(
 ) -> Result<(StatusCode, Json<ReplayView>), Problem> {
     let id = id::<Endpoint>(auth.ctx(), &text)?;
     let since = Timestamp::parse(&body.since).map_err(|error| error.on_field("since"))?;
-    let messages = delivery::replay_failed(auth.ctx(), id, since).await?;
-    Ok((StatusCode::ACCEPTED, Json(ReplayView { messages })))
+    let after = body.after.map(Cursor);
+    let replayed = delivery::replay_failed(auth.ctx(), id, since, after).await?;
+    let view = ReplayView {
+        messages: replayed.messages,
+        next: replayed.next.map(|next| next.0),
+    };
+    Ok((StatusCode::ACCEPTED, Json(view)))
 }

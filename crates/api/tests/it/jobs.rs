@@ -14,10 +14,14 @@ const BYTES: &[(&str, &str)] = &[("content-type", "application/octet-stream")];
 
 /// A dead letter of Acme's, with an error that holds a secret.
 async fn dead_letter(place: &Place) -> String {
+    dead_letter_of(place, "test.none").await
+}
+
+async fn dead_letter_of(place: &Place, kind: &str) -> String {
     let ports = &place.world.ports;
     let job = Job::new(
         fresh(ports.ids.as_ref()),
-        "test.none",
+        kind,
         json!({ "report": "rep_1" }),
         ports.clock.now(),
     )
@@ -27,7 +31,7 @@ async fn dead_letter(place: &Place) -> String {
     ports.store.commit(changes).await.expect("commits");
     let jobs = place.world.jobs();
     let claimed = jobs
-        .claim("w", &["test.none"])
+        .claim("w", &[kind])
         .await
         .expect("reads")
         .expect("is due");
@@ -92,6 +96,69 @@ async fn an_owner_sees_what_was_given_up_and_has_it_done_again() {
         .json();
     assert_eq!(ready["items"][0]["replays"], 1);
     assert_eq!(actions(&place).await, ["job.replayed"]);
+}
+
+#[tokio::test]
+async fn all_dead_letters_are_done_again_kind_by_kind_and_in_calls_that_go_on() {
+    let place = Place::new().await;
+    let olga = owner(&place).await;
+    // More than one call looks at.
+    let (many, few) = (1_010, 3);
+    for number in 0..many + few {
+        place.world.clock.advance_millis(1);
+        let kind = if number < few {
+            "test.few"
+        } else {
+            "test.many"
+        };
+        dead_letter_of(&place, kind).await;
+    }
+    let replay = async |who: &Actor, body: Value| who.post("/api/v2/jobs/replay", &body).await;
+    let of_kind = json!({ "organization": "acme", "kind": "test.few" });
+    let first = replay(&olga, of_kind.clone()).await.json();
+    assert_eq!(
+        first["jobs"], 0,
+        "the oldest are behind the others: {first}"
+    );
+    let mut go_on = of_kind;
+    go_on["after"] = first["next"].clone();
+    let second = replay(&olga, go_on).await.json();
+    assert_eq!(second, json!({ "jobs": few, "next": null }));
+
+    let mutation =
+        "mutation($o: ID!, $a: String) { replayJobs(organization: $o, after: $a) { jobs next } }";
+    let mut after = Value::Null;
+    let mut told = Vec::new();
+    loop {
+        let variables = json!({ "o": place.acme.id.to_string(), "a": after });
+        let body = json!({ "query": mutation, "variables": variables });
+        let done = olga.post("/api", &body).await.json()["data"]["replayJobs"].clone();
+        told.push(done["jobs"].as_u64().expect("a number"));
+        after = done["next"].clone();
+        if after.is_null() {
+            break;
+        }
+    }
+    assert_eq!(told, [1_000, 10]);
+    let left = olga.get("/api/v2/jobs?organization=acme").await.json();
+    assert_eq!(left["items"], json!([]));
+    assert_eq!(actions(&place).await.len(), many + few);
+
+    for (who, actor, code) in [
+        ("nobody", place.anonymous(), 401),
+        ("a triager", place.tess().await, 403),
+        ("another organization's manager", place.eve().await, 404),
+    ] {
+        let answer = replay(&actor, json!({ "organization": "acme" })).await;
+        assert_eq!(answer.status, code, "{who}");
+    }
+    let all = replay(&olga, json!({})).await;
+    assert_eq!(all.status, 404, "an owner does not see to the instance");
+    let wrong = replay(&olga, json!({ "organization": "acme", "after": "x" })).await;
+    assert_eq!(
+        (wrong.status.as_u16(), wrong.code().as_str()),
+        (400, "page.cursor")
+    );
 }
 
 #[tokio::test]

@@ -249,6 +249,7 @@ async fn no_route_tells_a_stranger_anything() {
             "/api/v2/webhooks/{webhook}" | "/api/v2/receivers/{receiver}" => {
                 json!({ "enabled": false })
             }
+            "/api/v2/jobs/replay" => json!({ "organization": "acme" }),
             "/api/v2/webhooks/{webhook}/replay" => json!({ "since": "2026-01-01T00:00:00Z" }),
             "/api/v2/feeds/{feed}/updates" => json!({}),
             "/api/v2/gate" => json!({ "report": foreign.id("report") }),

@@ -7,13 +7,29 @@ use serde_json::json;
 
 use super::access::{not_anonymous, retrying};
 use crate::ctx::{Ctx, Resource};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id::{JobId, OrganizationId};
 use crate::model::{AuditEntry, Job, Lane, Queue};
-use crate::page::{Page, PageRequest};
+use crate::page::{Cursor, Page, PageRequest};
 use crate::policy::Action;
 use crate::port::repo;
 use crate::port::store::{ChangeSet, Key, Stored};
+
+/// Dead letters that one call of [`replay_all`] looks at, at most.
+pub const REPLAY_LOOK: usize = 1_000;
+
+/// Dead letters read at once, and those of them that one commit replays.
+const PAGE: usize = 100;
+const TOGETHER: usize = 20;
+
+/// How far [`replay_all`] came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Jobs that are done again.
+    pub jobs: usize,
+    /// From where to go on; none at the end.
+    pub next: Option<Cursor>,
+}
 
 /// Unfinished work of one queue: dead letters with the last given up first, ready ones with the
 /// next due first. Of one organization, or of the whole instance.
@@ -26,23 +42,36 @@ pub async fn list(
     queue: Queue,
     page: PageRequest,
 ) -> Result<Page<Stored<Job>>> {
+    permit(ctx, organization, Action::JobRead, Action::InstanceRead)?;
+    listed(ctx, organization, queue, page).await
+}
+
+/// Whether the caller may do so to the work of an organization, or of all.
+fn permit(ctx: &Ctx, of: Option<OrganizationId>, own: Action, any: Action) -> Result<()> {
+    let instance = || ctx.permit(any, Resource::Instance);
+    match of {
+        Some(organization) => ctx
+            .permit(own, Resource::Organization(organization))
+            .or_else(|refused| instance().or(Err(refused))),
+        None => instance(),
+    }
+}
+
+async fn listed(
+    ctx: &Ctx,
+    organization: Option<OrganizationId>,
+    queue: Queue,
+    page: PageRequest,
+) -> Result<Page<Stored<Job>>> {
     let is_dead = queue == Queue::Dead;
     let queue = queue.as_str();
     match organization {
         Some(organization) => {
-            ctx.permit(Action::JobRead, Resource::Organization(organization))
-                .or_else(|refused| {
-                    ctx.permit(Action::InstanceRead, Resource::Instance)
-                        .or(Err(refused))
-                })?;
             let organization = organization.to_string();
             let partition = [organization.as_str(), queue];
             repo::list(ctx.store(), "by_organization", &partition, is_dead, page).await
         }
-        None => {
-            ctx.permit(Action::InstanceRead, Resource::Instance)?;
-            repo::list(ctx.store(), "due", &[queue], is_dead, page).await
-        }
+        None => repo::list(ctx.store(), "due", &[queue], is_dead, page).await,
     }
 }
 
@@ -106,6 +135,63 @@ pub async fn replay(ctx: &Ctx, id: JobId) -> Result<Stored<Job>> {
         Ok(after(&job, next))
     })
     .await
+}
+
+/// Has all dead letters of an organization or of the instance done again, or those of one kind: the ones
+/// given up last first, up to [`REPLAY_LOOK`] looked at per call. Those given up anew meanwhile are
+/// not among them.
+///
+/// # Errors
+/// Not permitted (`job.manage`, `instance.manage`), `page.cursor`, or the store's; what was replayed
+/// until then stays so.
+pub async fn replay_all(
+    ctx: &Ctx,
+    organization: Option<OrganizationId>,
+    kind: Option<&str>,
+    after: Option<Cursor>,
+) -> Result<Replayed> {
+    permit(ctx, organization, Action::JobManage, Action::InstanceManage)?;
+    let mut request = PageRequest { first: PAGE, after };
+    let (mut jobs, mut looked) = (0, 0);
+    loop {
+        let page = listed(ctx, organization, Queue::Dead, request.clone()).await?;
+        looked += page.items.len();
+        let is_wanted = |job: &Stored<Job>| kind.is_none_or(|kind| job.kind == kind);
+        let wanted: Vec<_> = page.items.into_iter().filter(is_wanted).collect();
+        for some in wanted.chunks(TOGETHER) {
+            jobs += replay_some(ctx, some).await?;
+        }
+        match page.next {
+            Some(next) if looked < REPLAY_LOOK => request.after = Some(next),
+            next => return Ok(Replayed { jobs, next }),
+        }
+    }
+}
+
+/// Answers how many of them it were.
+async fn replay_some(ctx: &Ctx, jobs: &[Stored<Job>]) -> Result<usize> {
+    let mut changes = ChangeSet::new();
+    for job in jobs {
+        changes.update(job, &job.replayed(ctx.now()), None)?;
+        let subject = [job.id.to_string()];
+        let entry = AuditEntry::new(ctx, job.organization, "job.replayed", subject);
+        changes.create(&entry.with(json!({ "kind": job.kind })), None)?;
+    }
+    match ctx.store().commit(changes).await {
+        Ok(_) => return Ok(jobs.len()),
+        // Somebody saw to one of them, or the list lags.
+        Err(error) if error.kind() == Kind::Conflict => {}
+        Err(error) => return Err(error),
+    }
+    let mut count = 0;
+    for job in jobs {
+        match replay(ctx, job.id).await {
+            Ok(_) => count += 1,
+            Err(error) if error.code() == "job.not_dead" || error.kind() == Kind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
 }
 
 /// Removes a dead letter for good.

@@ -1,6 +1,7 @@
 //! Webhooks out as services on a store, with endpoints that are made up.
 
 mod conditions;
+mod replays;
 
 use gna_domain::Ctx;
 use gna_domain::error::{Error, Result};
@@ -516,10 +517,11 @@ async fn gone_means_off_at_once_and_so_do_five_days_of_failure() {
         .filter(|of| of.state == DeliveryState::Failed)
         .count();
     let since = scene.world.system().now().plus_days(-30);
-    let count = delivery::replay_failed(&scene.olga, broken.id, since)
+    let replayed = delivery::replay_failed(&scene.olga, broken.id, since, None)
         .await
         .expect("may");
-    assert_eq!((count, failed > 0), (failed, true));
+    assert_eq!((replayed.messages, failed > 0), (failed, true));
+    assert_eq!(replayed.next, None);
     scene.world.run_jobs().await.expect("sends");
     let all = scene.deliveries(broken.id).await;
     assert!(all.iter().all(|of| of.state == DeliveryState::Delivered));

@@ -16,7 +16,8 @@ use super::{Exit, Failure, Global, Out};
   gna jobs list --queue ready            what waits and what runs
   gna jobs list --organization acme      of one organization, for its owners
   gna jobs show job_01934a5b6c7d7e8f9a0b1c2d3e4f5061
-  gna jobs replay job_01934a5b6c7d7e8f9a0b1c2d3e4f5061")]
+  gna jobs replay job_01934a5b6c7d7e8f9a0b1c2d3e4f5061
+  gna jobs replay --all --kind webhook.deliver   all of a kind that were given up")]
 pub struct JobsArgs {
     #[command(subcommand)]
     what: What,
@@ -46,12 +47,27 @@ enum What {
     },
     /// Show all about a job; finished ones are kept for a day
     Show { id: String },
-    /// Have a dead letter done again from the start
-    Replay { id: String },
+    /// Have a dead letter done again from the start, or all of them
+    Replay(ReplayArgs),
     /// End a job that waits or runs
     Cancel { id: String },
     /// Remove a dead letter for good
     Discard { id: String },
+}
+
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["id", "all"]))]
+struct ReplayArgs {
+    id: Option<String>,
+    /// All that were given up
+    #[arg(long)]
+    all: bool,
+    /// Only those of this kind: webhook.deliver
+    #[arg(long, value_name = "KIND", requires = "all")]
+    kind: Option<String>,
+    /// Only those of this organization, by its short name [default: the whole instance]
+    #[arg(long, value_name = "ORG", requires = "all")]
+    organization: Option<String>,
 }
 
 /// # Errors
@@ -70,7 +86,10 @@ pub fn run(args: &JobsArgs, global: &Global, out: &mut Out) -> Result<Exit, Fail
                 let job = client.get(&path(id)?, &Query::new()).await;
                 job.and_then(|job| tell(&job, out))
             }
-            What::Replay { id } => change(&client, id, "/replay", out).await,
+            What::Replay(ReplayArgs { id: Some(id), .. }) => {
+                change(&client, id, "/replay", out).await
+            }
+            What::Replay(args) => replay_all(&client, args, out).await,
             What::Cancel { id } => change(&client, id, "/cancel", out).await,
             What::Discard { id } => discard(&client, id, out).await,
         };
@@ -176,6 +195,24 @@ async fn change(client: &Client, id: &str, what: &str, out: &mut Out) -> Result<
         .post(&format!("{}{what}", path(id)?), json!({}))
         .await?;
     tell(&job, out)
+}
+
+/// Asks until there are no more: each answer says how far it came.
+async fn replay_all(client: &Client, args: &ReplayArgs, out: &mut Out) -> Result<(), Failure> {
+    let mut jobs = 0;
+    let mut body = json!({ "kind": args.kind, "organization": args.organization });
+    loop {
+        let done = client.post("/api/v2/jobs/replay", body.clone()).await?;
+        jobs += done["jobs"].as_u64().unwrap_or(0);
+        if done["next"].is_null() {
+            break;
+        }
+        body["after"] = done["next"].clone();
+    }
+    match out.is_json() {
+        true => out.json(&json!({ "jobs": jobs })),
+        false => out.line(format_args!("{jobs} jobs are done again")),
+    }
 }
 
 async fn discard(client: &Client, id: &str, out: &mut Out) -> Result<(), Failure> {

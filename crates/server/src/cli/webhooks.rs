@@ -266,14 +266,22 @@ async fn replay(client: &Client, asked: &ReplayArgs, out: &mut Out) -> Result<()
         let sent = client.post(&path(&asked.one, &rest)?, json!({})).await?;
         return tell(&sent, delivery_line, out);
     }
-    let body = json!({ "since": asked.since });
-    let done = client.post(&path(&asked.one, "/replay")?, body).await?;
+    // Each answer says how far it came.
+    let mut messages = 0;
+    let mut body = json!({ "since": asked.since });
+    loop {
+        let done = client
+            .post(&path(&asked.one, "/replay")?, body.clone())
+            .await?;
+        messages += done["messages"].as_u64().unwrap_or(0);
+        if done["next"].is_null() {
+            break;
+        }
+        body["after"] = done["next"].clone();
+    }
     match out.is_json() {
-        true => out.json(&done),
-        false => out.line(format_args!(
-            "{} messages are sent once more",
-            done["messages"]
-        )),
+        true => out.json(&json!({ "messages": messages })),
+        false => out.line(format_args!("{messages} messages are sent once more")),
     }
 }
 

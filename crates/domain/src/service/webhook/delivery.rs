@@ -7,10 +7,10 @@ use super::super::lookup::permitted;
 use super::super::message;
 use super::{deliver, follow};
 use crate::ctx::Ctx;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id::{DeliveryId, EndpointId};
 use crate::model::{AuditEntry, Delivery, DeliveryState, Endpoint};
-use crate::page::{Page, PageRequest};
+use crate::page::{Cursor, Page, PageRequest};
 use crate::policy::Action;
 use crate::port::repo;
 use crate::port::store::{ChangeSet, Stored};
@@ -18,11 +18,21 @@ use crate::rules::event_type::TEST;
 use crate::rules::webhook as rules;
 use crate::time::Timestamp;
 
-/// Deliveries that one call replays at most.
-pub const REPLAY_MAX: usize = 1_000;
+/// Deliveries that one call of [`replay_failed`] looks at, at most.
+pub const REPLAY_LOOK: usize = 1_000;
 
-/// Deliveries of one commit of a replay.
-const CHUNK: usize = 20;
+/// Deliveries read at once, and those of them that one commit replays.
+const PAGE: usize = 100;
+const TOGETHER: usize = 20;
+
+/// How far [`replay_failed`] came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Messages that are sent once more.
+    pub messages: usize,
+    /// From where to go on; none at the end.
+    pub next: Option<Cursor>,
+}
 
 /// What was and is to be sent to an endpoint, newest first; kept for 30 days.
 ///
@@ -91,42 +101,71 @@ pub async fn replay(ctx: &Ctx, endpoint: EndpointId, id: DeliveryId) -> Result<S
     .await
 }
 
-/// Sends what failed since a time once more; answers how many messages. At most [`REPLAY_MAX`], the
-/// newest ones: call again for the rest.
+/// Sends what failed since a time once more, the newest first: up to [`REPLAY_LOOK`] messages looked at
+/// per call.
 ///
 /// # Errors
-/// As [`replay`].
-pub async fn replay_failed(ctx: &Ctx, endpoint: EndpointId, since: Timestamp) -> Result<usize> {
+/// As [`replay`], `page.cursor`; what was started until then is sent.
+pub async fn replay_failed(
+    ctx: &Ctx,
+    endpoint: EndpointId,
+    since: Timestamp,
+    after: Option<Cursor>,
+) -> Result<Replayed> {
     let of = permitted::<Endpoint>(ctx, endpoint, Action::WebhookManage).await?;
     enabled(&of)?;
-    let mut page = PageRequest::first(CHUNK);
-    let mut count = 0;
+    let mut request = PageRequest { first: PAGE, after };
+    let (mut messages, mut looked) = (0, 0);
     loop {
-        let listed =
-            repo::children::<Delivery>(ctx.store(), &endpoint.to_string(), true, page.clone())
-                .await?;
-        let is_over = listed.items.iter().any(|delivery| delivery.created < since);
-        let mut changes = ChangeSet::new();
-        let mut started = 0;
-        for delivery in &listed.items {
-            if delivery.created >= since && delivery.state == DeliveryState::Failed {
-                restart(ctx, &mut changes, delivery)?;
-                started += 1;
-            }
+        let partition = endpoint.to_string();
+        let page =
+            repo::children::<Delivery>(ctx.store(), &partition, true, request.clone()).await?;
+        looked += page.items.len();
+        let is_over = page.items.iter().any(|delivery| delivery.created < since);
+        let is_wanted = |delivery: &Stored<Delivery>| {
+            delivery.created >= since && delivery.state == DeliveryState::Failed
+        };
+        let wanted: Vec<_> = page.items.into_iter().filter(is_wanted).collect();
+        for some in wanted.chunks(TOGETHER) {
+            messages += restart_some(ctx, &of, some, since).await?;
         }
-        if started > 0 {
-            let subject = [endpoint.to_string()];
-            let entry = AuditEntry::new(ctx, Some(of.organization), "webhook.replayed", subject);
-            let detail = json!({ "messages": started, "since": since });
-            changes.create(&entry.with(detail), None)?;
-            ctx.store().commit(changes).await?;
-            count += started;
-        }
-        match listed.next {
-            Some(next) if !is_over && count < REPLAY_MAX => page.after = Some(next),
-            _ => return Ok(count),
+        match page.next.filter(|_| !is_over) {
+            Some(next) if looked < REPLAY_LOOK => request.after = Some(next),
+            next => return Ok(Replayed { messages, next }),
         }
     }
+}
+
+/// Answers how many of them it were.
+async fn restart_some(
+    ctx: &Ctx,
+    of: &Endpoint,
+    failed: &[Stored<Delivery>],
+    since: Timestamp,
+) -> Result<usize> {
+    let mut changes = ChangeSet::new();
+    for delivery in failed {
+        restart(ctx, &mut changes, delivery)?;
+    }
+    let subject = [of.id.to_string()];
+    let entry = AuditEntry::new(ctx, Some(of.organization), "webhook.replayed", subject);
+    let detail = json!({ "messages": failed.len(), "since": since });
+    changes.create(&entry.with(detail), None)?;
+    match ctx.store().commit(changes).await {
+        Ok(_) => return Ok(failed.len()),
+        // Somebody replays one of them at this moment.
+        Err(error) if error.kind() == Kind::Conflict => {}
+        Err(error) => return Err(error),
+    }
+    let mut count = 0;
+    for delivery in failed {
+        match replay(ctx, of.id, delivery.id).await {
+            Ok(_) => count += 1,
+            Err(error) if error.code() == "webhook.pending" => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
 }
 
 /// Sends a message of the type `webhook.test`, whatever the endpoint asked for.
