@@ -12,7 +12,7 @@ use gna_domain::model::{
 use gna_domain::page::PageRequest;
 use gna_domain::policy::Role;
 use gna_domain::port::egress::{EgressError, Failure, HeaderText, OutRequest, OutResponse};
-use gna_domain::port::jobs::Handler;
+use gna_domain::port::jobs::{Handler, Outcome};
 use gna_domain::port::store::Stored;
 use gna_domain::port::vault::{HoldsSealed, Vault};
 use gna_domain::port::{Jobs, repo};
@@ -597,6 +597,42 @@ async fn a_message_whose_sender_was_killed_is_sent_again() {
         header(&asked[0], "webhook-id"),
         header(&asked[1], "webhook-id")
     );
+}
+
+#[tokio::test]
+async fn a_sender_that_lost_its_lease_changes_nothing() {
+    for stores in Stores::ALL {
+        let scene = Scene::on(stores).await;
+        let (_, made) = scene.endpoint(NewEndpoint::default()).await;
+        delivery::test(&scene.olga, made.id).await.expect("may");
+        let jobs = scene.world.jobs();
+        let claim = async |worker: &str| {
+            let claimed = jobs.claim(worker, &["webhook.deliver"]).await;
+            claimed.expect("reads").expect("is due")
+        };
+        let sleeper = claim("sleeper").await;
+        scene.world.clock.advance_millis(120_000);
+        let heir = claim("heir").await;
+        let system = scene.world.system();
+        // Whatever it is answered: gone for good, out of order, or not at all.
+        for status in [410, 500] {
+            scene.answers(status);
+            let late = DeliverHandler.run(&system, &sleeper).await;
+            assert_eq!(code(late), "store.conflict", "{stores:?}: {status}");
+            let now = scene.stored(made.id).await;
+            assert!(now.enabled && now.failing_since.is_none(), "{stores:?}");
+            let log = scene.deliveries(made.id).await.remove(0);
+            assert_eq!((log.state, log.tries), (DeliveryState::Pending, 0));
+        }
+        scene.answers(200);
+        let done = DeliverHandler.run(&system, &heir).await.expect("is sent");
+        let Outcome::Done(changes) = done else {
+            panic!("{stores:?}: {done:?}");
+        };
+        jobs.complete(&heir, changes).await.expect("ours");
+        let log = scene.deliveries(made.id).await.remove(0);
+        assert_eq!((log.state, log.tries), (DeliveryState::Delivered, 1));
+    }
 }
 
 #[tokio::test]

@@ -67,17 +67,17 @@ impl Handler for DeliverHandler {
         let tried = delivery.tried(attempt);
         match next(ctx, &delivery, &answer, now) {
             Next::Delivered => {
-                endpoint::note(ctx, &delivery, true).await?;
+                endpoint::note(ctx, claimed, &delivery, true).await?;
                 ended(&delivery, tried, DeliveryState::Delivered)
             }
             Next::Gone => {
                 let reason = "the endpoint answered 410 Gone: it wants no more events";
-                endpoint::disable(ctx, endpoint_id, reason).await?;
+                endpoint::disable(ctx, claimed, endpoint_id, reason).await?;
                 ended(&delivery, tried, DeliveryState::Failed)
             }
             Next::Again(at) => again(ctx, claimed, &delivery, tried, at).await,
             Next::GiveUp => {
-                failing(ctx, &delivery).await?;
+                failing(ctx, claimed, &delivery).await?;
                 ended(&delivery, tried, DeliveryState::Failed)
             }
         }
@@ -185,8 +185,8 @@ async fn request(ctx: &Ctx, endpoint: &Endpoint, delivery: &Delivery) -> Result<
 
 /// Notes a failure, and switches the endpoint off when it has failed for long. Answers whether it
 /// did.
-async fn failing(ctx: &Ctx, of: &Delivery) -> Result<bool> {
-    let since = endpoint::note(ctx, of, false).await?;
+async fn failing(ctx: &Ctx, claimed: &Claimed, of: &Delivery) -> Result<bool> {
+    let since = endpoint::note(ctx, claimed, of, false).await?;
     if !rules::is_worn_out(since, ctx.now()) {
         return Ok(false);
     }
@@ -194,7 +194,7 @@ async fn failing(ctx: &Ctx, of: &Delivery) -> Result<bool> {
     let reason = format!(
         "nothing was taken for {days} days; mend the endpoint, switch it on and replay what it missed"
     );
-    endpoint::disable(ctx, of.endpoint, &reason).await?;
+    endpoint::disable(ctx, claimed, of.endpoint, &reason).await?;
     Ok(true)
 }
 
@@ -205,7 +205,7 @@ async fn again(
     tried: Delivery,
     at: Timestamp,
 ) -> Result<Outcome> {
-    if failing(ctx, delivery).await? {
+    if failing(ctx, claimed, delivery).await? {
         return ended(delivery, tried, DeliveryState::Failed);
     }
     let next = Delivery {

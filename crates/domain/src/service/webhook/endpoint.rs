@@ -13,6 +13,7 @@ use crate::model::{
     AuditEntry, Change, Delivery, ENDPOINTS_MAX, Endpoint, EndpointBook, Group, Level, OldSecret,
 };
 use crate::policy::Action;
+use crate::port::jobs::Claimed;
 use crate::port::store::{ChangeSet, Stored};
 use crate::port::{fresh, repo};
 use crate::rules::event_type::is_known;
@@ -336,8 +337,14 @@ pub async fn delete(ctx: &Ctx, id: EndpointId) -> Result<()> {
     .await
 }
 
-/// Switches it off because of how it answers, with a message for people.
-pub(super) async fn disable(ctx: &Ctx, id: EndpointId, reason: &str) -> Result<()> {
+/// Switches it off because of how it answers, with a message for people. Only whoever has the delivery's
+/// job can.
+pub(super) async fn disable(
+    ctx: &Ctx,
+    claimed: &Claimed,
+    id: EndpointId,
+    reason: &str,
+) -> Result<()> {
     retrying(|| async {
         let Some(current) = repo::get::<Endpoint>(ctx.store(), id).await? else {
             return Ok(());
@@ -352,14 +359,20 @@ pub(super) async fn disable(ctx: &Ctx, id: EndpointId, reason: &str) -> Result<(
         };
         let mut changes = ChangeSet::new();
         changes.update(&current, &next, None)?;
+        claimed.fence(&mut changes);
         commit(ctx, &next, "webhook.disabled", changes).await
     })
     .await
 }
 
 /// Notes whether it takes messages, and whether its condition could be asked about this one; answers
-/// since when it takes none.
-pub(super) async fn note(ctx: &Ctx, of: &Delivery, takes: bool) -> Result<Option<Timestamp>> {
+/// since when it takes none. Only whoever has the delivery's job can.
+pub(super) async fn note(
+    ctx: &Ctx,
+    claimed: &Claimed,
+    of: &Delivery,
+    takes: bool,
+) -> Result<Option<Timestamp>> {
     retrying(|| async {
         let Some(current) = repo::get::<Endpoint>(ctx.store(), of.endpoint).await? else {
             return Ok(None);
@@ -381,6 +394,7 @@ pub(super) async fn note(ctx: &Ctx, of: &Delivery, takes: bool) -> Result<Option
         }
         let mut changes = ChangeSet::new();
         changes.update(&current, &next, None)?;
+        claimed.fence(&mut changes);
         ctx.store().commit(changes).await?;
         Ok(failing_since)
     })
