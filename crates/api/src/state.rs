@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::middleware::RateLimits;
-use crate::numbers::Gauges;
+use crate::numbers::{Gauges, Tasks};
 use crate::operator::Operator;
 
 /// What Frigg's clients may do besides what all callers may; nothing unless it is said.
@@ -139,6 +139,7 @@ pub struct AppState {
     pub(crate) rates: Arc<RateLimits>,
     pub(crate) operator: Arc<Operator>,
     pub(crate) gauges: Option<Arc<dyn Gauges>>,
+    pub(crate) tasks: Option<Arc<dyn Tasks>>,
     pub(crate) hooks: Option<Arc<dyn Dispatcher>>,
     pub(crate) hook_apps: Arc<dyn HookApps>,
 }
@@ -163,6 +164,7 @@ impl AppState {
             operator: Arc::new(Operator::new(config.operator_key.clone())),
             config: Arc::new(config),
             gauges: None,
+            tasks: None,
             adopter: None,
             hooks: None,
             hook_apps: Arc::new(NoApps),
@@ -194,6 +196,13 @@ impl AppState {
     #[must_use]
     pub fn with_adopter(mut self, tokens: Arc<dyn AdopterTokens>) -> Self {
         self.adopter = Some(tokens);
+        self
+    }
+
+    /// With tasks that go on in the background.
+    #[must_use]
+    pub fn with_tasks(mut self, tasks: Arc<dyn Tasks>) -> Self {
+        self.tasks = Some(tasks);
         self
     }
 

@@ -6,7 +6,7 @@
 use gna_domain::connect::Credential;
 use gna_domain::connect::inbox::Dispatcher;
 use gna_domain::error::{Error, Result};
-use gna_domain::model::{Endpoint, FeedKind, HookReceiver, SigningKey};
+use gna_domain::model::{Endpoint, HookReceiver, SigningKey};
 use gna_domain::port::jobs::{Handler, Jobs};
 use gna_domain::port::recipes::Recipes;
 use gna_domain::port::vault::{Sealing, SealingOf};
@@ -19,17 +19,12 @@ use gna_domain::service::connect::integration::work::IntegrationHandler;
 use gna_domain::service::function::Function;
 use gna_domain::service::hook::{HookHandler, Inbox};
 use gna_domain::service::metrics::RebuildHandler;
-use gna_domain::service::tidy::{self, TidyHandler};
+use gna_domain::service::tidy::TidyHandler;
 use gna_domain::service::triage_rule::run::TriageRunHandler;
 use gna_domain::service::webhook::DeliverHandler;
 use gna_domain::service::{
-    feeds::{self, FeedHandler},
-    import::ImportHandler,
-    notice,
-    priority::RescoreHandler,
-    schedule,
-    settle::SettleHandler,
-    sweep::SweepHandler,
+    feeds::FeedHandler, import::ImportHandler, notice, priority::RescoreHandler,
+    settle::SettleHandler, sweep::SweepHandler,
 };
 use gna_domain::{Actor, Ctx, Grants, Ports};
 use gna_integrations::framework::egress::{EgressConfig, HttpEgress};
@@ -55,9 +50,6 @@ use gna_storage::search::PostgresSearch;
 use gna_storage::search::SqliteSearch;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::additions::Additions;
 use crate::apps;
@@ -65,12 +57,15 @@ use crate::config::{Config, KeyringKind};
 use crate::formats;
 use crate::modules;
 use crate::numbers::Counted;
-use crate::outside::{Argon2Passwords, ObjectBlobs, SystemClock, SystemIds, agree, watch_clock};
+use crate::outside::{Argon2Passwords, ObjectBlobs, SystemClock, SystemIds, agree};
 #[cfg(feature = "mail")]
 use crate::outside::{SmtpMailer, Templates};
 use crate::recipes;
-use crate::steps::{self, Step};
-use crate::worker::{Worker, follow, keep_schedules};
+use crate::worker::{Kept, Worker};
+
+mod background;
+
+pub use background::Running;
 
 /// Assembles an instance; what is not said is as the configuration says.
 pub struct Builder {
@@ -205,6 +200,7 @@ impl Builder {
             #[cfg(feature = "sqlite")]
             file: opened.sqlite,
             paused,
+            kept: Arc::default(),
             #[cfg(feature = "postgres")]
             shared: opened.postgres,
             kernel,
@@ -234,17 +230,13 @@ pub struct Instance {
     pub file: Option<SqliteDb>,
     /// Whether the store is a copy that nobody has activated: its jobs wait.
     pub paused: bool,
+    /// How what runs in the background is.
+    pub kept: Arc<Kept>,
     /// The server that has the store, where other processes may share it.
     #[cfg(feature = "postgres")]
     pub shared: Option<PostgresDb>,
     kernel: Arc<dyn Backend>,
     handlers: Vec<Arc<dyn Handler>>,
-}
-
-/// The parts that run in the background.
-pub struct Running {
-    stop: CancellationToken,
-    tasks: JoinSet<()>,
 }
 
 impl Instance {
@@ -303,82 +295,6 @@ impl Instance {
             .fold(worker, |worker, handler| worker.with(Arc::clone(handler)))
     }
 
-    /// Starts the worker, the search indexer and the schedules.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn start(&self) -> Result<Running> {
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        if self.config.has_role("worker") {
-            self.start_worker(&stop, &mut tasks).await?;
-        } else if self.has_own_search() {
-            let commits = self.ports.store.signals().feed;
-            tasks.spawn(follow(
-                "index",
-                commits,
-                stop.clone(),
-                steps::indexing(self),
-            ));
-        }
-        if self.config.has_role("scheduler") && !self.paused {
-            let scheduling = Ctx::system(self.ports.clone(), "schedule");
-            schedule::ensure(&scheduling, tidy::schedule(self.config.worker.feed_days)).await?;
-            self.ensure_feeds(&scheduling).await?;
-            if self.sends_mail() {
-                schedule::ensure(&scheduling, notice::gather::schedule()).await?;
-                schedule::ensure(&scheduling, notice::summary::schedule()).await?;
-            }
-            tasks.spawn(keep_schedules(scheduling, stop.clone()));
-        }
-        if !tasks.is_empty() {
-            tasks.spawn(upkeep(stop.clone()));
-        }
-        if self.is_shared() {
-            let (kernel, clock) = (Arc::clone(&self.kernel), Arc::clone(&self.ports.clock));
-            tasks.spawn(watch_clock(kernel, clock, stop.clone()));
-        }
-        Ok(Running { stop, tasks })
-    }
-
-    async fn start_worker(&self, stop: &CancellationToken, tasks: &mut JoinSet<()>) -> Result<()> {
-        // A store that belongs to one process: leases found now are of a dead one. Where others
-        // share it, theirs may well be alive; those of the dead run out by themselves.
-        if !self.is_shared() && !self.paused {
-            let freed = self.jobs.free_all().await?;
-            if freed > 0 {
-                tracing::info!(jobs = freed, "taking up jobs that were interrupted");
-            }
-        }
-        if self.paused {
-            tracing::warn!(
-                "this store is a copy: its jobs wait for `gna store activate` and a restart"
-            );
-        } else {
-            tasks.spawn(self.worker().run(stop.clone()));
-        }
-        if self.sends_mail() {
-            // Before the first request is answered: what follows from that is told.
-            notice::follow::begin(&Ctx::system(self.ports.clone(), "notices")).await?;
-        }
-        for Step { name, again } in steps::of(self) {
-            let commits = self.ports.store.signals().feed;
-            tasks.spawn(follow(name, commits, stop.clone(), again));
-        }
-        Ok(())
-    }
-
-    /// Has the feeds fetched once a day, or no more.
-    async fn ensure_feeds(&self, ctx: &Ctx) -> Result<()> {
-        for kind in FeedKind::ALL {
-            match self.config.feeds.daily {
-                true => schedule::ensure(ctx, feeds::schedule(kind)).await?,
-                false => schedule::withdraw(ctx, &feeds::schedule_name(kind)).await?,
-            }
-        }
-        Ok(())
-    }
-
     /// Tells other commands on this machine where the server answers.
     ///
     /// # Errors
@@ -390,27 +306,6 @@ impl Instance {
         }
         let _ = address;
         Ok(())
-    }
-}
-
-impl Running {
-    /// Ends when asked to; jobs that take longer are put back.
-    pub async fn stop(mut self) {
-        self.stop.cancel();
-        while self.tasks.join_next().await.is_some() {}
-    }
-}
-
-/// How often what was measured is put into its buckets, so that memory stays small where nobody
-/// reads the numbers.
-const UPKEEP: Duration = Duration::from_secs(5);
-
-async fn upkeep(stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(UPKEEP) => gna_api::rest::upkeep_metrics(),
-        }
     }
 }
 

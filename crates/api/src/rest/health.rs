@@ -87,6 +87,8 @@ pub struct DetailView {
     store: StoreView,
     search: SearchView,
     checks: ChecksView,
+    /// What goes on in the background of this process.
+    tasks: Vec<TaskView>,
     /// How long it took to look, in milliseconds.
     #[serde(rename = "responseTime")]
     response_time: i64,
@@ -100,6 +102,17 @@ pub struct ChecksView {
     encryption: &'static str,
     /// How many apps can be connected.
     integrations: usize,
+}
+
+/// A task that goes on for as long as the server does.
+#[derive(Serialize, ToSchema)]
+pub struct TaskView {
+    #[schema(example = "worker")]
+    name: &'static str,
+    /// `ok`, or `failing`: it stopped, or was begun again less than a minute ago.
+    status: &'static str,
+    /// How often it stopped and was begun again.
+    restarts: u64,
 }
 
 /// The store.
@@ -143,7 +156,10 @@ pub async fn detailed(
     if let Err(error) = &encryption {
         crate::problem::log(error);
     }
-    let is_good = end.is_ok() && encryption.is_ok();
+    let tasks = state.tasks.as_ref().map(|tasks| tasks.look());
+    let tasks = tasks.unwrap_or_default();
+    let all_well = tasks.iter().all(|task| task.is_well);
+    let is_good = end.is_ok() && encryption.is_ok() && all_well;
     let store = word(end.is_ok());
     let view = DetailView {
         status: word(is_good),
@@ -161,6 +177,14 @@ pub async fn detailed(
             encryption: word(encryption.is_ok()),
             integrations: state.apps.modules().len(),
         },
+        tasks: tasks
+            .into_iter()
+            .map(|task| TaskView {
+                name: task.name,
+                status: word(task.is_well),
+                restarts: task.restarts,
+            })
+            .collect(),
         response_time: state.ports.clock.now().millis() - began.millis(),
     };
     Ok((status(is_good), Json(view)))

@@ -96,6 +96,7 @@ impl Drop for Held {
     }
 }
 
+#[derive(Clone)]
 pub struct Worker {
     ports: Ports,
     jobs: Arc<dyn Jobs>,

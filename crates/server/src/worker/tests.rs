@@ -1,5 +1,6 @@
 //! The worker with handlers that do as they are told, on a store in memory.
 
+mod keep;
 mod slow;
 
 use super::*;
