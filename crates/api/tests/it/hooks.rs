@@ -10,7 +10,7 @@ use gna_domain::model::{Organization, ReceivedHook};
 use gna_domain::port::jobs::{Claimed, Outcome};
 use gna_domain::rules::webhook;
 use gna_domain::secret::Secret;
-use gna_domain::service::hook::{HookHandler, Inbox};
+use gna_domain::service::hook::{HOOK_BYTES, HookHandler, Inbox};
 use gna_testkit::World;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -328,6 +328,51 @@ async fn a_receiver_takes_what_is_signed_with_its_secret_until_it_is_switched_of
         (nobody.status.as_u16(), nobody.code().as_str()),
         (404, "hook.nobody")
     );
+}
+
+#[tokio::test]
+async fn the_largest_webhook_is_kept_whatever_is_in_it_and_a_larger_one_is_refused() {
+    let scene = Registered::new().await;
+    let (own, path, secret) = scene.receiver("standard").await;
+    let secret = secret.expect("is made");
+    let filled = |with: &str| {
+        let mut body = with.repeat(HOOK_BYTES / with.len());
+        body.push_str(&"x".repeat(HOOK_BYTES - body.len()));
+        body
+    };
+    // What JSON writes with one byte, two and six; what is not ASCII; a message with a name as long as
+    // all of it.
+    let named = format!("{{\"type\":\"{}\"}}", "e".repeat(HOOK_BYTES - 11));
+    let bodies = [
+        filled("x"),
+        filled("\""),
+        filled("\\\""),
+        filled("\u{1}"),
+        filled("é✓"),
+        filled("{\"a\":\"\\n\"}"),
+        named,
+    ];
+    for (number, body) in bodies.iter().enumerate() {
+        assert_eq!(body.len(), HOOK_BYTES);
+        let id = format!("m-{number}");
+        let kept = scene.send(&path, &secret, &id, body, 0).await;
+        assert_eq!(kept.status, 200, "{number}: {}", kept.text);
+        let larger = format!("{body}x");
+        let id = format!("l-{number}");
+        let refused = scene.send(&path, &secret, &id, &larger, 0).await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.code().as_str()),
+            (413, "body.too_large"),
+            "{number}"
+        );
+        scene.place.world.clock.advance_millis(1);
+    }
+    scene.place.world.run_jobs().await.expect("runs");
+    let taken = scene.keeper.0.lock().expect("whole").clone();
+    let taken: Vec<&String> = taken.iter().map(|hook| &hook.body).collect();
+    assert!(taken.iter().copied().eq(bodies.iter()), "as they were sent");
+    let first = scene.olga.get(&format!("{own}/received?first=1")).await;
+    assert_eq!(first.status, 200);
 }
 
 #[tokio::test]

@@ -110,6 +110,7 @@ pub struct ReceivedHook {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// UTF-8 as it was sent.
+    #[serde(with = "kept_body")]
     pub body: String,
     pub received: Timestamp,
 }
@@ -121,6 +122,72 @@ impl Entity for ReceivedHook {
     }
     fn expires(&self) -> Option<Timestamp> {
         Some(self.received.plus_millis(RECEIVED_KEPT_MS))
+    }
+}
+
+/// A body as it stands in the record: a text, or base64 where the quotes and controls in it would make
+/// the text much longer as JSON. So the largest body fits any store's record, whatever is in it.
+mod kept_body {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// Longest text, in bytes as JSON: what the largest body has in base64.
+    const TEXT_MAX: usize = 350_000;
+
+    #[derive(Serialize, Deserialize)]
+    struct Wrapped {
+        base64: String,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        Text(String),
+        Wrapped(Wrapped),
+    }
+
+    /// How long a text is as JSON, without its quotes (RFC 8259, section 7).
+    fn as_json(text: &str) -> usize {
+        let bytes = text.bytes().map(|byte| match byte {
+            b'"' | b'\\' | 0x08 | 0x09 | 0x0a | 0x0c | 0x0d => 2,
+            0x00..0x20 => 6,
+            _ => 1,
+        });
+        bytes.sum()
+    }
+
+    pub fn serialize<S: Serializer>(body: &str, to: S) -> Result<S::Ok, S::Error> {
+        if as_json(body) <= TEXT_MAX {
+            return to.serialize_str(body);
+        }
+        let base64 = STANDARD.encode(body);
+        Wrapped { base64 }.serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+        match Kept::deserialize(from)? {
+            Kept::Text(text) => Ok(text),
+            Kept::Wrapped(Wrapped { base64 }) => {
+                let bytes = STANDARD.decode(base64).map_err(D::Error::custom)?;
+                String::from_utf8(bytes).map_err(D::Error::custom)
+            }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_text_is_as_long_as_json_makes_it() {
+            let all: String = (0..0x250).filter_map(char::from_u32).collect();
+            for text in [all.as_str(), "", "\"\\\u{8}\u{7f}é"] {
+                let json = serde_json::to_string(text).expect("JSON");
+                assert_eq!(as_json(text) + 2, json.len(), "{text:?}");
+            }
+        }
     }
 }
 

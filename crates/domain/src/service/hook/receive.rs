@@ -16,6 +16,7 @@ use crate::model::{Job, ReceivedHook};
 use crate::port::jobs::{Claimed, Class, Handler, Outcome};
 use crate::port::store::ChangeSet;
 use crate::port::{fresh, repo};
+use crate::rules::sighting::cut;
 use crate::secret::Secret;
 
 /// The kind of the second stage's job.
@@ -23,6 +24,10 @@ pub const KIND: &str = "hook.dispatch";
 
 /// Largest webhook, in bytes.
 pub const HOOK_BYTES: usize = 256 * 1_024;
+
+/// Longest name of what happened, and longest type of the content, that is kept, in bytes. With them the
+/// record of the largest webhook stays within any store's limit.
+const WORD_BYTES: usize = 1_000;
 
 /// Longest name in an address, in bytes.
 const NAME_BYTES: usize = 100;
@@ -189,6 +194,7 @@ fn kept(
         let value = header(incoming, name?)?;
         Some(value.to_owned())
     };
+    let word = |text: String| cut(&text, WORD_BYTES);
     let id = from_header(webhook.delivery_header.as_ref())
         .or_else(|| from_body(webhook.delivery.as_ref()))
         .unwrap_or_else(|| body.to_owned());
@@ -198,8 +204,9 @@ fn kept(
         target: incoming.target.unwrap_or_default().to_owned(),
         delivery: hex::encode(Sha256::digest(id)),
         event: from_header(webhook.event_header.as_ref())
-            .or_else(|| from_body(webhook.event.as_ref())),
-        content_type: header(incoming, "content-type").map(str::to_owned),
+            .or_else(|| from_body(webhook.event.as_ref()))
+            .map(word),
+        content_type: header(incoming, "content-type").map(|text| cut(text, WORD_BYTES)),
         body: body.to_owned(),
         received: ctx.now(),
     }
