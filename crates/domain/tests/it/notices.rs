@@ -6,13 +6,14 @@ use gna_domain::ctx::{Actor, Grants};
 use gna_domain::error::{Error, Result};
 use gna_domain::id::UserId;
 use gna_domain::model::{
-    DigestDays, Group, Level, Notice, NoticeKind, NoticePreferences, NoticeRule, NoticeWhen,
-    ReportEvery, Scope, Vulnerability,
+    DigestDays, Email, Group, Job, Level, Notice, NoticeKind, NoticePreferences, NoticeRule,
+    NoticeWhen, Queue, ReportEvery, Scope, User, Vulnerability,
 };
 use gna_domain::page::PageRequest;
 use gna_domain::policy::Role;
 use gna_domain::port::mail::{Mail, MailText, MailTexts, Mailer};
 use gna_domain::port::repo;
+use gna_domain::port::store::ChangeSet;
 use gna_domain::rules::desk::Command;
 use gna_domain::service::notice::preferences::{self, PreferencesChange};
 use gna_domain::service::notice::summary::{self, Wish};
@@ -271,6 +272,40 @@ async fn a_letter_is_sent_again_while_the_server_is_away_and_is_the_same_letter(
     }
     scene.world.run_jobs().await.expect("sends");
     assert_eq!(scene.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_an_address_that_is_nobodys_and_nothing_is_given_up() {
+    let scene = Scene::on(Stores::Memory).await;
+    let dora = scene.person("dora", Role::Developer).await;
+    let rita = scene.person("rita", Role::Reader).await;
+    for who in [&dora, &rita] {
+        wants(who, NoticeKind::New, NoticeWhen::AtOnce, Level::Info).await;
+    }
+    // As accounts are kept that have no address.
+    let store = scene.world.ports.store.as_ref();
+    let account = repo::require::<User>(store, id(&dora)).await;
+    let account = account.expect("is there");
+    let nobody = User {
+        email: Email::new("dora@adopter.invalid").expect("an address"),
+        ..account.value.clone()
+    };
+    let mut changes = ChangeSet::new();
+    changes.update(&account, &nobody, None).expect("json");
+    store.commit(changes).await.expect("commits");
+
+    scene.import(&["CVE-2024-0001"]).await;
+    scene.after(11).await;
+    let sent = scene.sent();
+    let to: Vec<&str> = sent.iter().map(|mail| mail.to.as_str()).collect();
+    assert_eq!(to, ["rita@example.com"]);
+    let queues = [Queue::Dead, Queue::Ready];
+    for queue in queues {
+        let left = repo::list_all::<Job>(store, "due", &[queue.as_str()]).await;
+        let left = left.expect("reads");
+        let letters = left.iter().filter(|job| job.kind == "notice.send");
+        assert_eq!(letters.count(), 0, "{queue:?}");
+    }
 }
 
 #[tokio::test]

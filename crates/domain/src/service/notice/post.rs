@@ -63,6 +63,10 @@ impl Handler for PostHandler {
         let Some(user) = user.filter(|user| !user.is_disabled() && !user.is_deleted()) else {
             return Ok(Outcome::done());
         };
+        // Nobody's address: a mail server would refuse each letter, and each would be a dead letter.
+        if user.email.is_reserved() {
+            return Ok(Outcome::done());
+        }
         let name = match (&letter.summary, letter.queue) {
             (Some(_), _) => "report",
             (None, NoticeQueue::Now) => "notice",
