@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::connection::{List, Wish, cost, listed};
 use super::desk::SeverityInput;
 use super::enums::{ClosedReason, VerificationOutcome};
+use super::failure::Failure;
 use super::filter::VulnerabilityFilter;
 use super::scalar::{DateTime, id, parse, parse_all};
 
@@ -85,6 +86,10 @@ impl Bulk {
     /// When it ended.
     async fn finished(&self) -> Option<DateTime> {
         self.0.finished.map(Into::into)
+    }
+    /// Why it failed.
+    async fn failure(&self) -> Option<Failure> {
+        self.0.failure.as_ref().map(Into::into)
     }
     /// The vulnerabilities that could not be decided so, each with the reason.
     #[graphql(complexity = "cost(first, child_complexity)")]

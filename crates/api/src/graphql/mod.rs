@@ -19,6 +19,7 @@ pub mod entity;
 pub mod enums;
 pub mod errors;
 pub mod evidence;
+pub mod failure;
 pub mod filter;
 pub mod finding;
 pub mod gate;

@@ -10,6 +10,7 @@ use gna_domain::{Ctx, Resource};
 use std::sync::Arc;
 
 use super::desk::SeverityInput;
+use super::failure::Failure;
 use super::scalar::{DateTime, id, parse};
 
 /// What a rule says is being done about a vulnerability.
@@ -305,6 +306,10 @@ impl TriageRun {
     /// When it ended.
     async fn finished(&self) -> Option<DateTime> {
         self.0.finished.map(Into::into)
+    }
+    /// Why it failed.
+    async fn failure(&self) -> Option<Failure> {
+        self.0.failure.as_ref().map(Into::into)
     }
 }
 

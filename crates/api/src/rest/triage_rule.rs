@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::organization::named;
-use super::view::{ListView, ProblemView};
+use super::view::{FailureView, ListView, ProblemView};
 use crate::auth::Auth;
 use crate::extract::{self, Params, id};
 use crate::problem::Problem;
@@ -246,6 +246,8 @@ pub struct TriageRunView {
     created: String,
     #[schema(format = DateTime)]
     finished: Option<String>,
+    /// Why it failed.
+    failure: Option<FailureView>,
 }
 
 impl From<Stored<TriageRun>> for TriageRunView {
@@ -263,6 +265,7 @@ impl From<Stored<TriageRun>> for TriageRunView {
             outcomes: run.outcomes.into_iter().map(Into::into).collect(),
             created: run.created.to_string(),
             finished: run.finished.map(|at| at.to_string()),
+            failure: run.failure.map(Into::into),
         }
     }
 }

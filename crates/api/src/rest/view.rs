@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use gna_domain::error::Result;
+use gna_domain::model::Failure;
 use gna_domain::page::Page;
 use gna_domain::service::scope::Place;
 use serde::Serialize;
@@ -73,6 +74,24 @@ pub struct ProblemView {
     field: Option<String>,
     /// Also in the header `X-Request-Id`; the server's log has it.
     request_id: String,
+}
+
+/// Why work on many records was given up.
+#[derive(Serialize, ToSchema)]
+pub struct FailureView {
+    /// As of an error.
+    #[schema(example = "bulk.too_many")]
+    code: String,
+    message: String,
+}
+
+impl From<Failure> for FailureView {
+    fn from(failure: Failure) -> Self {
+        Self {
+            code: failure.code,
+            message: failure.message,
+        }
+    }
 }
 
 /// Which page.

@@ -1,13 +1,16 @@
 //! One decision on many vulnerabilities through GraphQL.
 
+use gna_domain::error::Error;
 use gna_domain::policy::Role;
+use gna_domain::port::{Handler, Jobs};
+use gna_domain::service::bulk::run::{BulkHandler, KIND};
 use serde_json::{Value, json};
 
 use crate::graphql_actor::{Actor, Place};
 
 const START: &str = "mutation($input: StartBulkInput!) { startBulk(input: $input) { bulk { id decision status total } } }";
 const BULK: &str =
-    "query($id: ID!) { bulk(id: $id) { status total done changed unchanged refused finished
+    "query($id: ID!) { bulk(id: $id) { status total done changed unchanged refused finished failure { code message }
     refusals { edges { node { vulnerabilityId code message } } } } }";
 
 async fn group(actor: &Actor) -> Value {
@@ -93,5 +96,34 @@ async fn who_may_not_is_told_before_anything_is_written() {
     assert_eq!(
         tess.code(cancel, json!({ "id": done["id"] })).await,
         "bulk.finished"
+    );
+}
+
+#[tokio::test]
+async fn a_bulk_that_is_given_up_says_why() {
+    let place = Place::new().await;
+    place.filled(1, 1).await;
+    let tess = place.triager().await;
+    let shop = group(&tess).await;
+    let tag = json!({ "input": { "group": shop["id"], "ids": [shop["vulnerabilities"]["edges"][0]["node"]["id"]],
+        "decision": { "tags": { "add": ["later"] } } } });
+    let started = tess.data(START, tag).await["startBulk"]["bulk"].clone();
+    let jobs = place.world.jobs();
+    let claimed = jobs.claim("worker", &[KIND]).await.expect("claims");
+    let claimed = claimed.expect("is due");
+    let error = Error::unavailable("store.unavailable", "the disk is full");
+    let system = place.world.system();
+    let told = BulkHandler.give_up(&system, claimed.job(), &error).await;
+    jobs.bury(&claimed, "the disk is full", told.expect("is told"))
+        .await
+        .expect("ends");
+    let ended = tess.data(BULK, json!({ "id": started["id"] })).await["bulk"].clone();
+    assert_eq!(ended["status"], "FAILED");
+    let failure = json!({ "code": "store.unavailable", "message": "the disk is full" });
+    assert_eq!(ended["failure"], failure);
+    let left = place.world.blobs.names();
+    assert!(
+        !left.iter().any(|name| name.starts_with("bulk/")),
+        "{left:?}"
     );
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::JobId;
 use crate::port::store::{Entity, Key};
 use crate::time::Timestamp;
 
@@ -99,6 +100,9 @@ pub struct ThreatFeed {
     /// All CVEs that it lists, of a feed where being listed is what counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub listed: Vec<String>,
+    /// The job that took it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
 }
 
 impl ThreatFeed {

@@ -11,6 +11,7 @@ use crate::port::store::{ById, Entity, Key};
 use crate::rules::desk::Rating;
 use crate::time::Timestamp;
 
+use super::failure::Failure;
 use super::membership::Scope;
 
 /// Most rules of one organization or group.
@@ -172,6 +173,9 @@ pub struct TriageRun {
     pub created: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<Timestamp>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
 }
 
 impl TriageRun {

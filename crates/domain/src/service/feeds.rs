@@ -14,6 +14,7 @@ use super::priority;
 use super::schedule::NewSchedule;
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Kind, Result};
+use crate::id::JobId;
 use crate::model::{AuditEntry, Epss, FeedKind, Job, Kev, Overlap, Threat, ThreatFeed, Timing};
 use crate::policy::Action;
 use crate::port::egress::{Method, OutRequest};
@@ -86,8 +87,9 @@ struct Payload {
     fetch: bool,
 }
 
-fn blob(kind: FeedKind) -> String {
-    format!("feeds/{}", kind.as_str())
+/// Where the bytes of an upload are: each has its own, so that two at once do not read each other's.
+fn blob(kind: FeedKind, job: JobId) -> String {
+    format!("feeds/{}/{job}", kind.as_str())
 }
 
 /// Takes a feed in, plain or as gzip. It is read to its end first, so that what can't be read is
@@ -99,8 +101,14 @@ pub async fn import(ctx: &Ctx, kind: FeedKind, source: &str, bytes: Bytes) -> Re
     ctx.permit(Action::InstanceManage, Resource::Instance)?;
     let checked = bytes.clone();
     on_thread(move || parsed(kind, &checked)).await??;
-    ctx.ports.blobs.put(&blob(kind), bytes).await?;
-    begin(ctx, kind, source, false).await
+    let id = fresh(ctx.ports.ids.as_ref());
+    ctx.ports.blobs.put(&blob(kind, id), bytes).await?;
+    let begun = begin(ctx, id, kind, source, false).await;
+    if begun.is_err() {
+        // Nobody will come for them.
+        ctx.ports.blobs.delete(&blob(kind, id)).await?;
+    }
+    begun
 }
 
 /// Has a feed fetched from an address; where it is published if none is given.
@@ -117,10 +125,16 @@ pub async fn update(ctx: &Ctx, kind: FeedKind, url: Option<&str>) -> Result<Stor
         )
         .on_field("url"));
     }
-    begin(ctx, kind, url, true).await
+    begin(ctx, fresh(ctx.ports.ids.as_ref()), kind, url, true).await
 }
 
-async fn begin(ctx: &Ctx, kind: FeedKind, source: &str, fetch: bool) -> Result<Stored<Job>> {
+async fn begin(
+    ctx: &Ctx,
+    id: JobId,
+    kind: FeedKind,
+    source: &str,
+    fetch: bool,
+) -> Result<Stored<Job>> {
     let payload = Payload {
         kind,
         source: crate::rules::sighting::cut(source.trim(), SOURCE_LIMIT),
@@ -129,7 +143,7 @@ async fn begin(ctx: &Ctx, kind: FeedKind, source: &str, fetch: bool) -> Result<S
     };
     let written = serde_json::to_value(&payload)
         .map_err(|_| Error::internal("job.payload", "the job can't be written"))?;
-    let job = Job::new(fresh(ctx.ports.ids.as_ref()), KIND, written, ctx.now()).in_lane("feeds");
+    let job = Job::new(id, KIND, written, ctx.now()).in_lane("feeds");
     let audit = AuditEntry::new(ctx, None, "feed.imported", [kind.as_str().to_owned()])
         .with(serde_json::json!({ "source": shown(&payload.source) }));
     let mut changes = ChangeSet::new();
@@ -214,17 +228,49 @@ impl Handler for FeedHandler {
     }
 
     async fn run(&self, ctx: &Ctx, claimed: &Claimed) -> Result<Outcome> {
-        let payload: Payload = serde_json::from_value(claimed.job().payload.clone())
-            .map_err(|_| Error::invalid("job.payload", "the job names no feed"))?;
-        let bytes = if payload.fetch {
-            fetched(ctx, &payload.source).await?
-        } else {
-            ctx.ports.blobs.get(&blob(payload.kind)).await?
-        };
-        let kind = payload.kind;
-        let feed = on_thread(move || parsed(kind, &bytes)).await??;
-        apply(ctx, claimed, payload, feed).await
+        let payload = payload_of(claimed.job())?;
+        let (kind, id) = (payload.kind, claimed.job().id);
+        if payload.fetch {
+            let bytes = fetched(ctx, &payload.source).await?;
+            let feed = on_thread(move || parsed(kind, &bytes)).await??;
+            apply(ctx, claimed, payload, feed).await?;
+            return Ok(Outcome::done());
+        }
+        let key = ThreatFeed::key_of(kind);
+        let before = repo::get_keys::<ThreatFeed>(ctx.store(), &[key])
+            .await?
+            .pop()
+            .flatten();
+        // Cut between its last commit and its end: the bytes may be gone already.
+        if before.is_none_or(|before| before.job != Some(id)) {
+            let bytes = match ctx.ports.blobs.get(&blob(kind, id)).await {
+                Err(error) if error.code() == "blob.not_found" => {
+                    return Err(Error::not_found(
+                        "feed.gone",
+                        "what was uploaded is not kept any more; send the feed again",
+                    ));
+                }
+                other => other?,
+            };
+            let feed = on_thread(move || parsed(kind, &bytes)).await??;
+            apply(ctx, claimed, payload, feed).await?;
+        }
+        ctx.ports.blobs.delete(&blob(kind, id)).await?;
+        Ok(Outcome::done())
     }
+
+    async fn give_up(&self, ctx: &Ctx, job: &Job, _: &Error) -> Result<ChangeSet> {
+        let payload = payload_of(job)?;
+        if !payload.fetch {
+            ctx.ports.blobs.delete(&blob(payload.kind, job.id)).await?;
+        }
+        Ok(ChangeSet::new())
+    }
+}
+
+fn payload_of(job: &Job) -> Result<Payload> {
+    serde_json::from_value(job.payload.clone())
+        .map_err(|_| Error::invalid("job.payload", "the job names no feed"))
 }
 
 async fn fetched(ctx: &Ctx, url: &str) -> Result<Bytes> {
@@ -264,7 +310,7 @@ impl Said {
 
 /// In chunks, each one commit that has the job that puts the priorities right with it. Run again
 /// from the start it finds nothing left to do for what was done.
-async fn apply(ctx: &Ctx, claimed: &Claimed, payload: Payload, feed: Feed) -> Result<Outcome> {
+async fn apply(ctx: &Ctx, claimed: &Claimed, payload: Payload, feed: Feed) -> Result<()> {
     let key = ThreatFeed::key_of(feed.kind());
     let before = repo::get_keys::<ThreatFeed>(ctx.store(), &[key])
         .await?
@@ -309,14 +355,16 @@ async fn apply(ctx: &Ctx, claimed: &Claimed, payload: Payload, feed: Feed) -> Re
         entries: count,
         changed,
         listed,
+        job: Some(claimed.job().id),
     };
     let mut changes = ChangeSet::new();
+    claimed.fence(&mut changes);
     let event = Some(Event::named("feed.imported"));
     match &before {
         Some(before) => changes.update(before, &after, event)?,
         None => changes.create(&after, event)?,
     }
-    Ok(Outcome::Done(changes))
+    ctx.store().commit(changes).await.map(|_| ())
 }
 
 async fn chunk(ctx: &Ctx, claimed: &Claimed, some: &[(String, Said)]) -> Result<u64> {

@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use gna_domain::Resource;
 use gna_domain::error::Result;
 use gna_domain::id::VulnerabilityId;
-use gna_domain::model::{Criticality, FeedKind, HistoryEntry, Vulnerability};
+use gna_domain::model::{Criticality, FeedKind, HistoryEntry, Threat, Vulnerability};
 use gna_domain::page::{Count, PageRequest};
 use gna_domain::policy::Role;
 use gna_domain::port::search::{
     Facet, Rebuilding, SearchPage, SearchRequest, SearchUpdate, Selection, Sort,
 };
-use gna_domain::port::{Search, Stored, repo};
+use gna_domain::port::{Handler, Jobs, Search, Stored, repo};
 use gna_domain::rules::priority::Factor;
 use gna_domain::service::asset::{self, UpdateAsset};
 use gna_domain::service::filter::VulnerabilityFilter;
@@ -378,4 +378,48 @@ async fn a_feed_that_cannot_be_read_changes_nothing_and_strangers_import_none() 
     assert!(refused.is_err());
     let address = feeds::update(&system, FeedKind::Kev, Some("file:///etc/passwd")).await;
     assert_eq!(address.expect_err("refused").code(), "feed.address");
+}
+
+#[tokio::test]
+async fn two_uploads_of_one_feed_at_once_are_both_taken_over_and_leave_nothing() {
+    let desk = Desk::on(Stores::Memory).await;
+    let world = &desk.scene.world;
+    let system = world.system();
+    for (day, cve) in [(1, "CVE-2024-0001"), (2, "CVE-2024-0002")] {
+        let text = epss(day, &[one(cve, 0.5)]);
+        feeds::import(&system, FeedKind::Epss, cve, text.into())
+            .await
+            .expect("is taken");
+        world.clock.advance_millis(1);
+    }
+    world.run_jobs().await.expect("both are applied");
+    let keys = ["CVE-2024-0001", "CVE-2024-0002"].map(Threat::key_of);
+    let known = repo::get_keys::<Threat>(world.ports.store.as_ref(), &keys).await;
+    let known = known.expect("reads");
+    assert!(known.iter().all(Option::is_some), "each has its own bytes");
+    let last = feeds::list(&system).await.expect("lists").remove(0);
+    assert_eq!(last.source, "CVE-2024-0002");
+    let kept = |prefix: &str| {
+        world
+            .blobs
+            .names()
+            .iter()
+            .any(|name| name.starts_with(prefix))
+    };
+    assert!(!kept("feeds/"), "{:?}", world.blobs.names());
+
+    // Given up, it keeps nothing; tried again, it says so.
+    let text = epss(3, &[one("CVE-2024-0001", 0.7)]);
+    feeds::import(&system, FeedKind::Epss, "late", text.into())
+        .await
+        .expect("is taken");
+    let jobs = world.jobs();
+    let claimed = jobs.claim("worker", &[feeds::KIND]).await;
+    let claimed = claimed.expect("claims").expect("is due");
+    let error = gna_domain::Error::unavailable("store.unavailable", "no");
+    let told = feeds::FeedHandler.give_up(&system, claimed.job(), &error);
+    told.await.expect("is told");
+    assert!(!kept("feeds/"), "{:?}", world.blobs.names());
+    let again = feeds::FeedHandler.run(&system, &claimed).await;
+    assert_eq!(again.map(|_| ()).expect_err("is gone").code(), "feed.gone");
 }

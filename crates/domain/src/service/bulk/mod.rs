@@ -91,6 +91,7 @@ pub async fn start(
         refused: 0,
         created: ctx.now(),
         finished: None,
+        failure: None,
     };
     if let Some(ids) = &ids {
         // Before the commit: a job that exists finds what it is to do.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ctx::Actor;
 use crate::id::{BulkId, GroupId, OrganizationId, UserId, VulnerabilityId};
+use crate::model::Failure;
 use crate::port::store::{ById, Entity, Key};
 use crate::rules::desk::Command;
 use crate::service::filter::VulnerabilityFilter;
@@ -61,6 +62,9 @@ pub struct Bulk {
     pub created: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<Timestamp>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
 }
 
 impl Bulk {

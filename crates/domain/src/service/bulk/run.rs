@@ -11,7 +11,7 @@ use super::{BULK_LIMIT, Bulk, BulkRefusal, BulkStatus, too_many};
 use crate::ctx::{Ctx, Grants, Resource};
 use crate::error::{Error, Kind, Result};
 use crate::id::{AssetId, BulkId, RefId, VulnerabilityId};
-use crate::model::{Asset, Job, Note, Policy, Vulnerability};
+use crate::model::{Asset, Failure, Job, Note, Policy, Vulnerability};
 use crate::port::jobs::{Claimed, Handler, Outcome};
 use crate::port::repo;
 use crate::port::search::{SearchRequest, Sort};
@@ -91,17 +91,21 @@ impl Handler for BulkHandler {
         Ok(Outcome::done())
     }
 
-    async fn give_up(&self, ctx: &Ctx, job: &Job, _: &Error) -> Result<ChangeSet> {
+    async fn give_up(&self, ctx: &Ctx, job: &Job, error: &Error) -> Result<ChangeSet> {
         let mut changes = ChangeSet::new();
-        if let Some(bulk) = repo::get::<Bulk>(ctx.store(), bulk_id(job)?).await?
-            && !bulk.status.is_final()
-        {
-            let next = Bulk {
-                status: BulkStatus::Failed,
-                finished: Some(ctx.now()),
-                ..bulk.value.clone()
-            };
-            changes.update(&bulk, &next, Some(Event::named("bulk.failed")))?;
+        if let Some(bulk) = repo::get::<Bulk>(ctx.store(), bulk_id(job)?).await? {
+            // Nobody goes on with it: tried again it only says that it has failed.
+            discard(ctx, &bulk.plan_blob()).await;
+            if !bulk.status.is_final() {
+                let next = Bulk {
+                    status: BulkStatus::Failed,
+                    finished: Some(ctx.now()),
+                    failure: Some(Failure::of(error)),
+                    filter: None,
+                    ..bulk.value.clone()
+                };
+                changes.update(&bulk, &next, Some(Event::named("bulk.failed")))?;
+            }
         }
         Ok(changes)
     }
@@ -121,23 +125,35 @@ async fn list(ctx: &Ctx, claimed: &Claimed, bulk: &Stored<Bulk>) -> Result<()> {
     index::catch_up(ctx).await?;
     let place = Resource::Group(bulk.organization, bulk.group);
     let filter = bulk.filter.clone().unwrap_or_default();
-    let (ids, status) = match listed(ctx, place, &filter).await {
-        Ok(ids) => (ids, BulkStatus::Running),
-        Err(error) if error.code() == "bulk.too_many" => (Vec::new(), BulkStatus::Failed),
+    let (ids, status, failure) = match listed(ctx, place, &filter).await {
+        Ok(ids) => (Some(ids), BulkStatus::Running, None),
+        Err(error) if error.code() == "bulk.too_many" => {
+            (None, BulkStatus::Failed, Some(Failure::of(&error)))
+        }
         Err(error) => return Err(error),
     };
-    ctx.ports.blobs.put(&bulk.plan_blob(), plan(&ids)?).await?;
+    if let Some(ids) = &ids {
+        ctx.ports.blobs.put(&bulk.plan_blob(), plan(ids)?).await?;
+    }
     let next = Bulk {
         filter: None,
         status,
-        total: Some(u64::try_from(ids.len()).unwrap_or(u64::MAX)),
+        total: ids.map(|ids| u64::try_from(ids.len()).unwrap_or(u64::MAX)),
         finished: status.is_final().then(|| ctx.now()),
+        failure,
         ..bulk.value.clone()
     };
     let mut changes = ChangeSet::new();
     claimed.fence(&mut changes);
     changes.update(bulk, &next, Some(Event::named("bulk.listed")))?;
     ctx.store().commit(changes).await.map(|_| ())
+}
+
+/// Drops a plan that nobody goes on with. Where that fails the work must end all the same.
+pub(in crate::service) async fn discard(ctx: &Ctx, blob: &str) {
+    if let Err(error) = ctx.ports.blobs.delete(blob).await {
+        tracing::warn!(%error, blob, "a plan that is not needed any more could not be removed");
+    }
 }
 
 /// The ids of a group's vulnerabilities that the filter lists now.

@@ -9,14 +9,15 @@ use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::{AssetId, GroupId, TriageRunId, VulnerabilityId};
 use crate::model::{
-    Asset, AuditEntry, EXAMPLES_MAX, Job, RuleOutcome, TriageRun, TriageRunStatus, Vulnerability,
+    Asset, AuditEntry, EXAMPLES_MAX, Failure, Job, RuleOutcome, TriageRun, TriageRunStatus,
+    Vulnerability,
 };
 use crate::policy::Action;
 use crate::port::jobs::{Claimed, Handler, Outcome};
 use crate::port::store::{ChangeSet, Event, Stored};
 use crate::port::{fresh, repo};
 use crate::rules::triage_rule::{Did, Ready, run};
-use crate::service::bulk::run::{listed, plan};
+use crate::service::bulk::run::{discard, listed, plan};
 use crate::service::filter::VulnerabilityFilter;
 use crate::service::triage::policy_of;
 use crate::service::vulnerability::{Step, commit_with};
@@ -88,6 +89,7 @@ pub async fn start(
         outcomes,
         created: ctx.now(),
         finished: None,
+        failure: None,
     };
     let payload = serde_json::json!({ "run": value.id });
     let job = Job::new(fresh(ctx.ports.ids.as_ref()), KIND, payload, ctx.now())
@@ -161,17 +163,19 @@ impl Handler for TriageRunHandler {
         Ok(Outcome::done())
     }
 
-    async fn give_up(&self, ctx: &Ctx, job: &Job, _: &Error) -> Result<ChangeSet> {
+    async fn give_up(&self, ctx: &Ctx, job: &Job, error: &Error) -> Result<ChangeSet> {
         let mut changes = ChangeSet::new();
-        if let Some(current) = repo::get::<TriageRun>(ctx.store(), run_id(job)?).await?
-            && !current.status.is_final()
-        {
-            let next = TriageRun {
-                status: TriageRunStatus::Failed,
-                finished: Some(ctx.now()),
-                ..current.value.clone()
-            };
-            changes.update(&current, &next, Some(Event::named("triage_run.failed")))?;
+        if let Some(current) = repo::get::<TriageRun>(ctx.store(), run_id(job)?).await? {
+            discard(ctx, &current.plan_blob()).await;
+            if !current.status.is_final() {
+                let next = TriageRun {
+                    status: TriageRunStatus::Failed,
+                    finished: Some(ctx.now()),
+                    failure: Some(Failure::of(error)),
+                    ..current.value.clone()
+                };
+                changes.update(&current, &next, Some(Event::named("triage_run.failed")))?;
+            }
         }
         Ok(changes)
     }
@@ -195,19 +199,22 @@ async fn list(ctx: &Ctx, claimed: &Claimed, current: &Stored<TriageRun>) -> Resu
         ..VulnerabilityFilter::default()
     };
     let place = Resource::Group(current.organization, current.group);
-    let (ids, status) = match listed(ctx, place, &filter).await {
-        Ok(ids) => (ids, TriageRunStatus::Running),
-        Err(error) if error.code() == "bulk.too_many" => (Vec::new(), TriageRunStatus::Failed),
+    let (ids, status, failure) = match listed(ctx, place, &filter).await {
+        Ok(ids) => (Some(ids), TriageRunStatus::Running, None),
+        Err(error) if error.code() == "bulk.too_many" => {
+            (None, TriageRunStatus::Failed, Some(Failure::of(&error)))
+        }
         Err(error) => return Err(error),
     };
-    ctx.ports
-        .blobs
-        .put(&current.plan_blob(), plan(&ids)?)
-        .await?;
+    if let Some(ids) = &ids {
+        let blob = current.plan_blob();
+        ctx.ports.blobs.put(&blob, plan(ids)?).await?;
+    }
     let next = TriageRun {
         status,
-        total: Some(u64::try_from(ids.len()).unwrap_or(u64::MAX)),
+        total: ids.map(|ids| u64::try_from(ids.len()).unwrap_or(u64::MAX)),
         finished: status.is_final().then(|| ctx.now()),
+        failure,
         ..current.value.clone()
     };
     let mut changes = ChangeSet::new();
