@@ -109,6 +109,8 @@ typed_ids! {
     BulkId = "blk";
     /// Of a triage rule.
     RuleId = "rul";
+    /// Of a weakness acceptance on its way over what there is.
+    AcceptanceRunId = "acr";
     /// Of triage rules applied to a group.
     TriageRunId = "trn";
     /// One use of the one-time links: claim the first admin, reset a password.

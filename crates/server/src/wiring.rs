@@ -21,6 +21,7 @@ use gna_domain::service::hook::{HookHandler, Inbox};
 use gna_domain::service::metrics::RebuildHandler;
 use gna_domain::service::tidy::TidyHandler;
 use gna_domain::service::triage_rule::run::TriageRunHandler;
+use gna_domain::service::weakness_acceptance::run::AcceptanceRunHandler;
 use gna_domain::service::webhook::DeliverHandler;
 use gna_domain::service::{
     feeds::FeedHandler, import::ImportHandler, notice, priority::RescoreHandler,
@@ -89,6 +90,7 @@ impl Builder {
                 Arc::new(DeliverHandler),
                 Arc::new(BulkHandler),
                 Arc::new(TriageRunHandler),
+                Arc::new(AcceptanceRunHandler),
                 Arc::new(RebuildHandler),
             ],
             additions: Additions::new(),

@@ -394,6 +394,8 @@ pub const COLLECTIONS: &[Collection] = &[
     plain("bulk_refusal"),
     plain("triage_rules"),
     plain("triage_run"),
+    plain("weakness_acceptance"),
+    plain("acceptance_run"),
     plain(UNIQUE),
     // How far a copy into this store came.
     plain(crate::copy::COLLECTION),

@@ -13,6 +13,7 @@ use gna_domain::service::priority::RescoreHandler;
 use gna_domain::service::settle::SettleHandler;
 use gna_domain::service::sweep::SweepHandler;
 use gna_domain::service::triage_rule::run::TriageRunHandler;
+use gna_domain::service::weakness_acceptance::run::AcceptanceRunHandler;
 use gna_integrations::framework::client::AppClient;
 use gna_integrations::framework::vault::EnvelopeVault;
 use gna_integrations::framework::vault::keyring::HeldKeyring;
@@ -218,6 +219,7 @@ impl World {
                 Arc::new(RescoreHandler),
                 Arc::new(BulkHandler),
                 Arc::new(TriageRunHandler),
+                Arc::new(AcceptanceRunHandler),
                 Arc::new(RebuildHandler),
             ],
             _place: place,

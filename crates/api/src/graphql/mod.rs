@@ -55,6 +55,7 @@ pub mod user;
 pub mod vex;
 pub mod viewer;
 pub mod vulnerability;
+pub mod weakness_acceptance;
 pub mod webhook;
 
 pub use http::{ROUTES, router};
@@ -95,6 +96,7 @@ pub struct VulnerabilityQueries(
     bulk::BulkQuery,
     triage_rule::TriageRuleQuery,
     policy_trial::PolicyTrialQuery,
+    weakness_acceptance::WeaknessAcceptanceQuery,
 );
 
 #[derive(MergedObject, Default)]
@@ -133,6 +135,7 @@ pub struct VulnerabilityMutations(
     desk::DeskMutation,
     bulk::BulkMutation,
     triage_rule::TriageRuleMutation,
+    weakness_acceptance::WeaknessAcceptanceMutation,
     comment::CommentMutation,
     evidence::EvidenceMutation,
     vex::VexMutation,

@@ -36,6 +36,7 @@ mod user;
 mod vex;
 mod view;
 mod vulnerability;
+mod weakness_acceptance;
 mod webhook;
 
 use axum::Router;
@@ -113,6 +114,15 @@ routes! {
     post "/api/v2/organizations/{organization}/triage-rules" => triage_rule::create_for_organization, Policy(Action::OrganizationUpdate);
     put "/api/v2/organizations/{organization}/triage-rules/{rule}" => triage_rule::update_of_organization, Policy(Action::OrganizationUpdate);
     delete "/api/v2/organizations/{organization}/triage-rules/{rule}" => triage_rule::remove_of_organization, Policy(Action::OrganizationUpdate);
+    get "/api/v2/organizations/{organization}/weakness-acceptances" => weakness_acceptance::list, Policy(Action::OrganizationRead);
+    post "/api/v2/organizations/{organization}/weakness-acceptances" => weakness_acceptance::create, Policy(Action::WeaknessAcceptanceSubmit);
+    get "/api/v2/organizations/{organization}/weakness-acceptances/{rule}" => weakness_acceptance::show, Policy(Action::OrganizationRead);
+    put "/api/v2/organizations/{organization}/weakness-acceptances/{rule}" => weakness_acceptance::submit_again, Policy(Action::WeaknessAcceptanceSubmit);
+    delete "/api/v2/organizations/{organization}/weakness-acceptances/{rule}" => weakness_acceptance::remove, Policy(Action::WeaknessAcceptanceDecide);
+    post "/api/v2/organizations/{organization}/weakness-acceptances/{rule}/approve" => weakness_acceptance::approve, Policy(Action::WeaknessAcceptanceDecide);
+    post "/api/v2/organizations/{organization}/weakness-acceptances/{rule}/reject" => weakness_acceptance::reject, Policy(Action::WeaknessAcceptanceDecide);
+    post "/api/v2/organizations/{organization}/weakness-acceptances/{rule}/deactivate" => weakness_acceptance::deactivate, Policy(Action::WeaknessAcceptanceDecide);
+    get "/api/v2/organizations/{organization}/weakness-acceptances/{rule}/runs" => weakness_acceptance::runs, Policy(Action::OrganizationRead);
     get "/api/v2/groups/{group}/metrics" => programme::of_group, Policy(Action::VulnerabilityRead);
     get "/api/v2/organizations/{organization}/metrics" => programme::of_organization, Policy(Action::OrganizationRead);
     post "/api/v2/groups/{group}/triage-runs" => triage_rule::start, Policy(Action::RuleManage);

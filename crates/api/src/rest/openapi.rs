@@ -8,7 +8,7 @@ use utoipa::{Modify, OpenApi};
 use super::{
     asset, authorization, comment, evidence, feed, format, function, gate, group, health, hook,
     job, keys, metrics, module, notice, organization, programme, receiver, report, schedule, store,
-    summary, token, triage_rule, upload, user, vex, vulnerability, webhook,
+    summary, token, triage_rule, upload, user, vex, vulnerability, weakness_acceptance, webhook,
 };
 use crate::compat::frigg;
 
@@ -44,6 +44,15 @@ use crate::compat::frigg;
         triage_rule::remove_of_organization,
         triage_rule::start,
         triage_rule::show,
+        weakness_acceptance::list,
+        weakness_acceptance::create,
+        weakness_acceptance::show,
+        weakness_acceptance::submit_again,
+        weakness_acceptance::remove,
+        weakness_acceptance::approve,
+        weakness_acceptance::reject,
+        weakness_acceptance::deactivate,
+        weakness_acceptance::runs,
         asset::list,
         upload::create,
         report::list,

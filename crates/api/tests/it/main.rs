@@ -30,4 +30,5 @@ mod triage_rules;
 mod vex;
 mod vex_in;
 mod walker;
+mod weakness_acceptances;
 mod webhooks;

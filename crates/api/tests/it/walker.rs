@@ -261,6 +261,15 @@ async fn no_route_tells_a_stranger_anything() {
                 "name": "x", "condition": "true", "reason": "x", "actions": { "suppress": true },
             }),
             path if path.ends_with("/triage-runs") => json!({ "dry_run": true }),
+            path if ["/approve", "/reject", "/deactivate"]
+                .iter()
+                .any(|end| path.ends_with(end)) =>
+            {
+                json!({ "reason": "x" })
+            }
+            path if path.contains("/weakness-acceptances") => {
+                json!({ "weakness": "CWE-79", "reason": "x" })
+            }
             path if path.ends_with("/comments") => json!({ "text": "x" }),
             "/api/v2/keys/rotations" => json!({ "data_keys": true }),
             "/api/v2/groups/{group}/tokens" => {

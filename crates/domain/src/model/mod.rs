@@ -36,6 +36,7 @@ mod triage_rule;
 mod user;
 mod vex;
 mod vulnerability;
+mod weakness_acceptance;
 mod webhook;
 
 pub use asset::{
@@ -89,6 +90,10 @@ pub use vex::{VexFormat, VexOrigin};
 pub use vulnerability::{
     ClosedReason, IdentityKey, OWN_SEVERITY, Presence, PresenceRecord, Severity, Sighting,
     SlaNotice, Source, State, Suppression, Vulnerability,
+};
+pub use weakness_acceptance::{
+    AcceptanceRun, AcceptanceRunStatus, WEAKNESS_ACCEPTANCES_MAX, WeaknessAcceptance,
+    WeaknessAcceptanceStatus, WeaknessName,
 };
 pub use webhook::{
     Attempt, DELIVERY_KEPT_MS, Delivery, DeliveryState, ENDPOINTS_MAX, Endpoint, EndpointBook,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::id::{AssetId, GroupId, OrganizationId, RefId, ReportId};
+use crate::id::{AssetId, GroupId, OrganizationId, RefId, ReportId, RuleId};
 use crate::import::{Category, Refusal};
 use crate::port::store::{ById, Entity, Key};
 use crate::time::Timestamp;
@@ -82,6 +82,10 @@ pub struct Progress {
     pub planned: u64,
     /// Streams whose closing is done.
     pub streams_closed: u32,
+    /// The organization's weakness acceptances as they were when the import began, each with its
+    /// record's version: what changes meanwhile is applied afterwards.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub acceptances: BTreeMap<RuleId, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

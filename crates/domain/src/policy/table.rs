@@ -58,6 +58,10 @@ actions! {
     /// Make, change, rotate, test, replay, remove.
     WebhookManage = "webhook.manage" on Organization: [Owner];
     GroupCreate = "group.create" on Organization: [Owner];
+    /// Ask for a weakness to be accepted in all groups.
+    WeaknessAcceptanceSubmit = "weakness_acceptance.submit" on Organization: [Owner, Member];
+    /// Be the second person that this takes, end what is in force, remove what is not.
+    WeaknessAcceptanceDecide = "weakness_acceptance.decide" on Organization: [Owner];
     /// See everybody's connected accounts.
     ConnectionRead = "connection.read" on Organization: [Owner];
     /// Connect accounts for the organization, test and disconnect everybody's.

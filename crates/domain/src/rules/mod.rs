@@ -38,5 +38,6 @@ pub mod triage_rule;
 pub mod verification;
 pub mod vex;
 pub mod weakness;
+pub mod weakness_acceptance;
 pub mod webhook;
 pub mod webhook_filter;

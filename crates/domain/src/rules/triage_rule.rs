@@ -14,11 +14,12 @@ use super::desk::{self, Command, own_severity};
 use super::lifecycle::apply_all;
 use super::policy::MAX_DAYS;
 use super::treatment;
+use super::weakness_acceptance::{granted, is_about};
 use crate::error::{Error, Result};
 use crate::model::{
     AppliedRule, Asset, AssetKind, Criticality, FalsePositive, FalsePositiveStatus, Location, Note,
-    Policy, RuleTreatment, State, Treatment, TriageRule, Vulnerability, VulnerabilityEvent,
-    display_name, normal_tags,
+    Policy, RuleActions, RuleTreatment, State, Treatment, TriageRule, Vulnerability,
+    VulnerabilityEvent, WeaknessAcceptance, display_name, normal_tags,
 };
 use crate::time::Timestamp;
 
@@ -52,11 +53,19 @@ pub const VOCABULARY: Vocabulary = Vocabulary(&[
     ("asset.tags", Kind::Texts),
 ]);
 
+/// Where a rule decides.
+#[derive(Clone, Debug)]
+enum When {
+    Condition(Condition),
+    /// Where a weakness is that an organization bears; it says itself what is decided.
+    Weakness(Box<WeaknessAcceptance>),
+}
+
 /// A rule that can be asked.
 #[derive(Clone, Debug)]
 pub struct Ready {
     pub rule: TriageRule,
-    condition: Condition,
+    when: When,
     /// Whether its assignee may still be made responsible.
     pub may_assign: bool,
 }
@@ -66,10 +75,41 @@ impl Ready {
     /// Those of [`Condition::compile`].
     pub fn new(rule: TriageRule) -> Result<Self> {
         Ok(Self {
-            condition: Condition::compile(&rule.condition, VOCABULARY)?,
+            when: When::Condition(Condition::compile(&rule.condition, VOCABULARY)?),
             may_assign: true,
             rule,
         })
+    }
+
+    /// A weakness acceptance, to be asked like a rule.
+    #[must_use]
+    pub fn of_acceptance(acceptance: WeaknessAcceptance) -> Self {
+        let submitted = &acceptance.submitted;
+        let rule = TriageRule {
+            id: acceptance.id,
+            name: format!("acceptance of {}", acceptance.weakness),
+            condition: String::new(),
+            actions: RuleActions::default(),
+            reason: submitted.reason.clone().unwrap_or_default(),
+            enabled: true,
+            version: acceptance.version,
+            changed: submitted.at,
+            by: submitted.by.clone(),
+        };
+        Self {
+            rule,
+            when: When::Weakness(Box::new(acceptance)),
+            may_assign: true,
+        }
+    }
+
+    /// # Errors
+    /// Those of [`Condition::holds`].
+    fn holds(&self, facts: &Facts, value: &Vulnerability, asset: &Asset) -> Result<bool> {
+        match &self.when {
+            When::Condition(condition) => condition.holds(facts),
+            When::Weakness(acceptance) => Ok(is_about(acceptance, value, asset)),
+        }
     }
 }
 
@@ -153,7 +193,7 @@ pub fn check(rule: TriageRule) -> Result<TriageRule> {
         name,
         reason: reason.to_owned(),
         condition: rule.condition.trim().to_owned(),
-        actions: crate::model::RuleActions {
+        actions: RuleActions {
             tags,
             ..rule.actions
         },
@@ -193,7 +233,7 @@ pub fn run(
         let did = if !ready.rule.enabled || current.rules.contains(&applied) {
             Did::Nothing
         } else {
-            match ready.condition.holds(&facts) {
+            match ready.holds(&facts, current, asset) {
                 Ok(false) => Did::Nothing,
                 Err(_) => Did::Failed,
                 Ok(true) => {
@@ -267,6 +307,13 @@ fn apply(
     let desk = |value: &Vulnerability, command: &Command| {
         desk::decide(value, command, policy, asset.default_ref, &note)
     };
+    if let When::Weakness(acceptance) = &ready.when {
+        if !taken.treatment {
+            taken.treatment = true;
+            take(granted(acceptance, current, policy, &note), &mut value);
+        }
+        return (events, refused);
+    }
     let actions = &rule.actions;
     if let Some(user) = actions.assignee.filter(|_| !taken.assignee) {
         taken.assignee = true;

@@ -212,7 +212,7 @@ fn not(condition: Condition) -> Condition {
 
 /// How a public name may be written in the index: CVEs in upper case, GHSA with a lower-case rest,
 /// others as given.
-fn spellings(name: &str) -> Vec<String> {
+pub(super) fn spellings(name: &str) -> Vec<String> {
     let name = name.trim();
     let upper = name.to_ascii_uppercase();
     let mut all = vec![name.to_owned()];

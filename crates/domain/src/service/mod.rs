@@ -53,4 +53,5 @@ pub mod triage_rule;
 pub mod user;
 pub mod vex;
 pub mod vulnerability;
+pub mod weakness_acceptance;
 pub mod webhook;

@@ -14,4 +14,5 @@ mod reindexed;
 mod schedules;
 mod triage;
 mod triage_rules;
+mod weakness_acceptances;
 mod webhooks;

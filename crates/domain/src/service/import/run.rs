@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 use super::applying::Applying;
 use super::closing::close_missing;
@@ -10,7 +11,7 @@ use super::reading::{Survey, open, survey};
 use super::{KIND, planning};
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
-use crate::id::ReportId;
+use crate::id::{ReportId, RuleId};
 use crate::import::{Plan, Refusal};
 use crate::model::{
     Asset, Counts, Group, Job, Organization, Policy, Progress, Report, ReportStatus, Stream,
@@ -20,7 +21,7 @@ use crate::port::store::{ChangeSet, Event, Stored};
 use crate::port::{OpenReport, repo};
 use crate::rules::identity;
 use crate::rules::triage_rule::Ready;
-use crate::service::triage_rule;
+use crate::service::{triage_rule, weakness_acceptance};
 
 /// Runs [`KIND`] jobs.
 pub struct ImportHandler;
@@ -31,8 +32,10 @@ pub struct Import<'a> {
     pub claimed: &'a Claimed,
     pub asset: Asset,
     pub policy: Policy,
-    /// Triage rules, in their order.
+    /// Weakness acceptances and triage rules, in their order.
     pub rules: Vec<Ready>,
+    /// The organization's weakness acceptances, by the versions of their records.
+    pub acceptances: BTreeMap<RuleId, u64>,
     pub report: Stored<Report>,
 }
 
@@ -82,9 +85,12 @@ impl Handler for ImportHandler {
         let group = repo::require::<Group>(ctx.store(), report.group).await?;
         let organization = repo::require::<Organization>(ctx.store(), report.organization).await?;
         let policy = Policy::effective(&organization.policy, &group.policy);
-        let rules = triage_rule::effective(ctx, report.organization, report.group).await?;
+        let acceptances = weakness_acceptance::all(ctx, report.organization).await?;
         let place = Resource::Group(report.organization, report.group);
-        let rules = triage_rule::ready(ctx, rules, place).await?;
+        // What the whole organization bears comes before what rules decide.
+        let mut rules = weakness_acceptance::ready(&acceptances, ctx.now());
+        let of_rules = triage_rule::effective(ctx, report.organization, report.group).await?;
+        rules.extend(triage_rule::ready(ctx, of_rules, place).await?);
         let raw = ctx.ports.blobs.get(&report.raw_blob()).await?;
         run(
             Import {
@@ -93,6 +99,7 @@ impl Handler for ImportHandler {
                 asset,
                 policy,
                 rules,
+                acceptances: weakness_acceptance::seen(&acceptances),
                 report,
             },
             raw,
@@ -244,6 +251,7 @@ async fn begin(
         },
         progress: Progress {
             planned,
+            acceptances: import.acceptances.clone(),
             ..Progress::default()
         },
         warnings: u64::try_from(survey.warnings.len()).unwrap_or(u64::MAX),
@@ -297,6 +305,9 @@ async fn finish(import: &mut Import<'_>, plan: &Plan) -> Result<Outcome> {
             None => changes.create(&stream, Some(Event::named("stream.started")))?,
         }
     }
+    let seen = &report.progress.acceptances;
+    weakness_acceptance::catch_up(ctx, report.organization, report.group, seen, &mut changes)
+        .await?;
     let next = Report {
         status: ReportStatus::Complete,
         finished: Some(ctx.now()),

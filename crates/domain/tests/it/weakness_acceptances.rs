@@ -1,0 +1,600 @@
+//! Weaknesses that an organization bears: decided by two people, applied everywhere, taken back exactly.
+
+use async_trait::async_trait;
+use gna_domain::Ctx;
+use gna_domain::error::Result;
+use gna_domain::id::{OrganizationId, RuleId};
+use gna_domain::model::{
+    AcceptanceRun, AcceptanceRunStatus, AuditEntry, Group, HistoryEntry, Organization,
+    PolicyChange, Treatment, Vulnerability, WeaknessAcceptance, WeaknessAcceptanceStatus as Status,
+};
+use gna_domain::page::{Page, PageRequest};
+use gna_domain::policy::Role;
+use gna_domain::port::store::{
+    Backup, ChangeSet, FeedItem, FeedPosition, Key, List, Raw, Signals, Store, StoreLimits, Stored,
+    UniqueKey,
+};
+use gna_domain::port::{Handler, Jobs, Outcome, repo};
+use gna_domain::rules::{decide, desk, treatment};
+use gna_domain::service::asset::{self, UpdateAsset};
+use gna_domain::service::report::UploadReport;
+use gna_domain::service::triage;
+use gna_domain::service::vulnerability;
+use gna_domain::service::weakness_acceptance::run::{AcceptanceRunHandler, KIND};
+use gna_domain::service::weakness_acceptance::{self as service, Command, Draft};
+use gna_domain::time::Timestamp;
+use gna_storage::repo::StoreJobs;
+use gna_testkit::{Stores, trivy};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::failing::Failing;
+use crate::import::helpers::Scene;
+use crate::triage::set;
+
+const LOG4SHELL: &str = "CVE-2021-44228";
+
+/// Acme with its shop and people who decide for all of it.
+struct Acme {
+    scene: Scene,
+    organization: Organization,
+    /// Owners.
+    olga: Ctx,
+    otto: Ctx,
+    mia: Ctx,
+    triager: Ctx,
+}
+
+impl Acme {
+    async fn on(stores: Stores) -> Self {
+        let scene = Scene::on(stores).await;
+        let store = scene.world.ports.store.as_ref();
+        let organization = repo::require::<Organization>(store, scene.group.organization)
+            .await
+            .expect("is there")
+            .value;
+        let world = &scene.world;
+        Self {
+            olga: world.in_organization(&organization, Role::Owner),
+            otto: world.in_organization(&organization, Role::Owner),
+            mia: world.in_organization(&organization, Role::Member),
+            triager: world.member(&scene.group, Role::Triager),
+            organization,
+            scene,
+        }
+    }
+
+    fn in_days(&self, days: i64) -> Timestamp {
+        self.scene.world.ports.clock.now().plus_days(days)
+    }
+
+    async fn submit(&self, draft: &Draft) -> RuleId {
+        service::submit(&self.mia, self.organization.id, None, draft, Some("borne"))
+            .await
+            .expect("is submitted")
+            .id
+    }
+
+    async fn decide(
+        &self,
+        who: &Ctx,
+        id: RuleId,
+        command: Command,
+    ) -> Result<Stored<WeaknessAcceptance>> {
+        let reason = Some("as discussed");
+        service::decide(who, self.organization.id, id, command, reason, None).await
+    }
+
+    /// Decides, and lets what follows from it happen.
+    async fn decided(&self, who: &Ctx, id: RuleId, command: Command) -> Vec<AcceptanceRun> {
+        self.scene.world.clock.advance_millis(1_000);
+        self.decide(who, id, command).await.expect("is decided");
+        self.scene.world.run_jobs().await.expect("runs");
+        self.runs(id).await
+    }
+
+    /// Latest first.
+    async fn runs(&self, id: RuleId) -> Vec<AcceptanceRun> {
+        let store = self.scene.world.ports.store.as_ref();
+        let runs = repo::all_children::<AcceptanceRun>(store, &id.to_string()).await;
+        let runs = runs.expect("reads").into_iter().rev();
+        runs.map(|stored| stored.value).collect()
+    }
+
+    async fn import(&self, group: &Group, asset: &str, packages: &[(&str, &str)]) {
+        let rows: Vec<_> = packages
+            .iter()
+            .map(|(cve, name)| (*cve, *name, "1.0.0"))
+            .collect();
+        let upload = UploadReport {
+            asset: asset.to_owned(),
+            file_name: "report.json".to_owned(),
+            ..UploadReport::default()
+        };
+        let world = &self.scene.world;
+        world.clock.advance_millis(60_000);
+        let report = trivy("package-lock.json", &rows);
+        world.import(&world.system(), group, upload, report).await;
+    }
+
+    async fn of(&self, package: &str) -> Stored<Vulnerability> {
+        let all = self.scene.vulnerabilities().await.into_iter();
+        let mut named = all.filter(|value| {
+            let of = value.location.package();
+            of.is_some_and(|of| of.name == package)
+        });
+        named.next().expect("is there")
+    }
+
+    async fn last(&self, of: &Stored<Vulnerability>) -> HistoryEntry {
+        let page = PageRequest::first(100);
+        let system = self.scene.world.system();
+        let history = vulnerability::history(&system, of, page).await;
+        history.expect("reads").items.pop().expect("has one")
+    }
+
+    async fn act(&self, package: &str, command: desk::Command) {
+        let id = self.of(package).await.id;
+        triage::act(&self.scene.world.system(), id, &command, Some("ours"), None)
+            .await
+            .expect("is decided");
+    }
+}
+
+fn draft(weakness: &str) -> Draft {
+    Draft {
+        weakness: weakness.to_owned(),
+        ..Draft::default()
+    }
+}
+
+/// Who set the acceptance, for good or until a date.
+fn author(value: &Vulnerability) -> Option<&str> {
+    value
+        .triage
+        .treatment
+        .decided()
+        .map(|note| note.by.as_str())
+}
+
+#[tokio::test]
+async fn two_people_accept_a_weakness_everywhere_and_what_they_set_goes_with_it() {
+    for stores in Stores::ALL {
+        let acme = Acme::on(stores).await;
+        let shop = acme.scene.group.clone();
+        let bank = acme.scene.world.group(&acme.organization, "bank").await;
+        let other = acme.scene.world.organization("other").await;
+        let theirs = acme.scene.world.group(&other, "else").await;
+        acme.import(
+            &shop,
+            "checkout",
+            &[(LOG4SHELL, "kept"), ("CVE-2024-0002", "apart")],
+        )
+        .await;
+        acme.import(
+            &bank,
+            "ledger",
+            &[(LOG4SHELL, "changed"), (LOG4SHELL, "taken")],
+        )
+        .await;
+        acme.import(&theirs, "foreign", &[(LOG4SHELL, "foreign")])
+            .await;
+        acme.act(
+            "taken",
+            desk::Command::Treatment(treatment::Command::Accept {
+                until: acme.in_days(5),
+            }),
+        )
+        .await;
+
+        let id = acme.submit(&draft("cve-2021-44228")).await;
+        acme.scene.world.run_jobs().await.expect("nothing is due");
+        assert_eq!(acme.of("kept").await.triage.treatment, Treatment::Untreated);
+        let code = |decided: Result<Stored<WeaknessAcceptance>>| {
+            decided.map(|_| "done").unwrap_or_else(|error| error.code())
+        };
+        assert_eq!(
+            code(acme.decide(&acme.mia, id, Command::Approve).await),
+            "auth.forbidden"
+        );
+        assert_eq!(
+            code(acme.decide(&acme.triager, id, Command::Approve).await),
+            "auth.forbidden"
+        );
+        let runs = acme.decided(&acme.olga, id, Command::Approve).await;
+        let run = &runs[0];
+        assert_eq!((runs.len(), run.status), (1, AcceptanceRunStatus::Complete));
+        assert_eq!((run.total, run.done, run.changed), (Some(3), 3, 2));
+
+        // What is new is accepted as it comes.
+        let both = [
+            (LOG4SHELL, "kept"),
+            ("CVE-2024-0002", "apart"),
+            (LOG4SHELL, "new"),
+        ];
+        acme.import(&shop, "checkout", &both).await;
+        let by = format!("rule:{id}@1");
+        for package in ["kept", "changed", "new"] {
+            let value = acme.of(package).await;
+            let Treatment::AcceptedPermanently { decided, approved } = &value.triage.treatment
+            else {
+                panic!("{package}: {:?}", value.triage.treatment);
+            };
+            assert_eq!(
+                (&decided.by, decided.reason.as_deref()),
+                (&by, Some("borne"))
+            );
+            assert_eq!(approved.person, acme.olga.actor.user());
+            let events = acme.last(&value).await.events;
+            let told = serde_json::to_value(events.last()).expect("is JSON");
+            assert_eq!(told["event"], "rule_applied");
+            assert_eq!(told["version"], 1);
+            assert_eq!(told["rule"], id.to_string());
+        }
+        for package in ["apart", "foreign"] {
+            assert_eq!(
+                acme.of(package).await.triage.treatment,
+                Treatment::Untreated
+            );
+        }
+        assert!(author(&acme.of("taken").await).is_some_and(|by| !by.starts_with("rule:")));
+
+        // What somebody has changed since is theirs.
+        let until = acme.in_days(9);
+        acme.act(
+            "changed",
+            desk::Command::Treatment(treatment::Command::Accept { until }),
+        )
+        .await;
+        let runs = acme.decided(&acme.otto, id, Command::Deactivate).await;
+        assert_eq!((runs[0].back, runs[0].changed), (true, 2));
+        for package in ["kept", "new"] {
+            let value = acme.of(package).await;
+            assert_eq!(value.triage.treatment, Treatment::Untreated);
+            let reason = acme.last(&value).await.reason.expect("says why");
+            assert!(
+                reason.contains("as discussed") && reason.contains(&id.to_string()),
+                "{reason}"
+            );
+        }
+        for package in ["changed", "taken"] {
+            assert!(matches!(
+                acme.of(package).await.triage.treatment,
+                Treatment::Accepted { .. }
+            ));
+        }
+        acme.import(&shop, "checkout", &[(LOG4SHELL, "later")])
+            .await;
+        assert_eq!(
+            acme.of("later").await.triage.treatment,
+            Treatment::Untreated
+        );
+
+        // Submitted again it is another version, which decides anew.
+        let (of, same) = (acme.organization.id, draft(LOG4SHELL));
+        let again = service::submit(&acme.olga, of, Some(id), &same, Some("again"));
+        assert_eq!(again.await.expect("is submitted").value.version, 2);
+        assert_eq!(
+            code(acme.decide(&acme.olga, id, Command::Approve).await),
+            "approval.same_person"
+        );
+        acme.decided(&acme.otto, id, Command::Approve).await;
+        assert_eq!(
+            author(&acme.of("later").await),
+            Some(format!("rule:{id}@2").as_str())
+        );
+        acme.scene.check().await;
+
+        let store = acme.scene.world.ports.store.as_ref();
+        let audit = repo::all_children::<AuditEntry>(store, &of.to_string()).await;
+        let audit = audit.expect("reads");
+        let count = |action: &str| audit.iter().filter(|entry| entry.action == action).count();
+        for (action, times) in [
+            ("weakness_acceptance.submitted", 2),
+            ("weakness_acceptance.approved", 2),
+            ("weakness_acceptance.deactivated", 1),
+            ("weakness_acceptance.taken_back", 2),
+        ] {
+            assert_eq!(count(action), times, "{action}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tags_narrow_it_and_policies_of_groups_refuse_it() {
+    let acme = Acme::on(Stores::Memory).await;
+    let shop = acme.scene.group.clone();
+    for (asset, package) in [("checkout", "one"), ("billing", "two"), ("search", "three")] {
+        acme.import(&shop, asset, &[(LOG4SHELL, package)]).await;
+    }
+    let system = acme.scene.world.system();
+    for package in ["one", "two"] {
+        let input = UpdateAsset {
+            tags: Some(vec!["Internal".to_owned()]),
+            ..UpdateAsset::default()
+        };
+        let id = acme.of(package).await.asset;
+        asset::update(&system, id, input).await.expect("is tagged");
+    }
+    for package in ["two", "three"] {
+        let add = vec!["known".to_owned()];
+        let tag = decide::Decision::Tag {
+            add,
+            remove: Vec::new(),
+        };
+        acme.act(package, desk::Command::State(tag)).await;
+    }
+    let tags = |tag: &str| vec![tag.to_owned()];
+    let narrow = Draft {
+        tags: tags(" Known "),
+        asset_tags: tags("internal"),
+        until: Some(acme.in_days(30)),
+        ..draft(LOG4SHELL)
+    };
+    let id = acme.submit(&narrow).await;
+    let runs = acme.decided(&acme.olga, id, Command::Approve).await;
+    assert_eq!((runs[0].done, runs[0].changed), (3, 1));
+    assert_eq!(acme.of("two").await.triage.treatment.until(), narrow.until);
+    for package in ["one", "three"] {
+        assert_eq!(
+            acme.of(package).await.triage.treatment,
+            Treatment::Untreated
+        );
+    }
+
+    // The group's policy stands above it, and says so in the history of each.
+    gna_domain::service::group::update(
+        &system,
+        shop.id,
+        gna_domain::service::group::UpdateGroup {
+            policy: PolicyChange {
+                max_acceptance_days: set(10),
+                ..PolicyChange::default()
+            },
+            ..Default::default()
+        },
+    )
+    .await
+    .expect("is set");
+    let wide = Draft {
+        until: narrow.until,
+        ..draft(LOG4SHELL)
+    };
+    let wide = acme.submit(&wide).await;
+    let runs = acme.decided(&acme.olga, wide, Command::Approve).await;
+    assert_eq!((runs[0].done, runs[0].changed), (3, 0));
+    assert_eq!(runs[0].refused.get("acceptance.too_long"), Some(&2));
+    let one = acme.of("one").await;
+    let told = serde_json::to_value(acme.last(&one).await.events.last()).expect("is JSON");
+    assert_eq!(told["refused"], serde_json::json!(["acceptance.too_long"]));
+
+    // Its own end ends it: nothing of what comes after is accepted.
+    acme.scene.world.clock.advance_days(31);
+    acme.import(&shop, "late", &[(LOG4SHELL, "four")]).await;
+    assert_eq!(acme.of("four").await.triage.treatment, Treatment::Untreated);
+    let rejected = service::remove(&acme.olga, acme.organization.id, id).await;
+    assert_eq!(
+        rejected.expect_err("is in force").code(),
+        "weakness_acceptance.state"
+    );
+    acme.decided(&acme.olga, id, Command::Deactivate).await;
+    service::remove(&acme.olga, acme.organization.id, id)
+        .await
+        .expect("goes");
+    let left = service::list(&acme.mia, acme.organization.id)
+        .await
+        .expect("lists");
+    assert_eq!(
+        left.iter().map(|of| of.status).collect::<Vec<_>>(),
+        [Status::Approved]
+    );
+    acme.scene.check().await;
+}
+
+/// A store in whose so-manieth commit from now somebody else is quicker.
+struct Meddled {
+    inner: Arc<dyn Store>,
+    left: AtomicI64,
+    ctx: Ctx,
+    organization: OrganizationId,
+    id: RuleId,
+    command: Command,
+    jobs: StoreJobs,
+}
+
+impl Meddled {
+    async fn meddle(&self) {
+        service::decide(
+            &self.ctx,
+            self.organization,
+            self.id,
+            self.command,
+            Some("now"),
+            None,
+        )
+        .await
+        .expect("is decided");
+        let claimed = self.jobs.claim("another-worker", &[KIND]).await;
+        let claimed = claimed.expect("claims").expect("has work");
+        let Outcome::Done(changes) = AcceptanceRunHandler
+            .run(&self.ctx, &claimed)
+            .await
+            .expect("runs")
+        else {
+            panic!("it ends at once")
+        };
+        self.jobs.complete(&claimed, changes).await.expect("ends");
+    }
+}
+
+#[async_trait]
+impl Store for Meddled {
+    fn backend(&self) -> &'static str {
+        self.inner.backend()
+    }
+    fn limits(&self) -> StoreLimits {
+        self.inner.limits()
+    }
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Raw>>> {
+        self.inner.get(keys).await
+    }
+    async fn find(&self, uniques: &[UniqueKey]) -> Result<Vec<Option<Raw>>> {
+        self.inner.find(uniques).await
+    }
+    async fn list(&self, lists: &[List]) -> Result<Vec<Page<Raw>>> {
+        self.inner.list(lists).await
+    }
+    async fn scan(&self, collection: &'static str, page: &PageRequest) -> Result<Page<Raw>> {
+        self.inner.scan(collection, page).await
+    }
+    async fn commit(&self, changes: ChangeSet) -> Result<FeedPosition> {
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
+            self.meddle().await;
+        }
+        self.inner.commit(changes).await
+    }
+    async fn feed(&self, after: Option<&FeedPosition>, limit: usize) -> Result<Vec<FeedItem>> {
+        self.inner.feed(after, limit).await
+    }
+    async fn feed_end(&self) -> Result<FeedPosition> {
+        self.inner.feed_end().await
+    }
+    fn feed_reached(&self, reader: &FeedPosition, target: &FeedPosition) -> bool {
+        self.inner.feed_reached(reader, target)
+    }
+    async fn tidy(&self, feed_before: Timestamp) -> Result<()> {
+        self.inner.tidy(feed_before).await
+    }
+    fn signals(&self) -> Signals {
+        self.inner.signals()
+    }
+    async fn check(&self) -> Result<Vec<String>> {
+        self.inner.check().await
+    }
+    async fn backup(&self, name: &str) -> Result<Option<Backup>> {
+        self.inner.backup(name).await
+    }
+}
+
+/// An import with several chunks, in whose so-manieth commit an owner decides and the decision's own run
+/// goes over what is there. Answers by whom the vulnerabilities are accepted in the end.
+async fn meddled(before: &[Command], command: Command, at: i64) -> (Vec<Option<String>>, bool) {
+    let mut acme = Acme::on(Stores::Memory).await;
+    let id = acme.submit(&draft(LOG4SHELL)).await;
+    for command in before {
+        acme.decided(&acme.olga, id, *command).await;
+    }
+    let inner = acme.scene.world.ports.store.clone();
+    let few: Arc<dyn Store> = Arc::new(Failing {
+        inner: inner.clone(),
+        left: AtomicI64::new(i64::MAX),
+        writes: 25,
+    });
+    let ports = &acme.scene.world.ports;
+    let meddled = Arc::new(Meddled {
+        inner: few,
+        left: AtomicI64::new(at),
+        ctx: acme.otto.clone(),
+        organization: acme.organization.id,
+        id,
+        command,
+        jobs: StoreJobs::new(inner.clone(), ports.clock.clone(), ports.ids.clone()),
+    });
+    acme.scene.world.ports.store = meddled.clone();
+    let names: Vec<String> = (0..12).map(|number| format!("pad-{number}")).collect();
+    let packages: Vec<(&str, &str)> = names
+        .iter()
+        .map(|name| (LOG4SHELL, name.as_str()))
+        .collect();
+    let shop = acme.scene.group.clone();
+    acme.import(&shop, "checkout", &packages).await;
+    acme.scene.world.ports.store = inner;
+    acme.scene.check().await;
+    let all = acme.scene.vulnerabilities().await;
+    assert_eq!(all.len(), 12);
+    let by = all.iter().map(|value| author(value).map(str::to_owned));
+    (by.collect(), meddled.left.load(Ordering::SeqCst) < 0)
+}
+
+#[tokio::test]
+async fn what_begins_or_ends_in_the_middle_of_an_import_holds_for_all_of_it() {
+    for (before, command, accepted) in [
+        (&[] as &[Command], Command::Approve, true),
+        (
+            &[Command::Approve] as &[Command],
+            Command::Deactivate,
+            false,
+        ),
+    ] {
+        let mut met = 0;
+        for at in 0.. {
+            let (by, happened) = meddled(before, command, at).await;
+            if !happened {
+                break;
+            }
+            assert!(
+                by.iter().all(|by| by.is_some() == accepted),
+                "{command:?} in commit {at}: {by:?}"
+            );
+            met += 1;
+        }
+        assert!(met >= 8, "only {met} commits to be quicker than");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_cut_at_any_commit_goes_on_and_counts_each_once() {
+    async fn cut(fail_after: i64) -> (AcceptanceRun, bool) {
+        let mut acme = Acme::on(Stores::Memory).await;
+        let names: Vec<String> = (0..11).map(|number| format!("pad-{number}")).collect();
+        let packages: Vec<(&str, &str)> = names
+            .iter()
+            .map(|name| (LOG4SHELL, name.as_str()))
+            .collect();
+        let shop = acme.scene.group.clone();
+        acme.import(&shop, "checkout", &packages).await;
+        let id = acme.submit(&draft(LOG4SHELL)).await;
+        acme.decide(&acme.olga, id, Command::Approve)
+            .await
+            .expect("is approved");
+        let inner = acme.scene.world.ports.store.clone();
+        let failing = Arc::new(Failing {
+            inner: inner.clone(),
+            left: AtomicI64::new(fail_after),
+            writes: 30,
+        });
+        acme.scene.world.ports.store = failing.clone();
+        let failed = acme.scene.world.run_jobs().await.is_err();
+        failing.left.store(i64::MAX, Ordering::SeqCst);
+        acme.scene.world.clock.advance_days(1);
+        acme.scene
+            .world
+            .run_jobs()
+            .await
+            .expect("another worker ends it");
+        acme.scene.world.ports.store = inner;
+        acme.scene.check().await;
+        for value in acme.scene.vulnerabilities().await {
+            assert_eq!(
+                (value.version, author(&value)),
+                (2, Some(format!("rule:{id}@1").as_str()))
+            );
+        }
+        (acme.runs(id).await.remove(0), failed)
+    }
+    let mut interrupted = 0;
+    for fail_after in 0.. {
+        let (run, failed) = cut(fail_after).await;
+        assert_eq!(run.status, AcceptanceRunStatus::Complete);
+        assert_eq!(
+            (run.total, run.done, run.changed),
+            (Some(11), 11, 11),
+            "cut after {fail_after}"
+        );
+        if !failed {
+            break;
+        }
+        interrupted += 1;
+    }
+    assert!(interrupted >= 4, "only {interrupted} places to be cut at");
+}
