@@ -7,8 +7,9 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     asset, authorization, comment, evidence, feed, format, function, gate, group, health, hook,
-    job, keys, metrics, module, notice, organization, programme, receiver, report, schedule, store,
-    summary, token, triage_rule, upload, user, vex, vulnerability, weakness_acceptance, webhook,
+    job, keys, metrics, module, notice, organization, policy_trial, portfolio, programme, receiver,
+    report, schedule, store, summary, token, triage_rule, upload, user, vex, vulnerability,
+    weakness_acceptance, webhook,
 };
 use crate::compat::frigg;
 
@@ -34,6 +35,10 @@ use crate::compat::frigg;
         group::show,
         programme::of_group,
         programme::of_organization,
+        policy_trial::of_group,
+        policy_trial::of_organization,
+        portfolio::list,
+        portfolio::metrics,
         triage_rule::list_of_group,
         triage_rule::create_for_group,
         triage_rule::update_of_group,

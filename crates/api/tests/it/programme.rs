@@ -3,9 +3,11 @@
 use gna_domain::Resource;
 use gna_domain::policy::Role;
 use gna_storage::backend::counting::Calls;
+use gna_testkit::trivy;
 use serde_json::{Value, json};
 
 use crate::graphql_actor::Place;
+use crate::rest_actor;
 
 const NUMBERS: &str = "{ group(organization: \"acme\", slug: \"shop\") { metrics { open closed accepted overdue riskExposure
     acceptedExposure slaCompliance meanDaysToRemediate levels { level open } weeks { week created closed reopened } } } }";
@@ -170,4 +172,71 @@ async fn groups_that_share_a_tag_are_a_portfolio() {
         ["auth.forbidden", "not_found"].contains(&refused.as_str()),
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn rest_tries_policies_and_counts_portfolios() {
+    let place = rest_actor::Place::new().await;
+    let shop = Resource::Group(place.acme.id, place.shop.id);
+    let olga = place.olga().await;
+    let mara = place.actor("mara", shop, Role::Manager).await;
+    let tess = place.tess().await;
+    let upload = "/api/v2/reports?organization=acme&group=shop&asset=checkout";
+    let bytes = [("content-type", "application/octet-stream")];
+    let report = trivy("a.json", &[("CVE-2024-0001", "left-pad", "1.0.0")]);
+    mara.send("POST", upload, &bytes, report).await;
+    place.world.run_jobs().await.expect("imports");
+
+    let of_group = format!("/api/v2/groups/{}/policy-trials", place.shop.id);
+    let stricter = json!({ "policy": { "sla_days_high": 30, "gate_threshold": null } });
+    let tried = mara.post(&of_group, &stricter).await;
+    assert_eq!(tried.status, 200, "{}", tried.text);
+    let tried = tried.json();
+    assert_eq!(
+        (&tried["examined"], &tried["total"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(tried["effects"][0]["effect"], "GETS_DUE_DATE");
+    assert_eq!(
+        (&tried["total_is_bound"], &tried["next"]),
+        (&json!(false), &Value::Null)
+    );
+    let everywhere = "/api/v2/organizations/acme/policy-trials";
+    assert_eq!(olga.post(everywhere, &stricter).await.json()["changed"], 1);
+    assert_eq!(mara.post(everywhere, &stricter).await.status, 403);
+    assert_eq!(tess.post(&of_group, &stricter).await.status, 403);
+    for (wrong, code) in [
+        (
+            json!({ "gate_grace_days": 9, "gate_debt_days": 3 }),
+            "policy.contradiction",
+        ),
+        (json!({ "gate_threshold": 11 }), "policy.range"),
+        (json!({ "no_such_field": 1 }), "body.malformed"),
+        (json!({ "sla_days_high": "soon" }), "body.malformed"),
+    ] {
+        let refused = mara.post(&of_group, &json!({ "policy": wrong })).await;
+        assert_eq!(refused.code(), code, "{}", refused.text);
+    }
+
+    let id = place.shop.id;
+    let tagged = gna_domain::service::group::UpdateGroup {
+        tags: Some(vec!["online".to_owned()]),
+        ..Default::default()
+    };
+    gna_domain::service::group::update(&place.world.system(), id, tagged)
+        .await
+        .expect("is tagged");
+    let all = tess
+        .get("/api/v2/organizations/acme/portfolios")
+        .await
+        .json();
+    assert_eq!(all["items"][0]["tag"], "online");
+    assert_eq!(all["items"][0]["groups"][0]["slug"], "shop");
+    let numbers = "/api/v2/organizations/acme/portfolios/online/metrics";
+    assert_eq!(tess.get(numbers).await.json()["open"], 1);
+    let none = tess
+        .get("/api/v2/organizations/acme/portfolios/none/metrics")
+        .await;
+    assert_eq!(none.status, 404);
+    assert_eq!(place.eve().await.get(numbers).await.status, 404);
 }

@@ -159,6 +159,7 @@ impl Foreign {
                 ("module", "keyed".to_owned()),
                 ("type", "keyed".to_owned()),
                 ("user", tess_id.to_string()),
+                ("tag", "online".to_owned()),
             ],
         }
     }
@@ -270,6 +271,7 @@ async fn no_route_tells_a_stranger_anything() {
             path if path.contains("/weakness-acceptances") => {
                 json!({ "weakness": "CWE-79", "reason": "x" })
             }
+            path if path.ends_with("/policy-trials") => json!({ "policy": {} }),
             path if path.ends_with("/comments") => json!({ "text": "x" }),
             "/api/v2/keys/rotations" => json!({ "data_keys": true }),
             "/api/v2/groups/{group}/tokens" => {
