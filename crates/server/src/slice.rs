@@ -5,7 +5,7 @@
 
 use gna_domain::Ctx;
 use gna_domain::error::Result;
-use gna_domain::service::{schedule, tidy};
+use gna_domain::service::{inactivity, schedule, tidy};
 use serde::Serialize;
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -121,8 +121,11 @@ impl Slicer {
 
     /// Starts the scheduled runs that are due.
     async fn schedules(&self) -> Result<()> {
-        let tidying = || schedule::ensure(&self.ctx, tidy::schedule(self.feed_days));
-        self.prepared.get_or_try_init(tidying).await?;
+        let preparing = || async {
+            schedule::ensure(&self.ctx, tidy::schedule(self.feed_days)).await?;
+            schedule::ensure(&self.ctx, inactivity::schedule()).await
+        };
+        self.prepared.get_or_try_init(preparing).await?;
         schedule::tick(&self.ctx).await.map(|_| ())
     }
 

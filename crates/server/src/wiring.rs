@@ -18,6 +18,7 @@ use gna_domain::service::connect::integration::IntegrationHooks;
 use gna_domain::service::connect::integration::work::IntegrationHandler;
 use gna_domain::service::function::Function;
 use gna_domain::service::hook::{HookHandler, Inbox};
+use gna_domain::service::inactivity::InactiveHandler;
 use gna_domain::service::metrics::RebuildHandler;
 use gna_domain::service::tidy::TidyHandler;
 use gna_domain::service::triage_rule::run::TriageRunHandler;
@@ -366,11 +367,12 @@ fn mail_handlers(config: &Config) -> Result<Vec<Arc<dyn Handler>>> {
             Arc::new(notice::GatherHandler),
             Arc::new(notice::ReportsHandler),
             Arc::new(post),
+            Arc::new(InactiveHandler { letters: true }),
         ]);
     }
     // Refused already when the configuration was read.
     let _ = config;
-    Ok(Vec::new())
+    Ok(vec![Arc::new(InactiveHandler { letters: false })])
 }
 
 #[cfg(not(feature = "sqlite"))]

@@ -26,6 +26,7 @@ pub mod gate;
 pub mod group;
 pub mod history;
 pub mod http;
+pub mod inactivity;
 pub mod integration;
 pub mod job;
 pub mod loaders;
@@ -86,6 +87,7 @@ pub struct PlaceQueries(
     report::ReportQuery,
     finding::FindingQuery,
     user::UserQuery,
+    inactivity::InactivityQuery,
 );
 
 #[derive(MergedObject, Default)]

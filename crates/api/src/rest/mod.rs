@@ -16,6 +16,7 @@ mod gate;
 mod group;
 mod health;
 mod hook;
+mod inactivity;
 mod job;
 mod keys;
 mod metrics;
@@ -129,6 +130,7 @@ routes! {
     get "/api/v2/organizations/{organization}/metrics" => programme::of_organization, Policy(Action::OrganizationRead);
     post "/api/v2/groups/{group}/policy-trials" => policy_trial::of_group, Policy(Action::PolicyUpdate);
     post "/api/v2/organizations/{organization}/policy-trials" => policy_trial::of_organization, Policy(Action::OrganizationUpdate);
+    get "/api/v2/organizations/{organization}/inactive-members" => inactivity::list, Policy(Action::MemberManage);
     get "/api/v2/organizations/{organization}/portfolios" => portfolio::list, Policy(Action::OrganizationRead);
     get "/api/v2/organizations/{organization}/portfolios/{tag}/metrics" => portfolio::metrics, Policy(Action::OrganizationRead);
     post "/api/v2/groups/{group}/triage-runs" => triage_rule::start, Policy(Action::RuleManage);

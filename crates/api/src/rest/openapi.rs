@@ -7,9 +7,9 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     asset, authorization, comment, evidence, feed, format, function, gate, group, health, hook,
-    job, keys, metrics, module, notice, organization, policy_trial, portfolio, programme, receiver,
-    report, schedule, store, summary, token, triage_rule, upload, user, vex, vulnerability,
-    weakness_acceptance, webhook,
+    inactivity, job, keys, metrics, module, notice, organization, policy_trial, portfolio,
+    programme, receiver, report, schedule, store, summary, token, triage_rule, upload, user, vex,
+    vulnerability, weakness_acceptance, webhook,
 };
 use crate::compat::frigg;
 
@@ -37,6 +37,7 @@ use crate::compat::frigg;
         programme::of_organization,
         policy_trial::of_group,
         policy_trial::of_organization,
+        inactivity::list,
         portfolio::list,
         portfolio::metrics,
         triage_rule::list_of_group,

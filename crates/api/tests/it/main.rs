@@ -15,6 +15,7 @@ mod graphql_triage;
 mod graphql_write;
 mod guard;
 mod hooks;
+mod inactivity;
 mod integrations;
 mod jobs;
 mod notices;

@@ -93,6 +93,9 @@ pub struct Membership {
     pub created: Timestamp,
     /// [`crate::ctx::Actor::label`] of who gave the role it has now.
     pub by: String,
+    /// When the person was told that it ends because nobody uses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warned: Option<Timestamp>,
 }
 
 impl Membership {

@@ -64,7 +64,8 @@ pub use location::{
 };
 pub use membership::{Membership, OwnerRoll, Scope};
 pub use notice::{
-    DigestDays, Letter, Notice, NoticeKind, NoticePreferences, NoticeQueue, NoticeRule, NoticeWhen,
+    DigestDays, Leaving, Letter, Notice, NoticeKind, NoticePreferences, NoticeQueue, NoticeRule,
+    NoticeWhen,
 };
 pub use organization::{Group, Organization, Slug, display_name};
 pub use policy::{Change, Policy, PolicyChange, PolicyField, PolicyLevel, PolicyOverride};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::id::{DeliveryId, GroupId, LetterId, OrganizationId, UserId};
+use crate::policy::Role;
 use crate::port::store::{ById, Entity, Key};
 use crate::time::{DAY_MS, Timestamp};
 
@@ -198,7 +199,19 @@ pub struct Letter {
     /// A periodic report, in place of notices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
+    /// That a role of theirs ends, in place of notices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<Leaving>,
     pub created: Timestamp,
+}
+
+/// A role that ends because nobody uses it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaving {
+    /// `acme` or `acme/shop`.
+    pub place: String,
+    pub role: Role,
+    pub ends: Timestamp,
 }
 
 impl Entity for Letter {

@@ -120,6 +120,8 @@ policy! {
     sla_days_info: u32 = 0;
     /// How many days before its due date a vulnerability is announced as soon due; 0 never.
     sla_soon_days: u32 = 7;
+    /// Days without a session or a token of their own after which members are removed, 14 or more; 0 never.
+    inactivity_days: u32 = 0;
 }
 
 impl Policy {

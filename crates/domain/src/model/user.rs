@@ -120,6 +120,9 @@ pub struct User {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Timestamp>,
     pub created: Timestamp,
+    /// When they last acted, with a session or a token of theirs; written once a day at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Timestamp>,
     /// When a membership last came, changed or went.
     pub access_changed: Timestamp,
 }
@@ -148,6 +151,7 @@ impl User {
             password_version: self.password_version.wrapping_add(1),
             disabled: Some(now),
             deleted: Some(now),
+            seen: None,
             access_changed: now,
             ..self.clone()
         })

@@ -15,6 +15,7 @@ pub mod false_positive;
 pub mod feeds;
 pub mod gate;
 pub mod identity;
+pub mod inactivity;
 pub mod integration;
 pub mod known_secrets;
 pub mod lifecycle;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::model::Policy;
+use crate::rules::inactivity::FEWEST_DAYS;
 
 /// Most days that any field may say: a hundred years.
 pub const MAX_DAYS: u32 = 36_500;
@@ -37,6 +38,7 @@ pub fn check(policy: &Policy) -> Result<()> {
         ("slaDaysLow", policy.sla_days_low),
         ("slaDaysInfo", policy.sla_days_info),
         ("slaSoonDays", policy.sla_soon_days),
+        ("inactivityDays", policy.inactivity_days),
     ] {
         if days > MAX_DAYS {
             return Err(Error::invalid(
@@ -45,6 +47,13 @@ pub fn check(policy: &Policy) -> Result<()> {
             )
             .on_field(format!("policy.{field}")));
         }
+    }
+    if (1..FEWEST_DAYS).contains(&policy.inactivity_days) {
+        return Err(Error::invalid(
+            "policy.range",
+            format!("inactivityDays is 0 for never, or at least {FEWEST_DAYS}"),
+        )
+        .on_field("policy.inactivityDays"));
     }
     if policy.acceptance_min_severity > policy.acceptance_max_severity {
         return contradiction(
@@ -115,6 +124,14 @@ mod tests {
                 },
                 "policy.range",
                 "policy.slaDaysLow",
+            ),
+            (
+                Policy {
+                    inactivity_days: FEWEST_DAYS - 1,
+                    ..ok.clone()
+                },
+                "policy.range",
+                "policy.inactivityDays",
             ),
             (
                 Policy {

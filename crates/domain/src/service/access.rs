@@ -317,6 +317,7 @@ fn edit_role(
                 role,
                 created: ctx.now(),
                 by: ctx.actor.label(),
+                warned: None,
             };
             changes.create(&membership, event)?;
         }

@@ -256,6 +256,7 @@ fn blank(ctx: &Ctx, email: Email, name: &str) -> Result<User> {
         disabled: None,
         deleted: None,
         created: ctx.now(),
+        seen: None,
         access_changed: ctx.now(),
     })
 }

@@ -13,6 +13,7 @@ use crate::model::{
     ApiToken, Group, SESSION_TOUCH_MS, Session, TOKEN_PREFIX, TOKEN_TOUCH_MS, TokenHolder, User,
 };
 use crate::port::{ChangeSet, Entity, Key, Stored, repo};
+use crate::rules::inactivity::is_stale;
 use crate::secret::Secret;
 
 /// What a call proves itself with.
@@ -41,7 +42,7 @@ fn invalid_credential() -> Error {
 }
 
 /// From a credential to the context of a call, with the grants as they are now. At most two
-/// reads, and one small write at most once a minute (sessions) or hour (tokens).
+/// reads, and one small write at most once a minute (sessions) or hour (tokens), another once a day.
 ///
 /// # Errors
 /// `auth.invalid`, or the store's.
@@ -72,6 +73,7 @@ async fn by_session(ports: &Ports, secret: &Secret) -> Result<Caller> {
         };
         touch(ports, &session, &seen).await;
     }
+    came(ports, &access.user).await;
     let actor = Actor::User(session.user);
     Ok(Caller {
         ctx: Ctx::new(ports.clone(), actor, access.grants()),
@@ -104,6 +106,7 @@ async fn by_token(ports: &Ports, secret: &Secret) -> Result<Caller> {
     let (mut grants, user) = match token.holder().ok_or_else(invalid_credential)? {
         TokenHolder::User(owner) => {
             let access = active(access::load(store, owner).await?)?;
+            came(ports, &access.user).await;
             (access.grants(), Some(access.user.value))
         }
         TokenHolder::Group {
@@ -142,6 +145,18 @@ async fn by_token(ports: &Ports, secret: &Secret) -> Result<Caller> {
         session: None,
         user,
     })
+}
+
+/// Notes that the person acts, once a day at most: who does not for long may lose their roles.
+async fn came(ports: &Ports, user: &Stored<User>) {
+    let now = ports.clock.now();
+    if is_stale(user.seen, now) {
+        let seen = User {
+            seen: Some(now),
+            ..user.value.clone()
+        };
+        touch(ports, user, &seen).await;
+    }
 }
 
 /// Notes the last use. Nothing depends on it, so a lost race or a busy store is no failure of the call.

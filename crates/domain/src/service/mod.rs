@@ -23,6 +23,7 @@ pub mod group;
 pub mod hook;
 pub mod idempotency;
 pub mod import;
+pub mod inactivity;
 pub mod index;
 pub mod invitation;
 pub mod job;

@@ -65,6 +65,7 @@ fn blank(ctx: &Ctx, email: Email, name: String) -> User {
         disabled: None,
         deleted: None,
         created: ctx.now(),
+        seen: None,
         access_changed: ctx.now(),
     }
 }

@@ -32,6 +32,12 @@ const BUNDLED: &[(&str, &str)] = &[
     ),
     ("report.txt", include_str!("../../templates/report.txt")),
     ("report.html", include_str!("../../templates/report.html")),
+    (
+        "leaving.subject.txt",
+        include_str!("../../templates/leaving.subject.txt"),
+    ),
+    ("leaving.txt", include_str!("../../templates/leaving.txt")),
+    ("leaving.html", include_str!("../../templates/leaving.html")),
 ];
 
 /// Words letters.
@@ -64,7 +70,7 @@ impl Templates {
                 .map_err(|error| broken(name, &error))?;
         }
         let templates = Self { environment };
-        for name in ["notice", "digest", "report"] {
+        for name in ["notice", "digest", "report", "leaving"] {
             templates.word(name, &sample())?;
         }
         Ok(templates)
@@ -108,6 +114,7 @@ fn sample() -> Value {
             "group": "acme/shop", "since": "2026-01-01T00:00:00Z", "until": "2026-01-08T00:00:00Z",
             "levels": [{ "level": "HIGH", "open": 2, "change": -1 }], "open": 2, "change": -1, "closed": 1,
         },
+        "leaving": { "place": "acme/shop", "role": "DEVELOPER", "ends": "2026-01-08T00:00:00Z" },
         "server": "https://gna.example.com",
     })
 }

@@ -3,7 +3,7 @@
 use gna_domain::Ctx;
 use gna_domain::error::Result;
 use gna_domain::model::FeedKind;
-use gna_domain::service::{feeds, notice, schedule, tidy};
+use gna_domain::service::{feeds, inactivity, notice, schedule, tidy};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -38,6 +38,7 @@ impl Instance {
         if self.config.has_role("scheduler") && !self.paused {
             let scheduling = Ctx::system(self.ports.clone(), "schedule");
             schedule::ensure(&scheduling, tidy::schedule(self.config.worker.feed_days)).await?;
+            schedule::ensure(&scheduling, inactivity::schedule()).await?;
             self.ensure_feeds(&scheduling).await?;
             if self.sends_mail() {
                 schedule::ensure(&scheduling, notice::gather::schedule()).await?;

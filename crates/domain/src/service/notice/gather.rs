@@ -165,6 +165,7 @@ fn letter(ctx: &Ctx, queue: NoticeQueue, user: UserId, mut notices: Vec<Notice>)
         more: u64::try_from(count - notices.len()).unwrap_or(0),
         notices,
         summary: None,
+        leaving: None,
         created: ctx.now(),
     }
 }

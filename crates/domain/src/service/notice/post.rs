@@ -29,7 +29,7 @@ pub struct PostHandler {
 }
 
 /// The job of a letter. Those to one person take turns.
-pub(super) fn job(ctx: &Ctx, letter: &Letter) -> Job {
+pub(in crate::service) fn job(ctx: &Ctx, letter: &Letter) -> Job {
     let id = fresh(ctx.ports.ids.as_ref());
     Job::new(id, KIND, json!({ "letter": letter.id }), ctx.now())
         .in_lane(format!("mail:{}", letter.user))
@@ -67,10 +67,11 @@ impl Handler for PostHandler {
         if user.email.is_reserved() {
             return Ok(Outcome::done());
         }
-        let name = match (&letter.summary, letter.queue) {
-            (Some(_), _) => "report",
-            (None, NoticeQueue::Now) => "notice",
-            (None, NoticeQueue::Digest) => "digest",
+        let name = match (&letter.leaving, &letter.summary, letter.queue) {
+            (Some(_), ..) => "leaving",
+            (None, Some(_), _) => "report",
+            (None, None, NoticeQueue::Now) => "notice",
+            (None, None, NoticeQueue::Digest) => "digest",
         };
         let mail = Mail {
             id: letter.id.to_string(),
@@ -96,6 +97,7 @@ impl PostHandler {
             "count": letter.more.saturating_add(u64::try_from(count).unwrap_or(u64::MAX)),
             "server": self.public_url,
             "report": letter.summary.as_ref().map(report),
+            "leaving": letter.leaving,
         })
     }
 

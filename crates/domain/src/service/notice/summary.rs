@@ -225,6 +225,7 @@ async fn send(ctx: &Ctx, claimed: &Claimed, listed: &Stored<ReportSubscription>)
                     notices: Vec::new(),
                     more: 0,
                     summary: Some(summary),
+                    leaving: None,
                     created: ctx.now(),
                 };
                 changes.create(&letter, None)?;

@@ -1,5 +1,6 @@
 //! People, sessions, tokens, invitations and roles, as services on a store.
 
+mod inactivity;
 mod invitations;
 mod owners;
 mod people;

@@ -62,6 +62,7 @@ impl Desk {
             role,
             created: world.ports.clock.now(),
             by: "test".to_owned(),
+            warned: None,
         };
         let mut changes = ChangeSet::new();
         changes.create(&membership, None).expect("writes");
