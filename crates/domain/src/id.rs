@@ -107,6 +107,8 @@ typed_ids! {
     DeliveryId = "msg";
     /// Of one decision on many vulnerabilities.
     BulkId = "blk";
+    /// Of something that keeps people from testing or repairing.
+    BlockerId = "blo";
     /// Of a triage rule.
     RuleId = "rul";
     /// Of a weakness acceptance on its way over what there is.

@@ -13,6 +13,7 @@ use gna_domain::port::vault::{Sealing, SealingOf};
 use gna_domain::port::{AdopterTokens, Apps, Clock, Ids, Keyring, Search, Store};
 use gna_domain::rules::address::{AllowList, TargetPolicy};
 use gna_domain::secret::Secret;
+use gna_domain::service::blocker::resume::ResumeHandler;
 use gna_domain::service::bulk::run::BulkHandler;
 use gna_domain::service::connect::integration::IntegrationHooks;
 use gna_domain::service::connect::integration::work::IntegrationHandler;
@@ -90,6 +91,7 @@ impl Builder {
                 Arc::new(TidyHandler),
                 Arc::new(DeliverHandler),
                 Arc::new(BulkHandler),
+                Arc::new(ResumeHandler),
                 Arc::new(TriageRunHandler),
                 Arc::new(AcceptanceRunHandler),
                 Arc::new(RebuildHandler),

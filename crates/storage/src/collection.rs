@@ -237,6 +237,24 @@ pub const COLLECTIONS: &[Collection] = &[
     plain("idempotency"),
     plain("comment"),
     plain("evidence"),
+    Collection {
+        name: "blocker",
+        indexes: &[
+            Index {
+                name: "by_group",
+                partition: &["group"],
+                sort: &["created"],
+            },
+            Index {
+                name: "by_status",
+                partition: &["group", "status"],
+                sort: &["created"],
+            },
+        ],
+        unique: &[],
+    },
+    plain("blocker_entry"),
+    plain("blocker_hold"),
     plain("sweep"),
     // What the world knows of CVEs.
     plain("threat"),

@@ -4,6 +4,7 @@ use gna_domain::ctx::{Actor, Ctx, Grants, Ports};
 use gna_domain::error::{Error, Result};
 use gna_domain::port::vault::KeyBytes;
 use gna_domain::port::{Clock, Handler, Jobs, Outcome};
+use gna_domain::service::blocker::resume::ResumeHandler;
 use gna_domain::service::bulk::run::BulkHandler;
 use gna_domain::service::feeds::FeedHandler;
 use gna_domain::service::import::ImportHandler;
@@ -218,6 +219,7 @@ impl World {
                 Arc::new(FeedHandler),
                 Arc::new(RescoreHandler),
                 Arc::new(BulkHandler),
+                Arc::new(ResumeHandler),
                 Arc::new(TriageRunHandler),
                 Arc::new(AcceptanceRunHandler),
                 Arc::new(RebuildHandler),

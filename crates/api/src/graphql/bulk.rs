@@ -230,6 +230,8 @@ pub enum DecisionInput {
     Ticket(String),
     /// Answers their retests.
     Verify(VerificationOutcome),
+    /// Id of the blocker that their retests are to wait for.
+    HoldFor(ID),
 }
 
 impl DecisionInput {
@@ -247,6 +249,10 @@ impl DecisionInput {
             Self::Ticket(url) => Command::Link(Some(url)),
             Self::Verify(outcome) => {
                 Command::Verification(verification::Command::Verify(outcome.into()))
+            }
+            Self::HoldFor(blocker) => {
+                let blocker = parse(&blocker, "input.decision.holdFor")?;
+                Command::Verification(verification::Command::HoldFor(blocker))
             }
         })
     }

@@ -71,6 +71,8 @@ pub struct VulnerabilityFilter {
     pub any_false_positive: Option<bool>,
     /// How far their retest has come.
     pub verifications: Option<Vec<VerificationStatus>>,
+    /// Ids of blockers that their retests wait for.
+    pub blockers: Option<Vec<ID>>,
     /// True: only those whose permanent acceptance waits for its second person.
     pub acceptance_requested: Option<bool>,
     /// Due then or later; what has no due date is left out.
@@ -164,6 +166,7 @@ impl VulnerabilityFilter {
                 .into_iter()
                 .map(|status| model::VerificationStatus::from(status).as_str().to_owned())
                 .collect(),
+            blockers: parse_all(self.blockers, "filter.blockers")?,
             acceptance_requested: self.acceptance_requested.unwrap_or(false),
             due_after: time(self.due_after),
             due_before: time(self.due_before),
@@ -238,6 +241,8 @@ pub enum VulnerabilityFacetField {
     FalsePositive,
     /// By how far its retest has come.
     Verification,
+    /// By id of the blocker that its retest waits for.
+    Blocker,
     /// By 1 (a permanent acceptance waits for its second person).
     AcceptanceRequested,
     /// By name of the package.
@@ -268,6 +273,7 @@ impl VulnerabilityFacetField {
             Self::Assignee => "assignee",
             Self::FalsePositive => "false_positive",
             Self::Verification => "verification",
+            Self::Blocker => "blocker",
             Self::AcceptanceRequested => "acceptance_requested",
             Self::Package => "package",
             Self::Tool => "tool",

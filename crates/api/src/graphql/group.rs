@@ -5,13 +5,14 @@ use gna_domain::id::GroupId;
 use gna_domain::model::{self, Scope};
 use gna_domain::policy::Action;
 use gna_domain::service::{
-    account, asset, bulk, gate, group, invitation, member, metrics, report, token,
+    account, asset, blocker, bulk, gate, group, invitation, member, metrics, report, token,
 };
 use gna_domain::{Ctx, Resource};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::asset::Asset;
+use super::blocker::{Blocker, BlockerStatus};
 use super::bulk::Bulk;
 use super::connection::{List, Wish, cost, listed};
 use super::enums::SeverityLevel;
@@ -236,6 +237,26 @@ impl Group {
         let wish = Wish::new(first, after)?;
         Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| {
             GateRun(stored.value)
+        })
+        .await?)
+    }
+    /// What keeps people from testing or repairing, newest first.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn blockers(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those that have come that far.")] status: Option<BlockerStatus>,
+        #[graphql(desc = "Items of a page, 1 to 200; 50 if left out.")] first: Option<i32>,
+        #[graphql(desc = "Cursor after which the page starts.")] after: Option<String>,
+    ) -> Result<List<Blocker>> {
+        let (of, status) = (self.0.clone(), status.map(Into::into));
+        let list = move |ctx: Ctx, page| {
+            let of = of.clone();
+            async move { blocker::of_group(&ctx, &of, status, page).await }
+        };
+        let wish = Wish::new(first, after)?;
+        Ok(listed(ctx.data::<Ctx>()?, &wish, list, |stored| {
+            Blocker(Arc::new(stored))
         })
         .await?)
     }

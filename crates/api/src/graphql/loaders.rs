@@ -10,11 +10,12 @@ use gna_domain::Ctx;
 use gna_domain::connect::{ConnectedEntity, Credential};
 use gna_domain::error::{Error, Result};
 use gna_domain::id::{
-    AssetId, CredentialId, EntityId, FindingId, GroupId, OrganizationId, RefId, ReportId, UserId,
-    VulnerabilityId,
+    AssetId, BlockerId, CredentialId, EntityId, FindingId, GroupId, OrganizationId, RefId,
+    ReportId, UserId, VulnerabilityId,
 };
 use gna_domain::model::{
-    Asset, AssetRef, Finding, Group, Organization, Report, Stream, Tally, User, Vulnerability,
+    Asset, AssetRef, Blocker, Finding, Group, Organization, Report, Stream, Tally, User,
+    Vulnerability,
 };
 use gna_domain::port::repo;
 use gna_domain::port::store::{ById, Entity, Key, Stored};
@@ -113,6 +114,7 @@ by_id! {
     OrganizationId => Organization,
     GroupId => Group,
     AssetId => Asset,
+    BlockerId => Blocker,
     RefId => AssetRef,
     ReportId => Report,
     VulnerabilityId => Vulnerability,

@@ -8,6 +8,7 @@
 pub mod asset;
 pub mod audit;
 pub mod authorization;
+pub mod blocker;
 pub mod bulk;
 pub mod comment;
 pub mod connection;
@@ -99,6 +100,7 @@ pub struct VulnerabilityQueries(
     triage_rule::TriageRuleQuery,
     policy_trial::PolicyTrialQuery,
     weakness_acceptance::WeaknessAcceptanceQuery,
+    blocker::BlockerQuery,
 );
 
 #[derive(MergedObject, Default)]
@@ -142,6 +144,7 @@ pub struct VulnerabilityMutations(
     evidence::EvidenceMutation,
     vex::VexMutation,
     gate::GateMutation,
+    blocker::BlockerMutation,
 );
 
 #[derive(MergedObject, Default)]
@@ -174,6 +177,11 @@ pub fn schema() -> SchemaBuilder<Query, Mutation, subscription::Subscriptions> {
     .override_output_type_description::<List<asset::Asset>>("A page of assets.")
     .override_output_type_description::<List<asset::AssetRef>>("A page of refs.")
     .override_output_type_description::<List<audit::AuditEntry>>("A page of the audit log.")
+    .override_output_type_description::<List<blocker::Blocker>>("A page of blockers.")
+    .override_output_type_description::<List<blocker::BlockerEntry>>(
+        "A page of a blocker's record.",
+    )
+    .override_output_type_description::<List<blocker::HeldRetest>>("A page of retests that wait.")
     .override_output_type_description::<List<bulk::Bulk>>("A page of bulks.")
     .override_output_type_description::<List<bulk::BulkRefusal>>("A page of refusals.")
     .override_output_type_description::<List<comment::Comment>>("A page of comments.")

@@ -25,6 +25,8 @@ pub enum NoticeKind {
     Comment,
     /// A report was refused, or its import given up.
     Report,
+    /// Something is in the way of testing or repairing, or no longer.
+    Blocker,
 }
 
 /// Whether and when one is told.

@@ -1,8 +1,10 @@
 //! What people decided about a vulnerability, as the API shows it. Deciding is in [`super::desk`].
 
-use async_graphql::{Context, Object, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Object, Result, SimpleObject};
+use gna_domain::id::BlockerId;
 use gna_domain::model;
 
+use super::blocker::Blocker;
 use super::enums::{
     FalsePositiveStatus, SeverityLevel, TreatmentStatus, VerificationOutcome, VerificationStatus,
 };
@@ -119,6 +121,7 @@ impl From<model::FalsePositive> for FalsePositive {
 
 /// A retest.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub struct Verification {
     /// How far it has come.
     pub status: VerificationStatus,
@@ -132,6 +135,17 @@ pub struct Verification {
     pub verified: Option<Note>,
     /// How many retests were asked for so far, this one included.
     pub cycle: u32,
+    #[graphql(skip)]
+    waits_for: Option<BlockerId>,
+}
+
+#[ComplexObject]
+impl Verification {
+    /// The blocker that it waits for, where there is a record of what blocks it and the caller may
+    /// read it.
+    async fn blocker(&self, ctx: &Context<'_>) -> Result<Option<Blocker>> {
+        Blocker::maybe(ctx, self.waits_for).await
+    }
 }
 
 impl From<model::Verification> for Verification {
@@ -143,6 +157,7 @@ impl From<model::Verification> for Verification {
             outcome: value.outcome.map(Into::into),
             verified: value.verified.map(Note),
             cycle: value.cycle,
+            waits_for: value.blocker,
         }
     }
 }

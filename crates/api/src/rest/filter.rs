@@ -69,6 +69,8 @@ pub struct FilterParams {
     any_false_positive: Option<bool>,
     /// `REQUESTED`, `ON_HOLD`, `VERIFIED`.
     verification: Option<Vec<String>>,
+    /// Ids of blockers that their retests wait for.
+    blocker: Option<Vec<String>>,
     /// `true`: only those whose permanent acceptance waits for its second person.
     acceptance_requested: Option<bool>,
     /// Due then or later; what has no due date is left out.
@@ -167,6 +169,9 @@ pub fn filter(params: &mut Params) -> Result<VulnerabilityFilter> {
             "verification",
             &["REQUESTED", "ON_HOLD", "VERIFIED"],
         )?,
+        blockers: params.read_all("blocker", "a blocker's id (blo_…)", |text| {
+            text.parse().ok()
+        })?,
         acceptance_requested: params.flag("acceptance_requested")?.unwrap_or_default(),
         due_after: params.time("due_after")?,
         due_before: params.time("due_before")?,

@@ -6,6 +6,7 @@
 
 mod asset;
 mod authorization;
+mod blocker;
 mod comment;
 mod evidence;
 mod feed;
@@ -154,6 +155,15 @@ routes! {
     post "/api/v2/vulnerabilities/{vulnerability}/evidence" => evidence::create, Policy(Action::EvidenceWrite);
     get "/api/v2/vulnerabilities/{vulnerability}/evidence/{evidence}" => evidence::download, Policy(Action::EvidenceRead);
     delete "/api/v2/vulnerabilities/{vulnerability}/evidence/{evidence}" => evidence::remove, Policy(Action::EvidenceWrite);
+    get "/api/v2/blockers" => blocker::list, Policy(Action::BlockerRead);
+    post "/api/v2/blockers" => blocker::create, Policy(Action::BlockerWrite);
+    get "/api/v2/blockers/{blocker}" => blocker::show, Policy(Action::BlockerRead);
+    patch "/api/v2/blockers/{blocker}" => blocker::update, Policy(Action::BlockerWrite);
+    get "/api/v2/blockers/{blocker}/entries" => blocker::entries, Policy(Action::BlockerRead);
+    post "/api/v2/blockers/{blocker}/comments" => blocker::comment, Policy(Action::BlockerWrite);
+    post "/api/v2/blockers/{blocker}/propose" => blocker::propose, Policy(Action::BlockerWrite);
+    post "/api/v2/blockers/{blocker}/reject" => blocker::reject, Policy(Action::BlockerSolve);
+    post "/api/v2/blockers/{blocker}/solve" => blocker::solve, Policy(Action::BlockerSolve);
     post "/api/v2/groups/{group}/vex" => vex::import, Policy(Action::VexImport);
 
     get "/api/v2/feeds" => feed::list, Known("what is known of CVEs is the same for everybody");

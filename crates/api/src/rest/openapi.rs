@@ -6,8 +6,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    asset, authorization, comment, evidence, feed, format, function, gate, group, health, hook,
-    inactivity, job, keys, metrics, module, notice, organization, policy_trial, portfolio,
+    asset, authorization, blocker, comment, evidence, feed, format, function, gate, group, health,
+    hook, inactivity, job, keys, metrics, module, notice, organization, policy_trial, portfolio,
     programme, receiver, report, schedule, store, summary, token, triage_rule, upload, user, vex,
     vulnerability, weakness_acceptance, webhook,
 };
@@ -75,6 +75,15 @@ use crate::compat::frigg;
         evidence::create,
         evidence::download,
         evidence::remove,
+        blocker::list,
+        blocker::create,
+        blocker::show,
+        blocker::update,
+        blocker::entries,
+        blocker::comment,
+        blocker::propose,
+        blocker::reject,
+        blocker::solve,
         vex::import,
         feed::list,
         feed::import,

@@ -1,5 +1,6 @@
 //! Gna over HTTP, in one process and without sockets.
 
+mod blockers;
 mod browser;
 mod codes;
 mod connect;

@@ -97,6 +97,9 @@ impl Foreign {
             .expect("is there")
             .id;
         let text = |value: &Value| value.as_str().expect("an id").to_owned();
+        let blocker =
+            json!({ "organization": "acme", "group": "shop", "title": "top-secret-asset is down" });
+        let blocker = tess.post("/api/v2/blockers", &blocker).await.json();
         let vulnerability = &list["items"][0];
         Self {
             ids: vec![
@@ -123,6 +126,7 @@ impl Foreign {
                     "evidence",
                     "evd_00000000000000000000000000000001".to_owned(),
                 ),
+                ("blocker", text(&blocker["id"])),
                 ("comment", "com_00000000000000000000000000000001".to_owned()),
                 ("job", "job_00000000000000000000000000000001".to_owned()),
                 (
@@ -200,7 +204,7 @@ async fn no_route_tells_a_stranger_anything() {
         let own = "{integration}/{*path}";
         let mut path = foreign.fill(&route.replace(own, "echo-integration/status"));
         assert!(!path.contains('{'), "{name}: the walker has no such id");
-        if ["/reports", "/groups", "/assets", "/gate/runs"]
+        if ["/reports", "/groups", "/assets", "/gate/runs", "/blockers"]
             .iter()
             .any(|end| path.ends_with(end))
         {
@@ -272,6 +276,9 @@ async fn no_route_tells_a_stranger_anything() {
                 json!({ "weakness": "CWE-79", "reason": "x" })
             }
             path if path.ends_with("/policy-trials") => json!({ "policy": {} }),
+            "/api/v2/blockers" => json!({ "organization": "acme", "group": "shop", "title": "x" }),
+            "/api/v2/blockers/{blocker}" => json!({ "title": "x" }),
+            path if path.starts_with("/api/v2/blockers/{blocker}/") => json!({ "text": "x" }),
             path if path.ends_with("/comments") => json!({ "text": "x" }),
             "/api/v2/keys/rotations" => json!({ "data_keys": true }),
             "/api/v2/groups/{group}/tokens" => {

@@ -2,6 +2,7 @@
 
 mod asset;
 mod audit;
+mod blocker;
 mod comment;
 mod counter;
 mod data_key;
@@ -43,6 +44,10 @@ pub use asset::{
     Asset, AssetKind, AssetRef, Criticality, DEFAULT_REF, RefKind, asset_name, normal_tags,
 };
 pub use audit::{AuditEntry, INSTANCE};
+pub use blocker::{
+    Blocker, BlockerEntry, BlockerEntryKind, BlockerHold, BlockerKind, BlockerStatus, MAX_ENTRIES,
+    blocker_description, blocker_title,
+};
 pub use comment::{Comment, comment_text};
 pub use counter::{Counter, Flow, Tally, WEEKS_KEPT, exposure, week_of, week_start};
 pub use data_key::DataKey;

@@ -32,10 +32,12 @@ pub enum NoticeKind {
     Comment,
     /// A report was refused, or its import given up.
     Report,
+    /// Something is in the way of testing or repairing, or no longer.
+    Blocker,
 }
 
 impl NoticeKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Assigned,
         Self::New,
         Self::Closed,
@@ -43,6 +45,7 @@ impl NoticeKind {
         Self::Request,
         Self::Comment,
         Self::Report,
+        Self::Blocker,
     ];
 }
 
@@ -115,9 +118,11 @@ impl NoticePreferences {
                 NoticeKind::Assigned => rule(NoticeWhen::AtOnce, Level::Info),
                 NoticeKind::Request => rule(NoticeWhen::Digest, Level::Info),
                 NoticeKind::Due => rule(NoticeWhen::Digest, Level::High),
-                NoticeKind::New | NoticeKind::Closed | NoticeKind::Comment | NoticeKind::Report => {
-                    rule(NoticeWhen::Never, Level::Info)
-                }
+                NoticeKind::New
+                | NoticeKind::Closed
+                | NoticeKind::Comment
+                | NoticeKind::Report
+                | NoticeKind::Blocker => rule(NoticeWhen::Never, Level::Info),
             };
             (kind, rule)
         });

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ctx::Actor;
-use crate::id::UserId;
+use crate::id::{BlockerId, UserId};
 use crate::time::Timestamp;
 
 use super::severity::Level;
@@ -183,6 +183,9 @@ pub struct Verification {
     /// What blocks it, while it is on hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Note>,
+    /// The blocker that it waits for, where there is a record of what blocks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocker: Option<BlockerId>,
     /// Once it is verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<VerificationOutcome>,

@@ -102,6 +102,11 @@ actions! {
     EvidenceWrite = "evidence.write" on Group: [Owner, Manager, Triager, Developer];
     CommentRead = "comment.read" on Group: [Owner, Manager, Triager, Developer, Reader];
     CommentWrite = "comment.write" on Group: [Owner, Manager, Triager, Developer];
+    BlockerRead = "blocker.read" on Group: [Owner, Manager, Triager, Developer, Reader];
+    /// Open one, change its words, comment on it, say that it is out of the way.
+    BlockerWrite = "blocker.write" on Group: [Owner, Manager, Triager, Developer];
+    /// Say that it is out of the way for good, or that it is not: what waits for it goes on.
+    BlockerSolve = "blocker.solve" on Group: [Owner, Manager, Triager];
     PolicyRead = "policy.read" on Group: [Owner, Manager, Triager, Developer, Reader, Ci];
     PolicyUpdate = "policy.update" on Group: [Owner, Manager];
 }

@@ -70,6 +70,8 @@ pub const FIELDS: &[Field] = &[
     // State of the request; none where nobody asked.
     field("false_positive", FieldKind::Keyword, true, false),
     field("verification", FieldKind::Keyword, true, false),
+    // Id of the blocker that its retest waits for.
+    field("blocker", FieldKind::Keyword, true, false),
     // 1 while a permanent acceptance waits for its second person.
     field("acceptance_requested", FieldKind::Number, true, false),
     // When it must be repaired; none where the policy sets no term.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::lifecycle::{apply_all, resettle_severity};
 use super::{decide, false_positive, treatment, verification};
 use crate::error::{Error, Result};
-use crate::id::{RefId, UserId};
+use crate::id::{BlockerId, RefId, UserId};
 use crate::model::{
     Cvss, FalsePositive, FalsePositiveStatus, Level, Note, OwnSeverity, Policy, Treatment, Triage,
     Vulnerability, VulnerabilityEvent,
@@ -98,12 +98,22 @@ impl Command {
             Self::FalsePositive(F::Reject) => "false_positive.rejected",
             Self::FalsePositive(F::Withdraw) => "false_positive.withdrawn",
             Self::Verification(V::Request) => "verification.requested",
-            Self::Verification(V::Hold) => "verification.held",
+            Self::Verification(V::Hold | V::HoldFor(_)) => "verification.held",
             Self::Verification(V::Resume) => "verification.resumed",
             Self::Verification(V::Verify(_)) => "verification.verified",
             Self::Assign(_) => "vulnerability.assigned",
             Self::Rate(_) => "severity.rated",
             Self::Link(_) => "ticket.linked",
+        }
+    }
+
+    /// The blocker that its retest is to wait for; it must be loaded and asked, and still stand when
+    /// the decision is committed.
+    #[must_use]
+    pub fn blocker(&self) -> Option<BlockerId> {
+        match self {
+            Self::Verification(verification::Command::HoldFor(blocker)) => Some(*blocker),
+            _ => None,
         }
     }
 

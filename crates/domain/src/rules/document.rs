@@ -56,6 +56,9 @@ pub fn document(
     if let Some(verification) = &triage.verification {
         keyword("verification", verification.status.as_str().to_owned());
     }
+    if let Some(blocker) = value.blocker() {
+        keyword("blocker", blocker.to_string());
+    }
     if let Some(reason) = value.state.closed_reason() {
         keyword("closed_reason", reason.as_str().to_owned());
     }

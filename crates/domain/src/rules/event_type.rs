@@ -32,6 +32,32 @@ pub const EVENT_TYPES: &[EventType] = &[
         "its name, its importance or its default ref changed",
     ),
     of(
+        "blocker.commented",
+        "blocker",
+        "somebody said something about a blocker",
+    ),
+    of("blocker.opened", "blocker", "something is in the way"),
+    of(
+        "blocker.solution_proposed",
+        "blocker",
+        "somebody says that it is out of the way",
+    ),
+    of(
+        "blocker.solution_rejected",
+        "blocker",
+        "it is in the way all the same",
+    ),
+    of(
+        "blocker.solved",
+        "blocker",
+        "it is out of the way: what waited for it goes on",
+    ),
+    of(
+        "blocker.updated",
+        "blocker",
+        "its kind or its words changed",
+    ),
+    of(
         "comment.added",
         "comment",
         "somebody said something about a vulnerability",

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod address;
 pub mod backoff;
+pub mod blocker;
 pub mod condition;
 pub mod config;
 pub mod credential;

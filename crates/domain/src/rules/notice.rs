@@ -21,6 +21,10 @@ pub fn kind_of(event: &str) -> Option<NoticeKind> {
         | "vulnerability.submitted" => NoticeKind::Request,
         "comment.added" => NoticeKind::Comment,
         "report.refused" | "report.failed" => NoticeKind::Report,
+        "blocker.opened"
+        | "blocker.solution_proposed"
+        | "blocker.solution_rejected"
+        | "blocker.solved" => NoticeKind::Blocker,
         _ => return None,
     })
 }
@@ -35,6 +39,7 @@ pub fn needs(event: &str, kind: NoticeKind) -> Action {
         NoticeKind::Request => Action::VulnerabilityDecide,
         NoticeKind::Comment => Action::CommentRead,
         NoticeKind::Report => Action::ReportRead,
+        NoticeKind::Blocker => Action::BlockerRead,
         NoticeKind::Assigned | NoticeKind::New | NoticeKind::Closed | NoticeKind::Due => {
             Action::VulnerabilityRead
         }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::treatment::reason;
 use crate::error::{Error, Result};
+use crate::id::BlockerId;
 use crate::model::{
     ClosedReason, FalsePositiveStatus, Note, State, Verification, VerificationOutcome,
     VerificationStatus as Status, Vulnerability, VulnerabilityEvent,
@@ -14,8 +15,10 @@ use crate::model::{
 pub enum Command {
     /// Someone says that it is repaired and asks for a look.
     Request,
-    /// Something blocks it.
+    /// Something blocks it, as the reason says.
     Hold,
+    /// It waits for this blocker; whether it may, [`super::blocker::may_hold`] says.
+    HoldFor(BlockerId),
     /// Nothing does any more.
     Resume,
     /// It was looked at: still open, or closed as `VERIFIED`.
@@ -49,9 +52,18 @@ pub fn decide(
             next.status = Status::OnHold;
             next.held = Some(note.clone());
         }
+        (Command::HoldFor(blocker), _) => {
+            if known.blocker == Some(blocker) {
+                return Ok(Vec::new());
+            }
+            next.status = Status::OnHold;
+            next.held = Some(note.clone());
+            next.blocker = Some(blocker);
+        }
         (Command::Resume, Status::OnHold) => {
             next.status = Status::Requested;
             next.held = None;
+            next.blocker = None;
         }
         (Command::Resume, _) => {
             return Err(Error::conflict(
@@ -104,6 +116,7 @@ fn request(current: &Vulnerability, note: &Note) -> Result<Vec<VulnerabilityEven
         status: Status::Requested,
         requested: note.clone(),
         held: None,
+        blocker: None,
         outcome: None,
         verified: None,
         cycle: known.map_or(0, |known| known.cycle).saturating_add(1),

@@ -2,7 +2,9 @@
 
 use crate::error::Result;
 use crate::id::ReportId;
-use crate::model::{ClosedReason, HistoryEntry, State, Vulnerability, VulnerabilityEvent};
+use crate::model::{
+    BlockerHold, ClosedReason, HistoryEntry, State, Vulnerability, VulnerabilityEvent,
+};
 use crate::port::store::{ChangeSet, Event, Stored};
 use crate::rules::lifecycle::apply_all;
 use crate::time::Timestamp;
@@ -45,7 +47,27 @@ pub fn record(
         events,
     };
     changes.create(&entry, None)?;
+    hold(changes, &current.value, &next)?;
     Ok(next)
+}
+
+/// Keeps the list of what waits for a blocker in step.
+fn hold(changes: &mut ChangeSet, before: &Vulnerability, after: &Vulnerability) -> Result<()> {
+    let (was, is) = (before.blocker(), after.blocker());
+    if was == is {
+        return Ok(());
+    }
+    let of = |blocker| BlockerHold {
+        blocker,
+        vulnerability: after.id,
+    };
+    if let Some(was) = was {
+        changes.delete(&of(was).stored(), None);
+    }
+    if let Some(is) = is {
+        changes.create(&of(is), None)?;
+    }
+    Ok(())
 }
 
 /// Whether the row of its creation is not written yet, of one that never changed. Where rules decided

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AssetId, FindingId, RefId, UserId};
+use crate::id::{AssetId, BlockerId, FindingId, RefId, UserId};
 use crate::model::Level;
 use crate::port::search::{Condition, Operand};
 use crate::rules::document::{NOBODY, tenths};
@@ -62,6 +62,8 @@ pub struct VulnerabilityFilter {
     pub any_false_positive: bool,
     /// `REQUESTED`, `ON_HOLD`, `VERIFIED`.
     pub verifications: Vec<String>,
+    /// Those whose retests wait for one of these.
+    pub blockers: Vec<BlockerId>,
     /// Only those whose permanent acceptance waits for its second person.
     pub acceptance_requested: bool,
     pub created_after: Option<Timestamp>,
@@ -122,6 +124,8 @@ impl VulnerabilityFilter {
         keywords("assignee", assignees.chain(nobody).collect());
         keywords("false_positive", self.false_positives.clone());
         keywords("verification", self.verifications.clone());
+        let blockers = self.blockers.iter().map(ToString::to_string);
+        keywords("blocker", blockers.collect());
         if !self.identifiers.is_empty() {
             let spellings = self
                 .identifiers

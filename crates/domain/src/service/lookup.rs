@@ -4,7 +4,7 @@
 use crate::ctx::{Ctx, Resource};
 use crate::error::Result;
 use crate::model::{
-    Asset, Endpoint, GateRun, Group, HookReceiver, Report, TriageRun, Vulnerability,
+    Asset, Blocker, Endpoint, GateRun, Group, HookReceiver, Report, TriageRun, Vulnerability,
 };
 use crate::policy::Action;
 use crate::port::repo;
@@ -57,4 +57,12 @@ macro_rules! placed_in_group {
     )+};
 }
 
-placed_in_group!(Asset, Bulk, GateRun, Report, TriageRun, Vulnerability);
+placed_in_group!(
+    Asset,
+    Blocker,
+    Bulk,
+    GateRun,
+    Report,
+    TriageRun,
+    Vulnerability
+);

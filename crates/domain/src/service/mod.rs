@@ -6,6 +6,7 @@ pub mod adopter;
 pub mod asset;
 pub mod audit;
 pub mod authenticate;
+pub mod blocker;
 pub mod bootstrap;
 pub mod bulk;
 pub mod change;

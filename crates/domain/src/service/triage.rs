@@ -9,9 +9,11 @@ use crate::model::{
 use crate::policy::{Action, Role, allows};
 use crate::port::repo;
 use crate::port::store::{ChangeSet, Stored};
+use crate::rules::blocker::may_hold;
 use crate::rules::decide::Decision;
 use crate::rules::desk::{self, Command};
 
+use super::blocker;
 use super::lookup::permitted;
 use super::organization::check_version;
 use super::vulnerability::{Step, commit_with};
@@ -39,6 +41,12 @@ pub async fn act(
         if let Some(user) = command.assignee() {
             assignable(ctx, user, place).await?;
         }
+        let mut changes = ChangeSet::new();
+        let blocker = blocker::named(ctx, command, place).await?;
+        if let Some(blocker) = &blocker {
+            may_hold(blocker, &current)?;
+            changes.require(blocker);
+        }
         let asset = repo::require::<Asset>(ctx.store(), current.asset).await?;
         let policy = policy_of(ctx, current.organization, current.group).await?;
         let events = desk::decide(&current.value, command, &policy, asset.default_ref, &note)?;
@@ -47,7 +55,7 @@ pub async fn act(
         }
         let step = Step { current, events };
         let reason = note.reason.as_deref();
-        match commit_with(ctx, vec![step], ChangeSet::new(), command.name(), reason).await {
+        match commit_with(ctx, vec![step], changes, command.name(), reason).await {
             Ok(mut changed) => {
                 return changed
                     .pop()

@@ -17,7 +17,7 @@ use crate::rules::treatment::REASON_LIMIT;
 
 use super::filter::VulnerabilityFilter;
 use super::triage::assignable;
-use super::{group, lookup};
+use super::{blocker, group, lookup};
 
 pub use record::{BULK_LIMIT, Bulk, BulkRefusal, BulkStatus};
 
@@ -46,6 +46,7 @@ pub async fn start(
     if let Some(user) = command.assignee() {
         assignable(ctx, user, place).await?;
     }
+    blocker::named(ctx, &command, place).await?;
     let reason = reason.map(str::trim).filter(|text| !text.is_empty());
     if reason.is_some_and(|text| text.len() > REASON_LIMIT) {
         return Err(Error::limit(

@@ -11,12 +11,14 @@ use super::{BULK_LIMIT, Bulk, BulkRefusal, BulkStatus, too_many};
 use crate::ctx::{Ctx, Grants, Resource};
 use crate::error::{Error, Kind, Result};
 use crate::id::{AssetId, BulkId, RefId, VulnerabilityId};
-use crate::model::{Asset, Failure, Job, Note, Policy, Vulnerability};
+use crate::model::{Asset, Blocker, Failure, Job, Note, Policy, Vulnerability};
 use crate::port::jobs::{Claimed, Handler, Outcome};
 use crate::port::repo;
 use crate::port::search::{SearchRequest, Sort};
 use crate::port::store::{ChangeSet, Event, Stored};
+use crate::rules::blocker::may_hold;
 use crate::rules::desk;
+use crate::service::blocker;
 use crate::service::filter::VulnerabilityFilter;
 use crate::service::index;
 use crate::service::triage::policy_of;
@@ -204,13 +206,16 @@ async fn step(
     let note = Note::new(&ctx.actor, ctx.now(), bulk.reason.as_deref());
     let mut changes = ChangeSet::new();
     claimed.fence(&mut changes);
+    let place = Resource::Group(bulk.organization, bulk.group);
+    let blocker = blocker::named(ctx, &bulk.command, place).await?;
     let mut steps = Vec::new();
     let mut next = Bulk {
         status: BulkStatus::Running,
         ..bulk.value.clone()
     };
     for (id, current) in chunk.iter().zip(found) {
-        match decide(&bulk.value, current, &policy, &refs, &note) {
+        let held_for = blocker.as_ref().map(|blocker| &blocker.value);
+        match decide(&bulk.value, current, held_for, &policy, &refs, &note) {
             Ok(step) if step.events.is_empty() => next.unchanged += 1,
             Ok(step) => {
                 next.changed += 1;
@@ -240,6 +245,10 @@ async fn step(
         event = "bulk.completed";
     }
     changes.update(bulk, &next, Some(Event::named(event)))?;
+    // Solved meanwhile: looked at again, and refused then.
+    if let Some(blocker) = blocker.filter(|_| !steps.is_empty()) {
+        changes.require(&blocker);
+    }
     let reason = bulk.reason.as_deref();
     commit_with(ctx, steps, changes, bulk.command.name(), reason)
         .await
@@ -249,6 +258,7 @@ async fn step(
 fn decide(
     bulk: &Bulk,
     current: Option<Stored<Vulnerability>>,
+    held_for: Option<&Blocker>,
     policy: &Policy,
     refs: &HashMap<AssetId, RefId>,
     note: &Note,
@@ -256,6 +266,9 @@ fn decide(
     let current = current
         .filter(|current| current.group == bulk.group)
         .ok_or_else(repo::missing::<Vulnerability>)?;
+    if let Some(blocker) = held_for {
+        may_hold(blocker, &current)?;
+    }
     let default_ref = refs
         .get(&current.asset)
         .copied()

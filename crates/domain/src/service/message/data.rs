@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::model::{
-    Asset, ClosedReason, Comment, Finding, Group, Location, Organization, Report, Vulnerability,
+    Asset, Blocker, ClosedReason, Comment, Finding, Group, Location, Organization, Report,
+    Vulnerability,
 };
 use crate::port::store::Stored;
 
@@ -69,6 +70,19 @@ pub fn report(of: &Report) -> Value {
         },
         "created": of.created,
         "finished": of.finished,
+    })
+}
+
+pub fn blocker(of: &Stored<Blocker>) -> Value {
+    json!({
+        "id": of.id,
+        "version": of.version,
+        "kind": of.kind,
+        "title": of.title,
+        "status": of.status,
+        "opened_by": of.opened.by,
+        "solution": of.solved.as_ref().or(of.proposed.as_ref()).map(|note| &note.reason),
+        "created": of.created,
     })
 }
 

@@ -13,7 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ctx::Ctx;
 use crate::error::Result;
 use crate::id::{AssetId, FindingId, GroupId, OrganizationId, UserId, VulnerabilityId};
-use crate::model::{Asset, Comment, Finding, Group, Level, Organization, Report, Vulnerability};
+use crate::model::{
+    Asset, Blocker, Comment, Finding, Group, Level, Organization, Report, Vulnerability,
+};
 use crate::port::repo;
 use crate::port::store::{ById, Entity, FeedItem, Key, Stored};
 use crate::rules::event_type::{TEST, type_of};
@@ -51,6 +53,7 @@ pub(super) fn test(at: Timestamp, by: &str) -> Value {
 pub(super) struct Subjects {
     reports: BTreeMap<Key, Stored<Report>>,
     comments: BTreeMap<Key, Stored<Comment>>,
+    blockers: BTreeMap<Key, Stored<Blocker>>,
     assets: BTreeMap<Key, Stored<Asset>>,
     groups: BTreeMap<Key, Stored<Group>>,
     vulnerabilities: BTreeMap<VulnerabilityId, Stored<Vulnerability>>,
@@ -73,6 +76,7 @@ impl Subjects {
             .collect();
         Ok(Self {
             reports: records::<Report>(ctx, &told).await?,
+            blockers: records::<Blocker>(ctx, &told).await?,
             assets: records::<Asset>(ctx, &told).await?,
             groups: records::<Group>(ctx, &told).await?,
             vulnerabilities: by_id(ctx, vulnerabilities).await?,
@@ -87,6 +91,7 @@ impl Subjects {
             Vulnerability::COLLECTION => Some(self.vulnerability(item)?.organization),
             Comment::COLLECTION => Some(self.comment(item)?.1.organization),
             Report::COLLECTION => Some(self.reports.get(&item.key)?.organization),
+            Blocker::COLLECTION => Some(self.blockers.get(&item.key)?.organization),
             Asset::COLLECTION => Some(self.assets.get(&item.key)?.organization),
             Group::COLLECTION => Some(self.groups.get(&item.key)?.organization),
             _ => None,
@@ -131,12 +136,16 @@ impl Messages {
         let own_assets: Vec<_> = own_assets.filter(|value| of(&value.organization)).collect();
         let own_groups = subjects.groups.values();
         let own_groups: Vec<_> = own_groups.filter(|value| of(&value.organization)).collect();
+        let blockers = subjects.blockers.values();
+        let blockers: Vec<_> = blockers.filter(|value| of(&value.organization)).collect();
         let assets = vulnerabilities.iter().map(|value| value.asset);
         let assets = assets
+            .chain(blockers.iter().filter_map(|value| value.asset))
             .chain(reports.iter().map(|value| value.asset))
             .chain(own_assets.iter().map(|value| value.id));
         let groups = vulnerabilities.iter().map(|value| value.group);
         let groups = groups
+            .chain(blockers.iter().map(|value| value.group))
             .chain(reports.iter().map(|value| value.group))
             .chain(own_assets.iter().map(|value| value.group))
             .chain(own_groups.iter().map(|value| value.id));
@@ -165,6 +174,11 @@ impl Messages {
                 let report = subjects.reports.get(&item.key)?;
                 let told = self.place(event, report.group, Some(report.asset))?;
                 Some(told.with("report", data::report(report)))
+            }
+            Blocker::COLLECTION => {
+                let blocker = subjects.blockers.get(&item.key)?;
+                let told = self.place(event, blocker.group, blocker.asset)?;
+                Some(told.with("blocker", data::blocker(blocker)))
             }
             Asset::COLLECTION => {
                 let asset = subjects.assets.get(&item.key)?;

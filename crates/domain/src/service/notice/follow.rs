@@ -180,6 +180,9 @@ fn text<'a>(data: &'a Value, pointer: &str) -> &'a str {
 }
 
 fn title(data: &Value) -> String {
+    if let Some(blocker) = data.get("blocker") {
+        return text(blocker, "/title").to_owned();
+    }
     match data.get("report") {
         Some(report) => {
             let reason = text(report, "/refusal/message");
@@ -210,7 +213,8 @@ fn group(data: &Value) -> String {
 }
 
 fn subject(data: &Value) -> String {
-    let found = ["/vulnerability/id", "/report/id"].map(|pointer| text(data, pointer));
+    let found =
+        ["/vulnerability/id", "/report/id", "/blocker/id"].map(|pointer| text(data, pointer));
     found
         .into_iter()
         .find(|id| !id.is_empty())

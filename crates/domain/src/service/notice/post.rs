@@ -102,9 +102,10 @@ impl PostHandler {
     }
 
     fn notice(&self, of: &Notice) -> Value {
-        let path = match of.subject.starts_with("rep_") {
-            true => "reports",
-            false => "vulnerabilities",
+        let path = match of.subject.split_once('_') {
+            Some(("rep", _)) => "reports",
+            Some(("blo", _)) => "blockers",
+            _ => "vulnerabilities",
         };
         json!({
             "kind": of.kind,
@@ -162,6 +163,10 @@ fn says(event: &str) -> &'static str {
         "comment.added" => "There is a new comment",
         "report.refused" => "A report was refused",
         "report.failed" => "The import of a report was given up",
+        "blocker.opened" => "Something is in the way",
+        "blocker.solution_proposed" => "Somebody says that it is out of the way",
+        "blocker.solution_rejected" => "It is in the way all the same",
+        "blocker.solved" => "It is out of the way",
         _ => "Something changed",
     }
 }

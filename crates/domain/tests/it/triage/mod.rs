@@ -1,5 +1,6 @@
 //! What people decide about vulnerabilities.
 
+mod blockers;
 mod bulk;
 mod decisions;
 mod merging;
