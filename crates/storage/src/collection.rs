@@ -225,6 +225,7 @@ pub const COLLECTIONS: &[Collection] = &[
         }],
         unique: &[],
     },
+    plain("gate_standing"),
     plain("report_chunk"),
     plain("stream"),
     plain("finding"),

@@ -27,6 +27,8 @@ pub enum NoticeKind {
     Report,
     /// Something is in the way of testing or repairing, or no longer.
     Blocker,
+    /// A build does not pass the gate, or a ref passes again.
+    Gate,
 }
 
 /// Whether and when one is told.

@@ -73,3 +73,27 @@ impl ById for GateRun {
         self.id
     }
 }
+
+/// The last verdict on a ref: by it a pass that ends a broken gate is told from any other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateStanding {
+    pub asset: AssetId,
+    pub r#ref: RefId,
+    pub verdict: Verdict,
+    /// The first run in a row with that verdict.
+    pub run: GateRunId,
+}
+
+impl GateStanding {
+    #[must_use]
+    pub fn key_of(asset: AssetId, r#ref: RefId) -> Key {
+        Key::new(Self::COLLECTION, asset.to_string(), r#ref.to_string())
+    }
+}
+
+impl Entity for GateStanding {
+    const COLLECTION: &'static str = "gate_standing";
+    fn key(&self) -> Key {
+        Self::key_of(self.asset, self.r#ref)
+    }
+}

@@ -55,7 +55,7 @@ pub use evidence::{EVIDENCE_LARGEST, EVIDENCE_MAX, Evidence, EvidenceKind, evide
 pub use failure::Failure;
 pub use feed_reader::FeedReader;
 pub use finding::{Finding, FindingKey};
-pub use gate_run::{GateRun, OFFENDERS_KEPT, Offender};
+pub use gate_run::{GateRun, GateStanding, OFFENDERS_KEPT, Offender};
 pub use history::{HistoryEntry, VulnerabilityEvent};
 pub use identity::{Holder, Identity, SnippetHash};
 pub use inbound::{HookReceiver, RECEIVED_KEPT_MS, RECEIVERS_MAX, ReceivedHook, ReceiverBook};

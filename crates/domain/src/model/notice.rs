@@ -34,10 +34,12 @@ pub enum NoticeKind {
     Report,
     /// Something is in the way of testing or repairing, or no longer.
     Blocker,
+    /// A build does not pass the gate, or a ref passes again.
+    Gate,
 }
 
 impl NoticeKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Assigned,
         Self::New,
         Self::Closed,
@@ -46,6 +48,7 @@ impl NoticeKind {
         Self::Comment,
         Self::Report,
         Self::Blocker,
+        Self::Gate,
     ];
 }
 
@@ -122,7 +125,8 @@ impl NoticePreferences {
                 | NoticeKind::Closed
                 | NoticeKind::Comment
                 | NoticeKind::Report
-                | NoticeKind::Blocker => rule(NoticeWhen::Never, Level::Info),
+                | NoticeKind::Blocker
+                | NoticeKind::Gate => rule(NoticeWhen::Never, Level::Info),
             };
             (kind, rule)
         });

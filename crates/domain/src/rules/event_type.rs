@@ -62,6 +62,16 @@ pub const EVENT_TYPES: &[EventType] = &[
         "comment",
         "somebody said something about a vulnerability",
     ),
+    of(
+        "gate.broken",
+        "gate_run",
+        "the gate's verdict on a build is that it does not pass",
+    ),
+    of(
+        "gate.recovered",
+        "gate_run",
+        "a ref passes whose verdict before was broken",
+    ),
     of("group.created", "group", "there is a new group"),
     of(
         "report.completed",
@@ -211,6 +221,7 @@ mod tests {
             ("vulnerability.created", Some("vulnerability.created")),
             ("vulnerability.tagged", Some("vulnerability.updated")),
             ("report.progressed", None),
+            ("gate.passed", None),
             ("webhook.test", None),
             ("user.created", None),
         ] {

@@ -25,6 +25,7 @@ pub fn kind_of(event: &str) -> Option<NoticeKind> {
         | "blocker.solution_proposed"
         | "blocker.solution_rejected"
         | "blocker.solved" => NoticeKind::Blocker,
+        "gate.broken" | "gate.recovered" => NoticeKind::Gate,
         _ => return None,
     })
 }
@@ -40,6 +41,7 @@ pub fn needs(event: &str, kind: NoticeKind) -> Action {
         NoticeKind::Comment => Action::CommentRead,
         NoticeKind::Report => Action::ReportRead,
         NoticeKind::Blocker => Action::BlockerRead,
+        NoticeKind::Gate => Action::GateRead,
         NoticeKind::Assigned | NoticeKind::New | NoticeKind::Closed | NoticeKind::Due => {
             Action::VulnerabilityRead
         }

@@ -3,6 +3,7 @@
 mod access;
 mod failing;
 mod gate;
+mod gate_events;
 mod import;
 mod integrations;
 mod interrupted;

@@ -15,12 +15,15 @@ use gna_domain::port::mail::{Mail, MailText, MailTexts, Mailer};
 use gna_domain::port::repo;
 use gna_domain::port::store::ChangeSet;
 use gna_domain::rules::desk::Command;
+use gna_domain::rules::gate::Limits;
+use gna_domain::service::blocker::{self, OpenBlocker};
+use gna_domain::service::gate::{self, RunGate};
 use gna_domain::service::notice::preferences::{self, PreferencesChange};
 use gna_domain::service::notice::summary::{self, Wish};
 use gna_domain::service::notice::{
     GatherHandler, PostHandler, ReportsHandler, follow, gather, unsubscribe,
 };
-use gna_domain::service::report::UploadReport;
+use gna_domain::service::report::{self, UploadReport};
 use gna_domain::service::{member, schedule, triage, user};
 use gna_testkit::{Stores, World, trivy};
 use serde_json::Value;
@@ -485,4 +488,60 @@ async fn a_periodic_report_tells_what_changed_until_its_reader_may_not_read_it_a
         let gone = summary::unsubscribe(&dora, scene.shop.id).await;
         assert_eq!(gone.expect_err("is gone").code(), "not_found");
     }
+}
+
+#[tokio::test]
+async fn whoever_wants_it_is_told_of_a_broken_gate_and_of_blockers() {
+    let scene = Scene::on(Stores::Memory).await;
+    let dora = scene.person("dora", Role::Developer).await;
+    let robot = scene.person("robot", Role::Ci).await;
+    for kind in [NoticeKind::Gate, NoticeKind::Blocker] {
+        wants(&dora, kind, NoticeWhen::AtOnce, Level::Info).await;
+        wants(&robot, kind, NoticeWhen::AtOnce, Level::Info).await;
+    }
+    scene.import(&["CVE-2024-0001"]).await;
+    let page = PageRequest::first(10);
+    let reports = report::of_group(&dora, &scene.shop, page).await;
+    let asked = RunGate {
+        report: reports.expect("lists").items[0].id,
+        with: Vec::new(),
+        limits: Limits::default(),
+        new_only: false,
+        base: None,
+    };
+    let ran = gate::run(&robot, asked).await.expect("judges");
+    let new = OpenBlocker {
+        title: "staging is down".to_owned(),
+        ..OpenBlocker::default()
+    };
+    let opened = blocker::open(&dora, &scene.shop, new).await.expect("may");
+    scene.after(11).await;
+    let mut sent = scene.sent();
+    sent.sort_by(|a, b| a.to.cmp(&b.to));
+    let texts: Vec<Value> = sent
+        .iter()
+        .map(|mail| serde_json::from_str(&mail.text.text).expect("JSON"))
+        .collect();
+    // The role of robots may read the gate's record, and no blockers.
+    let kinds = |text: &Value| {
+        let all = text["notices"].as_array().expect("a list");
+        let mut kinds: Vec<String> = all.iter().map(|one| one["kind"].to_string()).collect();
+        kinds.sort();
+        kinds
+    };
+    assert_eq!(kinds(&texts[0]), ["\"BLOCKER\"", "\"GATE\""]);
+    assert_eq!(kinds(&texts[1]), ["\"GATE\""]);
+    let of = |kind: &str| {
+        let all = texts[0]["notices"].as_array().expect("a list");
+        all.iter().find(|one| one["kind"] == kind).cloned()
+    };
+    let gate = of("GATE").expect("is told");
+    assert_eq!(gate["title"], "main: 1 of 1 break the gate");
+    assert_eq!(gate["place"], "checkout");
+    let link = format!("https://gna.example.com/api/v2/gate/runs/{}", ran.run.id);
+    assert_eq!(gate["link"], link);
+    let blocked = of("BLOCKER").expect("is told");
+    assert_eq!(blocked["title"], "staging is down");
+    let link = format!("https://gna.example.com/api/v2/blockers/{}", opened.id);
+    assert_eq!(blocked["link"], link);
 }

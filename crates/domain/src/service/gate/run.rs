@@ -3,20 +3,21 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::super::access::retrying;
 use super::super::lookup::{Placed, permitted};
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::{AssetId, FindingId, GateRunId, RefId, ReportId, VulnerabilityId};
 use crate::model::{
-    Asset, AssetRef, AuditEntry, CodeLocation, Finding, GateRun, Group, Level, Location,
-    OFFENDERS_KEPT, Offender, Organization, PresenceRecord, Report, ReportStatus, Stream,
+    Asset, AssetRef, AuditEntry, CodeLocation, Finding, GateRun, GateStanding, Group, Level,
+    Location, OFFENDERS_KEPT, Offender, Organization, PresenceRecord, Report, ReportStatus, Stream,
     Vulnerability,
 };
 use crate::page::{Page, PageRequest};
 use crate::policy::Action;
 use crate::port::store::{ChangeSet, Entity, Event, List, Stored};
 use crate::port::{fresh, repo};
-use crate::rules::gate::{Candidate, Counts, Judgement, Limits, Terms, judge};
+use crate::rules::gate::{Candidate, Counts, Judgement, Limits, Terms, Verdict, judge};
 use crate::time::Timestamp;
 
 /// Most offenders that an answer has, the worst first.
@@ -308,14 +309,38 @@ async fn record(ctx: &Ctx, run: &GateRun) -> Result<()> {
     let audit = AuditEntry::new(ctx, Some(run.organization), "gate.run", subject).with(
         serde_json::json!({ "verdict": run.verdict, "strict": run.terms.strict, "breaking": run.counts.breaking }),
     );
-    let event = match run.verdict {
-        crate::rules::gate::Verdict::Pass => "gate.passed",
-        crate::rules::gate::Verdict::Broken => "gate.broken",
-    };
-    let mut changes = ChangeSet::new();
-    changes.create(run, Some(Event::named(event)))?;
-    changes.create(&audit, None)?;
-    ctx.store().commit(changes).await.map(|_| ())
+    let key = GateStanding::key_of(run.asset, run.r#ref);
+    retrying(|| async {
+        let before =
+            repo::get_keys::<GateStanding>(ctx.store(), std::slice::from_ref(&key)).await?;
+        let before = before.into_iter().next().flatten();
+        let stood = before.as_ref().map(|before| before.verdict);
+        let mut changes = ChangeSet::new();
+        changes.create(run, Some(Event::named(event(stood, run.verdict))))?;
+        changes.create(&audit, None)?;
+        let now = GateStanding {
+            asset: run.asset,
+            r#ref: run.r#ref,
+            verdict: run.verdict,
+            run: run.id,
+        };
+        match &before {
+            Some(before) if before.verdict == now.verdict => {}
+            Some(before) => changes.update(before, &now, None)?,
+            None => changes.create(&now, None)?,
+        }
+        ctx.store().commit(changes).await.map(|_| ())
+    })
+    .await
+}
+
+/// What the feed calls a verdict after the one before it on the same ref.
+fn event(before: Option<Verdict>, now: Verdict) -> &'static str {
+    match (before, now) {
+        (_, Verdict::Broken) => "gate.broken",
+        (Some(Verdict::Broken), Verdict::Pass) => "gate.recovered",
+        (_, Verdict::Pass) => "gate.passed",
+    }
 }
 
 /// One run.

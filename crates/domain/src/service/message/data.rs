@@ -4,10 +4,11 @@
 use serde_json::{Value, json};
 
 use crate::model::{
-    Asset, Blocker, ClosedReason, Comment, Finding, Group, Location, Organization, Report,
-    Vulnerability,
+    Asset, AssetRef, Blocker, ClosedReason, Comment, Finding, GateRun, Group, Location,
+    Organization, Report, Vulnerability,
 };
 use crate::port::store::Stored;
+use crate::rules::gate::Verdict;
 
 pub fn organization(of: &Organization) -> Value {
     json!({ "id": of.id, "slug": of.slug, "name": of.name })
@@ -82,6 +83,21 @@ pub fn blocker(of: &Stored<Blocker>) -> Value {
         "status": of.status,
         "opened_by": of.opened.by,
         "solution": of.solved.as_ref().or(of.proposed.as_ref()).map(|note| &note.reason),
+        "created": of.created,
+    })
+}
+
+pub fn gate_run(of: &GateRun, r#ref: Option<&AssetRef>) -> Value {
+    json!({
+        "id": of.id,
+        "verdict": of.verdict,
+        "fails": of.verdict == Verdict::Broken && of.terms.strict,
+        "ref": r#ref.map(|known| &known.name),
+        "commit": of.commit,
+        "report": of.report,
+        "terms": of.terms,
+        "counts": of.counts,
+        "by": of.by,
         "created": of.created,
     })
 }

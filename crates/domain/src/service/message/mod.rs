@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ctx::Ctx;
 use crate::error::Result;
-use crate::id::{AssetId, FindingId, GroupId, OrganizationId, UserId, VulnerabilityId};
+use crate::id::{AssetId, FindingId, GroupId, OrganizationId, RefId, UserId, VulnerabilityId};
 use crate::model::{
-    Asset, Blocker, Comment, Finding, Group, Level, Organization, Report, Vulnerability,
+    Asset, AssetRef, Blocker, Comment, Finding, GateRun, Group, Level, Organization, Report,
+    Vulnerability,
 };
 use crate::port::repo;
 use crate::port::store::{ById, Entity, FeedItem, Key, Stored};
@@ -54,6 +55,7 @@ pub(super) struct Subjects {
     reports: BTreeMap<Key, Stored<Report>>,
     comments: BTreeMap<Key, Stored<Comment>>,
     blockers: BTreeMap<Key, Stored<Blocker>>,
+    gate_runs: BTreeMap<Key, Stored<GateRun>>,
     assets: BTreeMap<Key, Stored<Asset>>,
     groups: BTreeMap<Key, Stored<Group>>,
     vulnerabilities: BTreeMap<VulnerabilityId, Stored<Vulnerability>>,
@@ -77,6 +79,7 @@ impl Subjects {
         Ok(Self {
             reports: records::<Report>(ctx, &told).await?,
             blockers: records::<Blocker>(ctx, &told).await?,
+            gate_runs: records::<GateRun>(ctx, &told).await?,
             assets: records::<Asset>(ctx, &told).await?,
             groups: records::<Group>(ctx, &told).await?,
             vulnerabilities: by_id(ctx, vulnerabilities).await?,
@@ -92,6 +95,7 @@ impl Subjects {
             Comment::COLLECTION => Some(self.comment(item)?.1.organization),
             Report::COLLECTION => Some(self.reports.get(&item.key)?.organization),
             Blocker::COLLECTION => Some(self.blockers.get(&item.key)?.organization),
+            GateRun::COLLECTION => Some(self.gate_runs.get(&item.key)?.organization),
             Asset::COLLECTION => Some(self.assets.get(&item.key)?.organization),
             Group::COLLECTION => Some(self.groups.get(&item.key)?.organization),
             _ => None,
@@ -115,6 +119,7 @@ pub(super) struct Messages {
     groups: BTreeMap<GroupId, Stored<Group>>,
     assets: BTreeMap<AssetId, Stored<Asset>>,
     findings: BTreeMap<FindingId, Stored<Finding>>,
+    refs: BTreeMap<RefId, Stored<AssetRef>>,
 }
 
 impl Messages {
@@ -138,14 +143,18 @@ impl Messages {
         let own_groups: Vec<_> = own_groups.filter(|value| of(&value.organization)).collect();
         let blockers = subjects.blockers.values();
         let blockers: Vec<_> = blockers.filter(|value| of(&value.organization)).collect();
+        let gate_runs = subjects.gate_runs.values();
+        let gate_runs: Vec<_> = gate_runs.filter(|value| of(&value.organization)).collect();
         let assets = vulnerabilities.iter().map(|value| value.asset);
         let assets = assets
             .chain(blockers.iter().filter_map(|value| value.asset))
+            .chain(gate_runs.iter().map(|value| value.asset))
             .chain(reports.iter().map(|value| value.asset))
             .chain(own_assets.iter().map(|value| value.id));
         let groups = vulnerabilities.iter().map(|value| value.group);
         let groups = groups
             .chain(blockers.iter().map(|value| value.group))
+            .chain(gate_runs.iter().map(|value| value.group))
             .chain(reports.iter().map(|value| value.group))
             .chain(own_assets.iter().map(|value| value.group))
             .chain(own_groups.iter().map(|value| value.id));
@@ -155,6 +164,7 @@ impl Messages {
             assets: by_id(ctx, assets.collect()).await?,
             groups: by_id(ctx, groups.collect()).await?,
             findings: by_id(ctx, findings.collect()).await?,
+            refs: by_id(ctx, gate_runs.iter().map(|value| value.r#ref).collect()).await?,
             subjects,
         })
     }
@@ -179,6 +189,12 @@ impl Messages {
                 let blocker = subjects.blockers.get(&item.key)?;
                 let told = self.place(event, blocker.group, blocker.asset)?;
                 Some(told.with("blocker", data::blocker(blocker)))
+            }
+            GateRun::COLLECTION => {
+                let run = subjects.gate_runs.get(&item.key)?;
+                let told = self.place(event, run.group, Some(run.asset))?;
+                let r#ref = self.refs.get(&run.r#ref).map(|known| &known.value);
+                Some(told.with("gate_run", data::gate_run(run, r#ref)))
             }
             Asset::COLLECTION => {
                 let asset = subjects.assets.get(&item.key)?;

@@ -183,6 +183,15 @@ fn title(data: &Value) -> String {
     if let Some(blocker) = data.get("blocker") {
         return text(blocker, "/title").to_owned();
     }
+    if let Some(run) = data.get("gate_run") {
+        let counts = &run["counts"];
+        return format!(
+            "{}: {} of {} break the gate",
+            text(run, "/ref"),
+            counts["breaking"],
+            counts["judged"]
+        );
+    }
     match data.get("report") {
         Some(report) => {
             let reason = text(report, "/refusal/message");
@@ -213,8 +222,13 @@ fn group(data: &Value) -> String {
 }
 
 fn subject(data: &Value) -> String {
-    let found =
-        ["/vulnerability/id", "/report/id", "/blocker/id"].map(|pointer| text(data, pointer));
+    let found = [
+        "/vulnerability/id",
+        "/report/id",
+        "/blocker/id",
+        "/gate_run/id",
+    ]
+    .map(|pointer| text(data, pointer));
     found
         .into_iter()
         .find(|id| !id.is_empty())

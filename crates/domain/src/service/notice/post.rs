@@ -105,6 +105,7 @@ impl PostHandler {
         let path = match of.subject.split_once('_') {
             Some(("rep", _)) => "reports",
             Some(("blo", _)) => "blockers",
+            Some(("gat", _)) => "gate/runs",
             _ => "vulnerabilities",
         };
         json!({
@@ -167,6 +168,8 @@ fn says(event: &str) -> &'static str {
         "blocker.solution_proposed" => "Somebody says that it is out of the way",
         "blocker.solution_rejected" => "It is in the way all the same",
         "blocker.solved" => "It is out of the way",
+        "gate.broken" => "A build does not pass the gate",
+        "gate.recovered" => "It passes the gate again",
         _ => "Something changed",
     }
 }
