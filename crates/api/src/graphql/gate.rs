@@ -192,6 +192,10 @@ impl GateRun {
     async fn counts(&self) -> GateCounts {
         self.0.counts.into()
     }
+    /// What was asked for and the policy does not allow, in sentences.
+    async fn notes(&self) -> &[String] {
+        &self.0.notes
+    }
     /// What broke it, the worst first; 100 at most are kept.
     async fn breaking(&self) -> Vec<GateOffender> {
         self.0.breaking.iter().map(Into::into).collect()
@@ -235,7 +239,7 @@ pub struct RunGateInput {
     pub debt_days: Option<u32>,
     /// Whether a broken gate is to fail the build.
     pub strict: Option<bool>,
-    /// Judge only what the base does not have.
+    /// Judge only what the base does not have, where the policy allows that.
     #[graphql(default)]
     pub new_only: bool,
     /// Name of the base ref; the asset's default ref if left out. Where it is the report's own
@@ -288,6 +292,7 @@ impl GateMutation {
                 grace_days: input.grace_days,
                 debt_days: input.debt_days,
                 strict: input.strict,
+                ..rules::Limits::default()
             },
             new_only: input.new_only,
             base: input.base,

@@ -38,7 +38,7 @@ pub struct RunGateBody {
     debt_days: Option<u32>,
     /// Whether a broken gate is to fail the build.
     strict: Option<bool>,
-    /// Judge only what the base does not have.
+    /// Judge only what the base does not have, where the policy allows that.
     #[serde(default)]
     new_only: bool,
     /// Name of the base ref; the asset's default ref if left out. Where it is the report's own ref,
@@ -153,6 +153,8 @@ pub struct GateRunView {
     fails: bool,
     terms: TermsView,
     counts: GateCountsView,
+    /// What was asked for and the policy does not allow, in sentences.
+    notes: Vec<String>,
     /// The worst first: up to 1,000 in the answer to a run, up to 100 on record.
     breaking: Vec<OffenderView>,
 }
@@ -175,6 +177,7 @@ impl GateRunView {
             fails: run.verdict == gna_domain::rules::gate::Verdict::Broken && run.terms.strict,
             terms: run.terms.into(),
             counts: run.counts.into(),
+            notes: run.notes,
             breaking: breaking
                 .into_iter()
                 .map(|offender| OffenderView {
@@ -224,6 +227,7 @@ pub async fn run(auth: Auth, Body(body): Body<RunGateBody>) -> Result<Response, 
             grace_days: body.grace_days,
             debt_days: body.debt_days,
             strict: body.strict,
+            ..Limits::default()
         },
         new_only: body.new_only,
         base: body.base,

@@ -152,6 +152,32 @@ async fn a_policy_binds_whoever_asks() {
 }
 
 #[tokio::test]
+async fn a_policy_that_has_everything_judged_says_so_in_the_answer() {
+    let place = Place::new().await;
+    let shop = Resource::Group(place.acme.id, place.shop.id);
+    let robot = place.actor("robot", shop, Role::Ci).await;
+    let mona = place.actor("mona", shop, Role::Manager).await;
+    let report = uploaded(&place, &robot).await;
+    let set = "mutation($id: ID!, $policy: PolicyInput!) { updateGroup(input: { id: $id, policy: $policy }) {
+        group { policy { gateAllowNewOnly gateAllowBase } ownPolicy { gateAllowNewOnly } } } }";
+    let forbid = json!({ "gateAllowNewOnly": false });
+    let set = data(&mona, set, json!({ "id": place.shop.id, "policy": forbid })).await;
+    let policy = &set["updateGroup"]["group"];
+    assert_eq!(policy["policy"]["gateAllowNewOnly"], false);
+    assert_eq!(policy["policy"]["gateAllowBase"], true);
+    assert_eq!(policy["ownPolicy"]["gateAllowNewOnly"], false);
+    let asked = json!({ "report": report, "new_only": true });
+    let ran = robot.post("/api/v2/gate", &asked).await.json();
+    assert_eq!(ran["terms"]["new_only"], false);
+    assert_eq!(ran["counts"]["breaking"], 2);
+    let note = ran["notes"][0].as_str().unwrap_or_default();
+    assert!(note.contains("not allowed here"), "{ran}");
+    let one = "query($id: ID!) { gateRun(id: $id) { notes terms { newOnly } } }";
+    let one = data(&mona, one, json!({ "id": ran["id"] })).await;
+    assert_eq!(one["gateRun"]["notes"], ran["notes"]);
+}
+
+#[tokio::test]
 async fn a_snapshot_is_signed_by_the_key_that_the_instance_tells() {
     let place = Place::new().await;
     let shop = Resource::Group(place.acme.id, place.shop.id);

@@ -34,6 +34,9 @@ pub struct GateRun {
     pub verdict: Verdict,
     pub terms: Terms,
     pub counts: Counts,
+    /// What was asked for and is not allowed here, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// At most [`OFFENDERS_KEPT`], the worst first; [`Counts::breaking`] says how many there were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub breaking: Vec<Offender>,

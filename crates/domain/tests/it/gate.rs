@@ -248,6 +248,65 @@ async fn of_default(scene: &Scene, report: &gna_domain::model::Report) -> gna_do
 }
 
 #[tokio::test]
+async fn a_policy_has_everything_judged_or_the_default_ref_compared_with_whatever_is_asked() {
+    for stores in Stores::ALL {
+        let desk = Desk::on(stores).await;
+        let scene = &desk.scene;
+        scene
+            .import_as(on("main"), trivy("package-lock.json", &FIVE[..2]))
+            .await;
+        // Whoever owns a pipeline can make a ref that has everything.
+        scene.import_as(on("everything"), five()).await;
+        let tested = scene.import_as(on("feature"), five()).await;
+        let new_only = |base: Option<&str>| RunGate {
+            new_only: true,
+            base: base.map(str::to_owned),
+            ..asked(tested.id)
+        };
+        let run = async |input: RunGate| gate::run(&scene.ci, input).await.expect("judges").run;
+        let free = run(new_only(Some("everything"))).await;
+        assert_eq!((free.counts.breaking, free.notes.len()), (0, 0));
+        assert_eq!(run(new_only(None)).await.counts.breaking, 3);
+
+        desk.policy(PolicyChange {
+            gate_allow_base: set(false),
+            ..PolicyChange::default()
+        })
+        .await;
+        let bound = run(new_only(Some("everything"))).await;
+        assert_eq!(
+            bound.counts.breaking, 3,
+            "{stores:?}: main is compared with"
+        );
+        assert_eq!(bound.base, Some(of_default(scene, &tested).await));
+        assert!(bound.notes[0].contains("default ref"), "{:?}", bound.notes);
+        assert_eq!(run(new_only(None)).await.notes, [""; 0]);
+
+        desk.policy(PolicyChange {
+            gate_allow_new_only: set(false),
+            ..PolicyChange::default()
+        })
+        .await;
+        let whole = run(new_only(Some("everything"))).await;
+        assert_eq!((whole.counts.breaking, whole.terms.new_only), (5, false));
+        assert_eq!((whole.base, whole.notes.len()), (None, 1));
+        assert!(
+            whole.notes[0].contains("only what is new"),
+            "{:?}",
+            whole.notes
+        );
+        assert_eq!(run(asked(tested.id)).await.notes, [""; 0]);
+        let kept = gate::get(&scene.ci, whole.id).await.expect("is on record");
+        assert_eq!(kept.notes, whole.notes);
+        // The snapshot binds where there is no server.
+        let taken = snapshot(&scene.ci, tested.asset).await;
+        assert_eq!(taken.limits.allow_new_only, Some(false));
+        let offline = offline(&scene.ci, &taken, five(), Some("everything")).await;
+        assert_eq!(offline.breaking, 5);
+    }
+}
+
+#[tokio::test]
 async fn on_the_base_itself_only_what_the_build_brought_is_new() {
     let scene = Scene::on(Stores::Memory).await;
     scene.import(trivy("package-lock.json", &FIVE[..2])).await;

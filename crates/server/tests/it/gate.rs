@@ -528,3 +528,67 @@ fn a_server_judges_and_one_that_is_not_there_is_no_pass() {
     let gone = judged(&url, &["--lax"]).ended(3);
     assert_eq!(gone.json()[0]["error"]["code"], "server.unreachable");
 }
+
+#[test]
+fn a_policy_that_has_everything_judged_binds_with_a_server_and_with_a_snapshot() {
+    let folder = tempfile::tempdir().expect("folder");
+    let server = crate::server::Server::start(folder.path(), &["--demo"]);
+    let token = server.first["token"].as_str().expect("a token").to_owned();
+    let url = server.url().to_owned();
+    let report = sample("trivy.json");
+    let elsewhere = tempfile::tempdir().expect("folder");
+    let gna = |args: &[&str]| -> Said {
+        crate::run::gna(elsewhere.path())
+            .args(args)
+            .env("GNA_TOKEN", &token)
+            .output()
+            .expect("runs")
+            .into()
+    };
+    let place = ["--server", &url, "--group", "demo/shop", "--asset", "gate"];
+    let judged = |of: &str, more: &[&str]| {
+        let args = ["gate", "--json", "--report", &report, "--ref", of];
+        gna(&[&args[..], &place[..], more].concat())
+    };
+    // The default ref has all of it, so that nothing is new on a branch.
+    judged("main", &[]).ended(1);
+    judged("feature", &["--new-only"]).ended(0);
+
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("Authorization", bearer.as_str()),
+        ("Content-Type", "application/json"),
+    ];
+    let ask = |query: &str| -> Value {
+        let body = json!({ "query": query }).to_string();
+        let (_, answer) = server.send("POST", "/api", &headers, &body);
+        let body = answer.split_once("\r\n\r\n").expect("a body").1;
+        serde_json::from_str(body).expect("JSON")
+    };
+    let shop = ask("{ group(organization: \"demo\", slug: \"shop\") { id } }");
+    let shop = &shop["data"]["group"]["id"];
+    let set = ask(&format!(
+        "mutation {{ updateGroup(input: {{ id: {shop}, policy: {{ gateAllowNewOnly: false }} }}) {{ group {{ id }} }} }}"
+    ));
+    assert!(set["errors"].is_null(), "{set}");
+
+    let told = judged("feature", &["--new-only"]).ended(1).json()[0].clone();
+    assert_eq!(told["terms"]["new_only"], false, "{told}");
+    assert!(
+        told["notes"].to_string().contains("not allowed here"),
+        "{told}"
+    );
+    gna(&[&["gate", "snapshot", "-o", "gate.json"], &place[..]].concat()).ended(0);
+    let key = gna(&["gate", "key", "--server", &url]).ended(0).stdout;
+    let args = ["gate", "--json", "--report", &report, "--new-only"];
+    let trusted = ["--snapshot", "gate.json", "--snapshot-key", key.trim()];
+    let told = gna(&[&args[..], &trusted[..]].concat()).ended(1);
+    let told = told.json()[0].clone();
+    assert_eq!(told["basis"], "snapshot");
+    assert_eq!(told["terms"]["new_only"], false, "{told}");
+    assert!(
+        told["notes"].to_string().contains("not allowed here"),
+        "{told}"
+    );
+    assert_eq!(server.stop(), Some(0));
+}

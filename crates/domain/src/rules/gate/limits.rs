@@ -22,6 +22,12 @@ pub struct Limits {
     /// Whether a broken gate fails the build, or is only told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
+    /// Of a policy: whether whoever asks may have only what is new judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_new_only: Option<bool>,
+    /// Of a policy: whether whoever asks may say what is compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_base: Option<bool>,
 }
 
 /// What applies.
@@ -45,12 +51,17 @@ impl Limits {
             grace_days: group.gate_grace_days.or(organization.gate_grace_days),
             debt_days: group.gate_debt_days.or(organization.gate_debt_days),
             strict: group.gate_strict.or(organization.gate_strict),
+            allow_new_only: group
+                .gate_allow_new_only
+                .or(organization.gate_allow_new_only),
+            allow_base: group.gate_allow_base.or(organization.gate_allow_base),
         }
     }
 
     /// What applies between a policy and a command line: the lowest threshold, the shortest grace,
     /// the longest time until something is debt, strict before lax. Where neither says anything,
-    /// everything counts, at once and for good.
+    /// everything counts, at once and for good. Only what is new counts where that is asked for and
+    /// the policy does not forbid it.
     ///
     /// # Errors
     /// `gate.limit` for a value outside of its bounds, `gate.contradiction` where nothing could ever
@@ -73,7 +84,7 @@ impl Limits {
                 (Some(true), _) | (_, Some(true)) | (None, None) => true,
                 (Some(false), _) | (_, Some(false)) => false,
             },
-            new_only,
+            new_only: new_only && policy.allow_new_only != Some(false),
         };
         if terms.debt_days != 0 && terms.debt_days <= terms.grace_days {
             return Err(Error::invalid(
@@ -86,6 +97,31 @@ impl Limits {
             .on_field("debtDays"));
         }
         Ok(terms)
+    }
+
+    /// Whether a policy lets whoever asks say what is compared with.
+    #[must_use]
+    pub fn allows_base(&self) -> bool {
+        self.allow_base != Some(false)
+    }
+
+    /// What of the comparison that is asked for a policy does not allow, in sentences.
+    #[must_use]
+    pub fn not_compared(&self, new_only: bool, names_base: bool) -> Vec<&'static str> {
+        if !new_only {
+            return Vec::new();
+        }
+        if self.allow_new_only == Some(false) {
+            return vec![
+                "the policy has everything judged: to judge only what is new is not allowed here",
+            ];
+        }
+        if names_base && !self.allows_base() {
+            return vec![
+                "the policy compares with the asset's default ref: another base is not allowed here",
+            ];
+        }
+        Vec::new()
     }
 
     fn check(&self) -> Result<()> {
@@ -127,12 +163,13 @@ mod tests {
             grace_days: Some(5),
             debt_days: Some(100),
             strict: Some(false),
+            ..Limits::default()
         };
         let asked = Limits {
             threshold: Some(9.0),
             grace_days: Some(2),
             debt_days: Some(0),
-            strict: None,
+            ..Limits::default()
         };
         let terms = Limits::agreed(&policy, &asked, false).expect("agreed");
         let expected = Terms {
@@ -175,6 +212,33 @@ mod tests {
             };
             let terms = Limits::agreed(&of(policy), &of(asked), false).expect("agreed");
             assert_eq!(terms.strict, strict, "{policy:?} {asked:?}");
+        }
+    }
+
+    #[test]
+    fn a_policy_can_forbid_to_judge_only_what_is_new_or_to_name_the_base() {
+        let of = |allow_new_only, allow_base| Limits {
+            allow_new_only,
+            allow_base,
+            ..Limits::default()
+        };
+        for (policy, new_only, names_base, judged_new_only, notes) in [
+            (of(None, None), true, true, true, 0),
+            (of(Some(true), Some(true)), true, true, true, 0),
+            (of(Some(false), None), true, false, false, 1),
+            (of(Some(false), Some(false)), true, true, false, 1),
+            (of(Some(false), Some(false)), false, false, false, 0),
+            (of(None, Some(false)), true, true, true, 1),
+            (of(None, Some(false)), true, false, true, 0),
+        ] {
+            let terms = Limits::agreed(&policy, &Limits::default(), new_only).expect("agreed");
+            assert_eq!(terms.new_only, judged_new_only, "{policy:?}");
+            let said = policy.not_compared(new_only, names_base);
+            assert_eq!(said.len(), notes, "{policy:?} {said:?}");
+            // Who asks can't allow themselves what the policy leaves to nobody.
+            let asked = of(Some(true), Some(true));
+            let same = Limits::agreed(&policy, &asked, new_only).expect("agreed");
+            assert_eq!(same, terms);
         }
     }
 

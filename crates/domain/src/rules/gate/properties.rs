@@ -56,6 +56,7 @@ fn limits() -> impl Strategy<Value = Limits> {
             grace_days,
             debt_days,
             strict,
+            ..Limits::default()
         })
 }
 
@@ -117,6 +118,7 @@ proptest! {
             grace_days: policy.grace_days.or(Some(0)),
             debt_days: policy.debt_days.or(Some(0)),
             strict: policy.strict.or(Some(true)),
+            ..Limits::default()
         };
         let alone = Limits::agreed(&policy, &Limits::default(), false);
         let both = Limits::agreed(&policy, &asked, false);

@@ -35,9 +35,9 @@ pub struct RunGate {
     /// Other reports of the same build, of the same asset and ref, at most [`REPORTS`].
     pub with: Vec<ReportId>,
     pub limits: Limits,
-    /// Judge only what the base does not have.
+    /// Judge only what the base does not have, where the policy allows that.
     pub new_only: bool,
-    /// Name of the base ref; the asset's default ref if left out. Where it is the report's own ref,
+    /// Name of the base ref; the asset's default ref if left out, or if the policy allows no other. Where it is the report's own ref,
     /// only what these reports were the first to show counts.
     pub base: Option<String>,
 }
@@ -64,11 +64,13 @@ pub async fn run(ctx: &Ctx, input: RunGate) -> Result<Ran> {
     is_complete(&report)?;
     let build = build(ctx, &report, &input.with).await?;
     let asset = repo::require::<Asset>(ctx.store(), report.asset).await?;
-    let base = match (input.new_only, &input.base) {
+    let named = input.base.as_ref().filter(|_| policy.allows_base());
+    let base = match (terms.new_only, named) {
         (false, _) => None,
         (true, None) => Some(asset.default_ref),
         (true, Some(name)) => Some(base(ctx, asset.id, name).await?),
     };
+    let notes = policy.not_compared(input.new_only, input.base.is_some());
     let now = ctx.now();
     let judged = judged(ctx, &report, &build, base, &terms, now).await?;
     let breaking = offenders(ctx, judged.breaking).await?;
@@ -87,6 +89,7 @@ pub async fn run(ctx: &Ctx, input: RunGate) -> Result<Ran> {
         verdict: judged.counts.verdict(),
         terms,
         counts: judged.counts,
+        notes: notes.into_iter().map(str::to_owned).collect(),
         breaking: kept,
     };
     record(ctx, &run).await?;

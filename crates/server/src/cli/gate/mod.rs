@@ -155,6 +155,7 @@ impl LimitArgs {
                 (_, true) => Some(false),
                 _ => None,
             },
+            ..Limits::default()
         }
     }
 }

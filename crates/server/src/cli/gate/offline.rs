@@ -39,17 +39,22 @@ pub fn judge(args: &JudgeArgs, global: &Global) -> Result<Told, Failure> {
         ));
     }
     let snapshot = snapshot(args)?;
-    let base_ref = base_ref(args, snapshot.as_ref())?;
     let policy = snapshot.as_ref().map(|snapshot| snapshot.limits);
+    let policy = policy.unwrap_or_default();
     let asked = args.limits.limits();
-    let terms = Limits::agreed(&policy.unwrap_or_default(), &asked, args.new_only)?;
+    let terms = Limits::agreed(&policy, &asked, args.new_only)?;
+    let own_base = !args.base.is_empty() && policy.allows_base();
+    let base_ref = match terms.new_only && !own_base {
+        true => Some(base_ref(args, &policy, snapshot.as_ref())?),
+        false => None,
+    };
     let options = Options {
         merge_code_across_tools: snapshot
             .as_ref()
             .is_some_and(|snapshot| snapshot.merge_code_across_tools),
     };
     let mut read_all = read(&args.reports, format, options, &config, &registry);
-    let base = (!args.base.is_empty()).then(|| {
+    let base = (terms.new_only && own_base).then(|| {
         let base = read(&args.base, format, options, &config, &registry);
         read_all.unreadable.extend(base.unreadable);
         keys_of(&base.items)
@@ -61,7 +66,12 @@ pub fn judge(args: &JudgeArgs, global: &Global) -> Result<Told, Failure> {
         base_ref,
     };
     let all = candidates(&read_all.items, basis, now);
-    Ok(told(read_all, &all, &terms, snapshot.as_ref(), &asked, now))
+    let names_base = !args.base.is_empty() || args.base_ref.is_some();
+    let not_compared = policy.not_compared(args.new_only, names_base);
+    let mut told = told(read_all, &all, &terms, snapshot.as_ref(), &asked, now);
+    told.notes
+        .extend(not_compared.into_iter().map(str::to_owned));
+    Ok(told)
 }
 
 fn keys_of(items: &[Item]) -> Vec<Keys> {
@@ -118,18 +128,20 @@ fn snapshot_file(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// The snapshot's ref to compare with, where it is one.
-fn base_ref(args: &JudgeArgs, snapshot: Option<&Snapshot>) -> Result<Option<usize>, Failure> {
-    if !args.new_only || !args.base.is_empty() {
-        return Ok(None);
-    }
+fn base_ref(
+    args: &JudgeArgs,
+    policy: &Limits,
+    snapshot: Option<&Snapshot>,
+) -> Result<usize, Failure> {
     let Some(snapshot) = snapshot else {
         return Err(Failure::usage(
             "gate.no_base",
             "--new-only needs something to compare with: --base with the base's reports, or --snapshot",
         ));
     };
-    let name = args.base_ref.as_ref().unwrap_or(&snapshot.default_ref);
-    snapshot.place_of(name).map(Some).ok_or_else(|| {
+    let named = args.base_ref.as_ref().filter(|_| policy.allows_base());
+    let name = named.unwrap_or(&snapshot.default_ref);
+    snapshot.place_of(name).ok_or_else(|| {
         Failure::usage(
             "gate.no_base",
             format!("the snapshot knows no ref {name:?}"),

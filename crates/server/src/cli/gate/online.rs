@@ -21,6 +21,8 @@ struct Ran {
     verdict: Verdict,
     terms: Terms,
     counts: Counts,
+    #[serde(default)]
+    notes: Vec<String>,
     breaking: Vec<OffenderAnswer>,
 }
 
@@ -188,7 +190,13 @@ fn told(
         .fold(Counts::default(), |all, run| all.plus(run.counts));
     let mut breaking = Vec::new();
     let mut listed = Vec::new();
+    let mut notes = overruled(&asked, &terms);
     for run in runs {
+        for note in run.notes {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
         for offender in run.breaking {
             breaking.push(offender_of(offender, &run.terms)?);
         }
@@ -196,7 +204,6 @@ fn told(
     }
     breaking.sort_by(|a: &Offender, b| b.score.total_cmp(&a.score));
     let (verdict, exit) = ending(&counts, terms.strict, !unreadable.is_empty());
-    let mut notes = overruled(&asked, &terms);
     let shown = u64::try_from(breaking.len()).unwrap_or(u64::MAX);
     if shown < counts.breaking {
         notes.push(format!(
