@@ -109,6 +109,8 @@ typed_ids! {
     BulkId = "blk";
     /// Of something that keeps people from testing or repairing.
     BlockerId = "blo";
+    /// Of an environment of an asset.
+    EnvironmentId = "env";
     /// Of a triage rule.
     RuleId = "rul";
     /// Of a weakness acceptance on its way over what there is.

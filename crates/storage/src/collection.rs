@@ -199,6 +199,7 @@ pub const COLLECTIONS: &[Collection] = &[
             message: "the asset has a ref with this name",
         }],
     },
+    plain("environment_book"),
     // What was found.
     Collection {
         name: "report",

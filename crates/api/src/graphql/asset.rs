@@ -4,12 +4,13 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use gna_domain::id::{AssetId, RefId};
 use gna_domain::model;
 use gna_domain::policy::Action;
-use gna_domain::service::{asset, group, report};
+use gna_domain::service::{asset, environment, group, report};
 use gna_domain::{Ctx, Resource};
 use std::sync::Arc;
 
 use super::connection::{List, Wish, cost, listed};
 use super::enums::{AssetKind, Criticality, RefKind};
+use super::environment::Environment;
 use super::filter::{VulnerabilityFilter, VulnerabilityOrder};
 use super::group::Group;
 use super::loaders::{self, LatestReport, Shared};
@@ -129,6 +130,12 @@ impl Asset {
             AssetRef(Arc::new(stored))
         })
         .await?)
+    }
+    /// Where it runs, by name.
+    #[graphql(complexity = "50 + child_complexity")]
+    async fn environments(&self, ctx: &Context<'_>) -> Result<Vec<Environment>> {
+        let all = environment::of_asset(ctx.data::<Ctx>()?, &self.0).await?;
+        Ok(all.into_iter().map(Environment).collect())
     }
     /// Reports about it, newest first.
     #[graphql(complexity = "cost(first, child_complexity)")]

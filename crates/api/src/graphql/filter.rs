@@ -60,6 +60,8 @@ pub struct VulnerabilityFilter {
     pub suppressed: Option<bool>,
     /// What is being done about them.
     pub treatments: Option<Vec<TreatmentStatus>>,
+    /// Names of environments that their places lie in.
+    pub environments: Option<Vec<String>>,
     /// Ids of users who are responsible.
     pub assignees: Option<Vec<ID>>,
     /// True: those that nobody is responsible for; with `assignees`, also theirs.
@@ -151,6 +153,7 @@ impl VulnerabilityFilter {
                 .into_iter()
                 .map(|status| status.as_str().to_owned())
                 .collect(),
+            environments: self.environments.unwrap_or_default(),
             assignees: parse_all(self.assignees, "filter.assignees")?,
             unassigned: self.unassigned.unwrap_or(false),
             false_positives: self
@@ -253,6 +256,8 @@ pub enum VulnerabilityFacetField {
     Cwe,
     /// By tag.
     Tag,
+    /// By name of the environment that its place lies in.
+    Environment,
     /// By id of the ref.
     Ref,
 }
@@ -279,6 +284,7 @@ impl VulnerabilityFacetField {
             Self::Tool => "tool",
             Self::Cwe => "cwe",
             Self::Tag => "tag",
+            Self::Environment => "environment",
             Self::Ref => "ref",
         }
     }

@@ -14,13 +14,13 @@ use gna_domain::id::{
     ReportId, UserId, VulnerabilityId,
 };
 use gna_domain::model::{
-    Asset, AssetRef, Blocker, Finding, Group, Organization, Report, Stream, Tally, User,
-    Vulnerability,
+    Asset, AssetRef, Blocker, EnvironmentBook, Finding, Group, Organization, Report, Stream, Tally,
+    User, Vulnerability,
 };
 use gna_domain::port::repo;
 use gna_domain::port::store::{ById, Entity, Key, Stored};
 use gna_domain::rules::priority::Priority;
-use gna_domain::service::{finding, group, priority, report};
+use gna_domain::service::{environment, finding, group, priority, report};
 use gna_domain::time::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -43,6 +43,10 @@ pub struct PriorityOf(pub VulnerabilityId);
 
 /// A priority, with the moment that the newest feed of threats is of.
 pub type Prioritized = Arc<(Priority, Option<Timestamp>)>;
+
+/// The environments of an asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EnvironmentsOf(pub AssetId);
 
 /// A stream of reports by its asset and name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -187,6 +191,16 @@ async fn priorities(
         .zip(found)
         .map(|(value, priority)| (PriorityOf(value.id), Arc::new((priority, as_of))))
         .collect())
+}
+
+impl Loader<EnvironmentsOf> for Batches {
+    type Value = Shared<EnvironmentBook>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[EnvironmentsOf]) -> Result<HashMap<EnvironmentsOf, Self::Value>> {
+        let assets: Vec<AssetId> = keys.iter().map(|key| key.0).collect();
+        Ok(found(keys, environment::books(&self.0, &assets).await?))
+    }
 }
 
 impl Loader<StreamOf> for Batches {

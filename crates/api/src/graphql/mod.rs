@@ -18,6 +18,7 @@ pub mod desk;
 pub mod document;
 pub mod entity;
 pub mod enums;
+pub mod environment;
 pub mod errors;
 pub mod evidence;
 pub mod failure;
@@ -145,6 +146,7 @@ pub struct VulnerabilityMutations(
     vex::VexMutation,
     gate::GateMutation,
     blocker::BlockerMutation,
+    environment::EnvironmentMutation,
 );
 
 #[derive(MergedObject, Default)]

@@ -186,6 +186,11 @@ impl Report {
     async fn partial(&self) -> bool {
         self.0.partial
     }
+    /// Name of the environment that it is about, where its uploader said so.
+    async fn environment(&self) -> Option<&str> {
+        let about = self.0.environment.as_ref()?;
+        Some(&about.name)
+    }
     /// How far it has come.
     async fn status(&self) -> ReportStatus {
         self.0.status.into()
@@ -338,6 +343,8 @@ pub struct UploadReportInput {
     /// It shows only a part, so that nothing may be closed because of it.
     #[graphql(default)]
     pub partial: bool,
+    /// Name of the asset's environment that was scanned; then nothing that lies elsewhere is closed.
+    pub environment: Option<String>,
 }
 
 /// What came of it.
@@ -369,6 +376,7 @@ impl ReportMutation {
             commit: input.commit,
             scanned_at: input.scanned_at.map(|at| at.0),
             partial: input.partial,
+            environment: input.environment,
         };
         let group = parse(&input.group, "input.group")?;
         let report = report::upload(ctx.data::<Ctx>()?, group, upload, file.content).await?;

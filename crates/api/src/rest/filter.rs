@@ -41,6 +41,8 @@ pub struct FilterParams {
     r#ref: Option<Vec<String>>,
     tool: Option<Vec<String>>,
     tag: Option<Vec<String>>,
+    /// Names of environments that their places lie in.
+    environment: Option<Vec<String>>,
     /// `79` or `CWE-79`.
     cwe: Option<Vec<String>>,
     /// CVE, GHSA and other public names, in any case.
@@ -126,6 +128,7 @@ pub fn filter(params: &mut Params) -> Result<VulnerabilityFilter> {
         refs: params.read_all("ref", "a ref's id (ref_…)", |text| text.parse().ok())?,
         tools: params.all("tool")?,
         tags: params.all("tag")?,
+        environments: params.all("environment")?,
         cwes: params.read_all("cwe", "a number such as 79 or CWE-79", |text| {
             let upper = text.to_ascii_uppercase();
             upper.strip_prefix("CWE-").unwrap_or(&upper).parse().ok()

@@ -8,6 +8,7 @@ mod asset;
 mod authorization;
 mod blocker;
 mod comment;
+mod environment;
 mod evidence;
 mod feed;
 mod filter;
@@ -137,6 +138,10 @@ routes! {
     post "/api/v2/groups/{group}/triage-runs" => triage_rule::start, Policy(Action::RuleManage);
     get "/api/v2/triage-runs/{triage_run}" => triage_rule::show, Policy(Action::RuleRead);
     get "/api/v2/assets" => asset::list, Policy(Action::AssetRead);
+    get "/api/v2/assets/{asset}/environments" => environment::list, Policy(Action::AssetRead);
+    post "/api/v2/assets/{asset}/environments" => environment::create, Policy(Action::AssetWrite);
+    patch "/api/v2/assets/{asset}/environments/{environment}" => environment::update, Policy(Action::AssetWrite);
+    delete "/api/v2/assets/{asset}/environments/{environment}" => environment::remove, Policy(Action::AssetWrite);
 
     post "/api/v2/reports" => upload::create, Policy(Action::ReportUpload);
     get "/api/v2/reports" => report::list, Policy(Action::ReportRead);

@@ -6,10 +6,10 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    asset, authorization, blocker, comment, evidence, feed, format, function, gate, group, health,
-    hook, inactivity, job, keys, metrics, module, notice, organization, policy_trial, portfolio,
-    programme, receiver, report, schedule, store, summary, token, triage_rule, upload, user, vex,
-    vulnerability, weakness_acceptance, webhook,
+    asset, authorization, blocker, comment, environment, evidence, feed, format, function, gate,
+    group, health, hook, inactivity, job, keys, metrics, module, notice, organization,
+    policy_trial, portfolio, programme, receiver, report, schedule, store, summary, token,
+    triage_rule, upload, user, vex, vulnerability, weakness_acceptance, webhook,
 };
 use crate::compat::frigg;
 
@@ -60,6 +60,10 @@ use crate::compat::frigg;
         weakness_acceptance::deactivate,
         weakness_acceptance::runs,
         asset::list,
+        environment::list,
+        environment::create,
+        environment::update,
+        environment::remove,
         upload::create,
         report::list,
         report::show,

@@ -49,6 +49,8 @@ pub struct ReportView {
     #[schema(format = DateTime)]
     scanned_at: String,
     partial: bool,
+    /// Name of the environment that it is about, where its uploader said so.
+    environment: Option<String>,
     counts: CountsView,
     /// How many items of the report are applied, and how many there are.
     progress: ProgressView,
@@ -168,6 +170,7 @@ impl From<Stored<Report>> for ReportView {
             commit: report.commit,
             scanned_at: report.scanned_at.to_string(),
             partial: report.partial,
+            environment: report.environment.map(|about| about.name),
             counts: report.counts.into(),
             progress: ProgressView {
                 applied: report.progress.applied,

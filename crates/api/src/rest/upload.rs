@@ -60,6 +60,8 @@ pub struct UploadParams {
     scanned_at: Option<String>,
     /// Shows only a part: nothing is closed because it is not in it.
     partial: Option<bool>,
+    /// Name of the asset's environment that was scanned: nothing that lies elsewhere is closed.
+    environment: Option<String>,
     file_name: Option<String>,
     /// Wait for the end of the import: seconds, or `true` for a minute. Answers 201 with the final
     /// report if it ends in time, else 202.
@@ -171,6 +173,7 @@ fn fields(params: &mut Params) -> Result<(Place, UploadReport)> {
         commit: params.one("commit")?,
         scanned_at: params.time("scanned_at")?,
         partial: params.flag("partial")?.unwrap_or_default(),
+        environment: params.one("environment")?,
     };
     Ok((place, upload))
 }

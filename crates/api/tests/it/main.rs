@@ -4,6 +4,7 @@ mod blockers;
 mod browser;
 mod codes;
 mod connect;
+mod environments;
 mod evidence;
 mod exports;
 mod frigg;

@@ -127,6 +127,10 @@ impl Foreign {
                     "evd_00000000000000000000000000000001".to_owned(),
                 ),
                 ("blocker", text(&blocker["id"])),
+                (
+                    "environment",
+                    "env_00000000000000000000000000000001".to_owned(),
+                ),
                 ("comment", "com_00000000000000000000000000000001".to_owned()),
                 ("job", "job_00000000000000000000000000000001".to_owned()),
                 (
@@ -276,6 +280,8 @@ async fn no_route_tells_a_stranger_anything() {
                 json!({ "weakness": "CWE-79", "reason": "x" })
             }
             path if path.ends_with("/policy-trials") => json!({ "policy": {} }),
+            path if path.ends_with("/environments") => json!({ "name": "x" }),
+            path if path.ends_with("/environments/{environment}") => json!({ "name": "x" }),
             "/api/v2/blockers" => json!({ "organization": "acme", "group": "shop", "title": "x" }),
             "/api/v2/blockers/{blocker}" => json!({ "title": "x" }),
             path if path.starts_with("/api/v2/blockers/{blocker}/") => json!({ "text": "x" }),

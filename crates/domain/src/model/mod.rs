@@ -6,6 +6,7 @@ mod blocker;
 mod comment;
 mod counter;
 mod data_key;
+mod environment;
 mod evidence;
 mod failure;
 mod feed_reader;
@@ -51,6 +52,10 @@ pub use blocker::{
 pub use comment::{Comment, comment_text};
 pub use counter::{Counter, Flow, Tally, WEEKS_KEPT, exposure, week_of, week_start};
 pub use data_key::DataKey;
+pub use environment::{
+    ADDRESSES_MAX, ENVIRONMENTS_MAX, Environment, EnvironmentBook, EnvironmentKind,
+    ReportEnvironment,
+};
 pub use evidence::{EVIDENCE_LARGEST, EVIDENCE_MAX, Evidence, EvidenceKind, evidence_name};
 pub use failure::Failure;
 pub use feed_reader::FeedReader;

@@ -119,6 +119,9 @@ pub struct Report {
     /// It shows a part of what the tool looks at, so that nothing is closed because of it.
     #[serde(default)]
     pub partial: bool,
+    /// It is about this environment alone, so that it closes nothing elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<ReportEnvironment>,
     pub status: ReportStatus,
     #[serde(default)]
     pub counts: Counts,

@@ -88,6 +88,8 @@ pub const FIELDS: &[Field] = &[
     field("cwe", FieldKind::Keywords, true, false),
     field("identifier", FieldKind::Keywords, false, false),
     field("tag", FieldKind::Keywords, true, false),
+    // Names of the environments that its place lies in.
+    field("environment", FieldKind::Keywords, true, false),
     field("ref", FieldKind::Keywords, true, false),
 ];
 

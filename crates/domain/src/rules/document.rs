@@ -11,14 +11,15 @@ use crate::time::Timestamp;
 pub const NOBODY: &str = "NONE";
 
 /// The document of a vulnerability; `None` for one that was merged into another. `scanned` says
-/// when a stream (by its name) was last read; `version` must grow with the policy too. `priority` is in
-/// tenths ([`super::priority`]).
+/// when a stream (by its name) was last read; `environments` are the names of those that its place lies
+/// in; `version` must grow with the policy and the environments too. `priority` is in tenths ([`super::priority`]).
 #[must_use]
 pub fn document(
     value: &Vulnerability,
     version: u64,
     policy: &Policy,
     priority: i64,
+    environments: Vec<String>,
     scanned: &dyn Fn(&str) -> Option<Timestamp>,
 ) -> Option<Document> {
     if value.merged_into.is_some() {
@@ -87,6 +88,7 @@ pub fn document(
     keywords("cwe", value.cwes.iter().map(u32::to_string).collect());
     keywords("identifier", value.identifiers.clone());
     keywords("tag", value.tags.clone());
+    keywords("environment", environments);
     keywords(
         "ref",
         value

@@ -11,6 +11,7 @@ pub mod cron;
 pub mod decide;
 pub mod desk;
 pub mod document;
+pub mod environment;
 pub mod event_type;
 pub mod false_positive;
 pub mod feeds;

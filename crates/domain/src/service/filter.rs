@@ -34,6 +34,8 @@ pub struct VulnerabilityFilter {
     pub refs: Vec<RefId>,
     pub tools: Vec<String>,
     pub tags: Vec<String>,
+    /// Names of environments that their place lies in, in any case.
+    pub environments: Vec<String>,
     /// Numbers, without `CWE-`.
     pub cwes: Vec<u32>,
     /// CVE, GHSA and other public names, in any case.
@@ -114,6 +116,13 @@ impl VulnerabilityFilter {
             self.tags
                 .iter()
                 .map(|tag| tag.trim().to_lowercase())
+                .collect(),
+        );
+        keywords(
+            "environment",
+            self.environments
+                .iter()
+                .map(|name| name.trim().to_lowercase())
                 .collect(),
         );
         keywords("cwe", self.cwes.iter().map(ToString::to_string).collect());

@@ -8,16 +8,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::ctx::Ctx;
 use crate::error::Result;
 use crate::id::{AssetId, FindingId, GroupId, VulnerabilityId};
-use crate::model::{Finding, Group, Organization, Policy, PresenceRecord, Stream, Vulnerability};
+use crate::model::{
+    Asset, EnvironmentBook, Finding, Group, Organization, Policy, PresenceRecord, Stream,
+    Vulnerability,
+};
 use crate::page::PageRequest;
 use crate::port::repo;
-use crate::port::search::{Condition, MOVED, SearchRequest, SearchUpdate, Selection, Sort};
+use crate::port::search::{
+    Condition, MOVED, Operand, SearchRequest, SearchUpdate, Selection, Sort,
+};
 use crate::port::store::{Entity, FeedItem, FeedPosition, Key, List, Stored};
 use crate::rules::document::{document, finding_text};
+use crate::rules::environment::names_of;
 use crate::rules::sla::next_moment;
 use crate::time::Timestamp;
 
-use super::{priority, sweep};
+use super::{environment, priority, sweep};
 
 /// Feed entries taken at once.
 const BATCH: usize = 2_000;
@@ -65,6 +71,8 @@ async fn follow(ctx: &Ctx, after: &FeedPosition, items: &[FeedItem]) -> Result<(
     let mut findings = BTreeSet::new();
     let mut continued: BTreeSet<(String, String)> = BTreeSet::new();
     let mut groups: BTreeSet<GroupId> = BTreeSet::new();
+    // Whose environments changed.
+    let mut assets: BTreeSet<AssetId> = BTreeSet::new();
     for item in items {
         match item.key.collection {
             Vulnerability::COLLECTION => {
@@ -76,6 +84,7 @@ async fn follow(ctx: &Ctx, after: &FeedPosition, items: &[FeedItem]) -> Result<(
             Organization::COLLECTION if says_policy(item) => {
                 groups.extend(groups_of(ctx, &item.key.partition).await?);
             }
+            EnvironmentBook::COLLECTION => assets.extend(item.key.partition.parse::<AssetId>()),
             Finding::COLLECTION => findings.extend(item.key.partition.parse::<FindingId>()),
             Stream::COLLECTION if item.event.name == "stream.continued" => {
                 continued.insert((item.key.partition.clone(), item.key.sort.clone()));
@@ -110,14 +119,24 @@ async fn follow(ctx: &Ctx, after: &FeedPosition, items: &[FeedItem]) -> Result<(
     let after = Some(after.0.clone());
     update.search.after = after.clone();
     let moments = std::mem::take(&mut update.moments);
-    if continued.is_empty() && groups.is_empty() && moments.is_empty() {
+    let is_all = continued.is_empty() && groups.is_empty() && assets.is_empty();
+    if is_all && moments.is_empty() {
         update.search.position = position;
         return ctx.ports.search.apply(update.search).await;
     }
     ctx.ports.search.apply(update.search).await?;
     arm_all(ctx, moments).await?;
     for group in groups {
-        redescribe(ctx, group).await?;
+        redescribe(ctx, group, Condition::All(Vec::new())).await?;
+    }
+    let assets: Vec<AssetId> = assets.into_iter().collect();
+    for asset in repo::get_many::<Asset>(ctx.store(), &assets)
+        .await?
+        .into_iter()
+        .flatten()
+    {
+        let only = vec![Operand::Keyword(asset.id.to_string())];
+        redescribe(ctx, asset.group, Condition::In("asset", only)).await?;
     }
     for (asset, stream) in continued {
         if let Ok(asset) = asset.parse() {
@@ -186,18 +205,18 @@ async fn policies(
         .filter_map(|group| {
             let organization = above.get(&group.organization)?;
             let policy = Policy::effective(&organization.policy, &group.policy);
-            let revision = (group.version + organization.version) & ((1 << POLICY_BITS) - 1);
-            Some((group.id, (policy, revision)))
+            Some((group.id, (policy, group.version + organization.version)))
         })
         .collect())
 }
 
-/// Documents of a whole group anew, after its policy changed.
-async fn redescribe(ctx: &Ctx, group: GroupId) -> Result<()> {
+/// Documents of a group anew, after its policy changed, or those of an asset, after its environments
+/// did.
+async fn redescribe(ctx: &Ctx, group: GroupId, condition: Condition) -> Result<()> {
     let mut request = SearchRequest {
         selection: Selection {
             groups: vec![group],
-            condition: Condition::All(Vec::new()),
+            condition,
             text: None,
         },
         sort: Sort {
@@ -233,14 +252,27 @@ async fn describe(
     let policies = policies(ctx, &stored).await?;
     let values: Vec<&Vulnerability> = stored.iter().map(|stored| &stored.value).collect();
     let priorities = priority::of(ctx, &values).await?;
+    let books = books(ctx, &values).await?;
     for (stored, priority) in stored.iter().zip(priorities) {
         let Some((policy, revision)) = policies.get(&stored.group) else {
             continue;
         };
         let of = |stream: &str| scanned.get(&(stored.asset, stream.to_owned())).copied();
-        // An older document never replaces a newer one, and another policy makes a newer one.
-        let version = (stored.version << POLICY_BITS) | revision;
-        match document(&stored.value, version, policy, priority.tenths, &of) {
+        let book = books.get(&stored.asset);
+        let revision = revision + book.map_or(0, |book| book.version);
+        let environments = book.map(|book| names_of(book, &stored.location));
+        // An older document never replaces a newer one, and another policy or other environments
+        // make a newer one.
+        let version = (stored.version << POLICY_BITS) | (revision & ((1 << POLICY_BITS) - 1));
+        let environments = environments.unwrap_or_default();
+        match document(
+            &stored.value,
+            version,
+            policy,
+            priority.tenths,
+            environments,
+            &of,
+        ) {
             Some(document) => update.search.documents.push(document),
             None => update.search.removed.push(stored.id),
         }
@@ -250,6 +282,21 @@ async fn describe(
         }
     }
     Ok(())
+}
+
+/// The environments of the assets of these vulnerabilities.
+async fn books(
+    ctx: &Ctx,
+    values: &[&Vulnerability],
+) -> Result<HashMap<AssetId, Stored<EnvironmentBook>>> {
+    let assets: BTreeSet<AssetId> = values.iter().map(|value| value.asset).collect();
+    let assets: Vec<AssetId> = assets.into_iter().collect();
+    let books = environment::books(ctx, &assets).await?;
+    Ok(assets
+        .into_iter()
+        .zip(books)
+        .filter_map(|(asset, book)| Some((asset, book?)))
+        .collect())
 }
 
 /// When the streams that show these vulnerabilities were last read.

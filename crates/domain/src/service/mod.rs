@@ -12,6 +12,7 @@ pub mod bulk;
 pub mod change;
 pub mod comment;
 pub mod connect;
+pub mod environment;
 pub mod evidence;
 pub mod export;
 pub mod feed;

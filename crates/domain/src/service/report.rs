@@ -5,7 +5,7 @@ use futures::stream::BoxStream;
 use sha2::{Digest, Sha256};
 
 use super::lookup::permitted;
-use super::{asset, import};
+use super::{asset, environment, import};
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::{AssetId, GroupId, ReportId};
@@ -37,6 +37,8 @@ pub struct UploadReport {
     pub scanned_at: Option<Timestamp>,
     /// The report shows only a part (some files, some rules), so that nothing may be closed.
     pub partial: bool,
+    /// Name of the environment that was scanned; then nothing that lies elsewhere is closed.
+    pub environment: Option<String>,
 }
 
 /// Longest file name that is kept, in bytes.
@@ -46,7 +48,7 @@ const FILE_NAME_LIMIT: usize = 300;
 ///
 /// # Errors
 /// Not permitted, `report.empty`, `report.unknown_format`, `commit.malformed`,
-/// `report.scanned_in_future`, or the store's.
+/// `report.scanned_in_future`, `environment.name`, `environment.unknown`, or the store's.
 pub async fn upload(
     ctx: &Ctx,
     group: GroupId,
@@ -65,6 +67,10 @@ pub async fn upload(
     )
     .await?;
     let r#ref = asset::ensure_ref(ctx, &asset, upload.r#ref.as_deref()).await?;
+    let environment = match upload.environment.as_deref() {
+        Some(name) => Some(environment::named(ctx, &asset, name).await?),
+        None => None,
+    };
     let now = ctx.now();
     let report = Report {
         id: fresh(ctx.ports.ids.as_ref()),
@@ -84,6 +90,7 @@ pub async fn upload(
         commit: upload.commit,
         scanned_at: upload.scanned_at.unwrap_or(now),
         partial: upload.partial,
+        environment,
         status: ReportStatus::Queued,
         counts: Counts::default(),
         progress: Progress::default(),

@@ -1,6 +1,7 @@
 //! Services on a store, told as stories.
 
 mod access;
+mod environments;
 mod failing;
 mod gate;
 mod gate_events;

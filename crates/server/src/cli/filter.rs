@@ -28,6 +28,9 @@ pub struct FilterArgs {
     tool: Option<String>,
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
+    /// Name of an environment that the place lies in; several with commas
+    #[arg(long, value_name = "NAME")]
+    environment: Option<String>,
     /// Number of a CWE; several with commas
     #[arg(long, value_name = "NUMBER")]
     cwe: Option<String>,
@@ -64,6 +67,7 @@ impl FilterArgs {
             ("asset", self.asset.clone()),
             ("tool", self.tool.clone()),
             ("tag", self.tag.clone()),
+            ("environment", self.environment.clone()),
             ("cwe", self.cwe.clone()),
             ("cve", self.cve.clone()),
             ("package", self.package.clone()),

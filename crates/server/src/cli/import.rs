@@ -62,6 +62,9 @@ pub struct ImportArgs {
     /// The reports show only a part: close nothing that they leave out
     #[arg(long)]
     partial: bool,
+    /// The asset's environment that was scanned, by name: close nothing that lies elsewhere
+    #[arg(long, value_name = "NAME")]
+    environment: Option<String>,
     /// Do not wait for the end of the import (with a server)
     #[arg(long)]
     no_wait: bool,
@@ -167,6 +170,7 @@ fn query(args: &ImportArgs, file: &str) -> Query {
         ("format", args.format.clone()),
         ("category", args.category.clone()),
         ("scanned_at", args.scanned_at.map(|at| at.to_string())),
+        ("environment", args.environment.clone()),
         ("partial", args.partial.then(|| "true".to_owned())),
         ("wait", (!args.no_wait).then(|| WAIT_SECONDS.to_owned())),
     ];

@@ -9,13 +9,16 @@ use crate::error::{Error, Kind, Result};
 use crate::id::VulnerabilityId;
 use crate::import::{Plan, PlannedStream};
 use crate::model::{
-    Counter, PresenceRecord, Progress, Report, Sighting, State, Stream, Vulnerability,
+    Counter, Environment, Location, PresenceRecord, Progress, Report, Sighting, State, Stream,
+    Vulnerability,
 };
 use crate::page::PageRequest;
 use crate::port::repo;
 use crate::port::store::{ChangeSet, Entity, Key, List, Stored};
+use crate::rules::environment::is_in;
 use crate::rules::sighting::{View, gone};
 use crate::service::change::{Cause, record};
+use crate::service::environment;
 
 /// Vulnerabilities closed in one commit.
 const CHUNK: usize = 500;
@@ -31,10 +34,21 @@ pub async fn close_missing(import: &mut Import<'_>, plan: &Plan) -> Result<()> {
     if import.report.partial || !import.policy.close_missing {
         return Ok(());
     }
+    let place = match &import.report.environment {
+        None => Place::Everywhere,
+        Some(about) => {
+            let books = environment::books(import.ctx, &[import.asset.id]).await?;
+            let book = books.into_iter().next().flatten();
+            let all = book.map_or_else(Vec::new, |book| book.value.environments);
+            let known = all.into_iter().find(|known| known.id == about.id);
+            // Removed meanwhile: then it is not known where it looked.
+            known.map_or(Place::Nowhere, Place::In)
+        }
+    };
     let done = usize::try_from(import.report.progress.streams_closed).unwrap_or(usize::MAX);
     for (at, stream) in plan.streams.iter().enumerate().skip(done) {
         let shown = shown(plan, at);
-        close_stream(import, stream, &shown).await?;
+        close_stream(import, stream, &place, &shown).await?;
         let progress = Progress {
             streams_closed: u32::try_from(at + 1).unwrap_or(u32::MAX),
             ..import.report.progress.clone()
@@ -50,9 +64,27 @@ pub async fn close_missing(import: &mut Import<'_>, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
+/// Where a report looked.
+enum Place {
+    Everywhere,
+    In(Environment),
+    Nowhere,
+}
+
+impl Place {
+    fn has(&self, location: &Location) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::In(environment) => is_in(environment, location),
+            Self::Nowhere => false,
+        }
+    }
+}
+
 async fn close_stream(
     import: &mut Import<'_>,
     stream: &PlannedStream,
+    place: &Place,
     shown: &HashSet<VulnerabilityId>,
 ) -> Result<()> {
     let name = Stream::name_of(import.report.r#ref, stream.category, &stream.tool);
@@ -90,7 +122,7 @@ async fn close_stream(
             .filter(|id| !shown.contains(id))
             .collect();
         for some in missing.chunks(size) {
-            close_some(import, stream, previous.as_ref(), some).await?;
+            close_some(import, stream, place, previous.as_ref(), some).await?;
         }
         match listed.next {
             Some(next) => page.after = Some(next),
@@ -103,11 +135,12 @@ async fn close_stream(
 async fn close_some(
     import: &mut Import<'_>,
     stream: &PlannedStream,
+    place: &Place,
     previous: Option<&Sighting>,
     ids: &[VulnerabilityId],
 ) -> Result<()> {
     for race in 0.. {
-        match try_close(import, stream, previous, ids).await {
+        match try_close(import, stream, place, previous, ids).await {
             Err(error) if error.kind() == Kind::Conflict && race < RACES => {}
             other => return other,
         }
@@ -118,6 +151,7 @@ async fn close_some(
 async fn try_close(
     import: &mut Import<'_>,
     stream: &PlannedStream,
+    place: &Place,
     previous: Option<&Sighting>,
     ids: &[VulnerabilityId],
 ) -> Result<()> {
@@ -161,6 +195,7 @@ async fn try_close(
         .await?
         .into_iter()
         .flatten()
+        .filter(|current| place.has(&current.location))
     {
         let events = gone(&current.value, &view, now);
         if events.is_empty() {
