@@ -3,6 +3,7 @@
 //! One JSON object per scenario goes to standard output; progress goes to standard error. The store
 //! is the default one with its default settings (SQLite, `synchronous=FULL`).
 
+mod feeds;
 mod gate;
 mod generate;
 mod http;
@@ -25,8 +26,8 @@ use server::Server;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// import, gate, grown, page, facets, idle, webhooks, jobs, requester, integrations-idle; all of
-    /// them if none is named. lambda only if it is named: it needs a binary with that feature
+    /// import, gate, grown, page, facets, idle, webhooks, jobs, feeds, requester, integrations-idle; all
+    /// of them if none is named. lambda only if it is named: it needs a binary with that feature
     scenarios: Vec<String>,
     /// Findings of the large report
     #[arg(long, default_value_t = 100_000)]
@@ -34,6 +35,9 @@ pub struct Args {
     /// Vulnerabilities in the large store
     #[arg(long, default_value_t = 1_000_000)]
     store: usize,
+    /// Vulnerabilities that feeds of threats are applied to
+    #[arg(long, default_value_t = 100_000)]
+    vulnerabilities: usize,
     /// Events per second that webhooks are measured with
     #[arg(long, default_value_t = 1_000)]
     events_per_second: usize,
@@ -72,6 +76,11 @@ pub struct Args {
 /// # Errors
 /// No binary, or a request that fails.
 pub fn run(args: &Args) -> Result<bool> {
+    // Alone it needs no binary.
+    if args.scenarios == ["feeds"] {
+        feeds::run(args.vulnerabilities)?;
+        return Ok(true);
+    }
     let gna = crate::root().join(&args.gna);
     anyhow::ensure!(
         gna.exists(),
@@ -96,6 +105,9 @@ pub fn run(args: &Args) -> Result<bool> {
     }
     if wanted("jobs") {
         jobs::run(&folder.path().join("jobs"), args.jobs, args.slots)?;
+    }
+    if wanted("feeds") {
+        feeds::run(args.vulnerabilities)?;
     }
     if wanted("requester") {
         requester::run(args.calls)?;
