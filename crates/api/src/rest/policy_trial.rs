@@ -83,6 +83,10 @@ policy! {
     gate_debt_days: u32;
     /// A broken gate fails the build, also where the command line says lax.
     gate_strict: bool;
+    /// Whoever asks the gate may have only what is new judged, which spares what the base has.
+    gate_allow_new_only: bool;
+    /// Whoever asks the gate may say what is compared with; otherwise it is the asset's default ref.
+    gate_allow_base: bool;
     /// Days to repair a critical one, from when it reaches the default ref; 0 sets no due date.
     sla_days_critical: u32;
     /// Days to repair a high one; 0 sets no due date.

@@ -8,6 +8,8 @@ use crate::import::{Category, Refusal};
 use crate::port::store::{ById, Entity, Key};
 use crate::time::Timestamp;
 
+use super::environment::ReportEnvironment;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ReportStatus {

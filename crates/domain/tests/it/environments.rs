@@ -90,7 +90,8 @@ impl Scene {
     async fn counted(&self) -> Vec<(String, u64)> {
         self.world.run_jobs().await.expect("indexes");
         let filter = VulnerabilityFilter::default();
-        let facet = vulnerability::facets(&self.ci, &[self.place()], &filter, &["environment"], 9);
+        let scope = [self.place()];
+        let facet = vulnerability::facets(&self.ci, &scope, &filter, &["environment"], 9);
         facet.await.expect("counts")[0].values.clone()
     }
 

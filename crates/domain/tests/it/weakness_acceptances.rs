@@ -237,7 +237,7 @@ async fn two_people_accept_a_weakness_everywhere_and_what_they_set_goes_with_it(
                 Treatment::Untreated
             );
         }
-        assert!(author(&acme.of("taken").await).is_some_and(|by| !by.starts_with("rule:")));
+        assert!(author(&acme.of("taken").await.value).is_some_and(|by| !by.starts_with("rule:")));
 
         // What somebody has changed since is theirs.
         let until = acme.in_days(9);
@@ -280,7 +280,7 @@ async fn two_people_accept_a_weakness_everywhere_and_what_they_set_goes_with_it(
         );
         acme.decided(&acme.otto, id, Command::Approve).await;
         assert_eq!(
-            author(&acme.of("later").await),
+            author(&acme.of("later").await.value),
             Some(format!("rule:{id}@2").as_str())
         );
         acme.scene.check().await;
@@ -485,11 +485,7 @@ async fn meddled(before: &[Command], command: Command, at: i64) -> (Vec<Option<S
         acme.decided(&acme.olga, id, *command).await;
     }
     let inner = acme.scene.world.ports.store.clone();
-    let few: Arc<dyn Store> = Arc::new(Failing {
-        inner: inner.clone(),
-        left: AtomicI64::new(i64::MAX),
-        writes: 25,
-    });
+    let few: Arc<dyn Store> = Failing::install(&mut acme.scene.world, 25);
     let ports = &acme.scene.world.ports;
     let meddled = Arc::new(Meddled {
         inner: few,
@@ -557,22 +553,8 @@ async fn a_run_that_is_cut_at_any_commit_goes_on_and_counts_each_once() {
         acme.decide(&acme.olga, id, Command::Approve)
             .await
             .expect("is approved");
-        let inner = acme.scene.world.ports.store.clone();
-        let failing = Arc::new(Failing {
-            inner: inner.clone(),
-            left: AtomicI64::new(fail_after),
-            writes: 30,
-        });
-        acme.scene.world.ports.store = failing.clone();
-        let failed = acme.scene.world.run_jobs().await.is_err();
-        failing.left.store(i64::MAX, Ordering::SeqCst);
-        acme.scene.world.clock.advance_days(1);
-        acme.scene
-            .world
-            .run_jobs()
-            .await
-            .expect("another worker ends it");
-        acme.scene.world.ports.store = inner;
+        let failing = Failing::install(&mut acme.scene.world, 30);
+        let failed = failing.cut(&mut acme.scene.world, Some(fail_after)).await;
         acme.scene.check().await;
         for value in acme.scene.vulnerabilities().await {
             assert_eq!(

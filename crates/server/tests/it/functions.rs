@@ -74,7 +74,15 @@ fn what_can_not_be_run_says_why() {
     let id = dead[0]["id"].as_str().expect("an id").to_owned();
     assert_eq!(dead[0]["kind"], "store.tidy");
     run(folder.path(), &["jobs", "show", &id]).ended(0);
-    run(folder.path(), &["jobs", "replay", &id]).ended(0);
+    // All of a kind at once, or of none.
+    let replay = |kind: &str| {
+        let args = ["jobs", "replay", "--all", "--kind", kind, "--json"];
+        run(folder.path(), &args).ended(0).json().remove(0)
+    };
+    let tidies = dead.iter().filter(|job| job["kind"] == "store.tidy");
+    assert_eq!(replay("no.such"), json!({ "jobs": 0 }));
+    assert_eq!(replay("store.tidy"), json!({ "jobs": tidies.count() }));
+    run(folder.path(), &["jobs", "replay", &id]).ended(2);
     run(folder.path(), &["jobs", "discard", &id]).ended(2);
     run(folder.path(), &["jobs", "cancel", &id]).ended(0);
 }

@@ -35,10 +35,10 @@ pub async fn followed(
         })
         .collect();
     for writer in writers {
-        writer.await.unwrap();
+        writer.await.expect("writes");
     }
     done.store(true, Ordering::SeqCst);
-    let all = reader.await.unwrap();
+    let all = reader.await.expect("reads");
     let mut versions: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for entry in &all {
         let of = format!("{}/{}", entry.record.key.partition, entry.record.key.sort);
@@ -65,7 +65,10 @@ async fn write(store: Arc<dyn Backend>, clock: TestClock, writer: u64, much: Wri
         // All of them change this one, in whatever order they come.
         loop {
             let shared = key("shared", "");
-            let old = store.get_many(std::slice::from_ref(&shared)).await.unwrap();
+            let old = store
+                .get_many(std::slice::from_ref(&shared))
+                .await
+                .expect("reads");
             let version = old[0].as_ref().map_or(0, |old| old.version);
             let next = Item {
                 version: version + 1,
@@ -93,7 +96,7 @@ async fn follow(store: Arc<dyn Backend>, done: Arc<AtomicBool>) -> Vec<FeedEntry
     loop {
         let last = done.load(Ordering::SeqCst);
         commits.borrow_and_update();
-        let some = store.feed(after.as_ref(), 7).await.unwrap();
+        let some = store.feed(after.as_ref(), 7).await.expect("reads");
         if let Some(entry) = some.last() {
             after = Some(entry.cursor.clone());
             all.extend(some);
@@ -128,10 +131,10 @@ pub async fn absence_holds(store: Arc<dyn Backend>) {
             attempt(left.clone(), right.clone()),
             attempt(right.clone(), left.clone())
         );
-        let won = [one.unwrap(), two.unwrap()];
+        let won = [one.expect("ends"), two.expect("ends")];
         let won = won.iter().filter(|outcome| outcome.is_ok()).count();
         assert_eq!(won, 1, "round {round}");
-        let there = store.get_many(&[left.key, right.key]).await.unwrap();
+        let there = store.get_many(&[left.key, right.key]).await.expect("reads");
         assert_eq!(there.iter().flatten().count(), 1);
     }
 }

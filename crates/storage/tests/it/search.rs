@@ -124,7 +124,7 @@ async fn postgres_writers_at_the_same_documents_wait_for_each_other_in_one_order
     let imports = tokio::spawn(async move {
         for round in 1..=ROUNDS {
             // Those with small ids come and go, those with large ones change.
-            let comes = if round % 2 == 0 { 1..=10 } else { 1..=0 };
+            let comes = 1..=if round % 2 == 0 { 10 } else { 0 };
             let changed = comes.clone().chain(20..=60);
             let update = SearchUpdate {
                 documents: changed.map(|number| of(number, round + 1)).collect(),

@@ -3,6 +3,7 @@
 //! time; each chunk commits its decisions together with how far the run has come.
 
 use async_trait::async_trait;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use super::find;
@@ -297,9 +298,8 @@ impl Around {
         let assets = repo::get_many::<Asset>(ctx.store(), &assets).await?;
         let mut policies = HashMap::new();
         for stored in found {
-            if !policies.contains_key(&stored.group) {
-                let policy = policy_of(ctx, stored.organization, stored.group).await?;
-                policies.insert(stored.group, policy);
+            if let Entry::Vacant(place) = policies.entry(stored.group) {
+                place.insert(policy_of(ctx, stored.organization, stored.group).await?);
             }
         }
         Ok(Self {

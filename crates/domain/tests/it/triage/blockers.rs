@@ -23,7 +23,6 @@ use gna_domain::service::{asset, triage, vulnerability};
 use gna_domain::{Ctx, Resource};
 use gna_testkit::{Stores, trivy};
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 
 use super::Desk;
 use crate::failing::Failing;
@@ -309,17 +308,8 @@ async fn a_resume_that_is_cut_at_any_commit_goes_on_where_it_stopped() {
         let total = desk.scene.vulnerabilities().await.len();
         assert_eq!(desk.held_for(down.id).await, total);
         desk.about(&triager, down.id, B::Solve).await.expect("done");
-        let inner = desk.scene.world.ports.store.clone();
-        desk.scene.world.ports.store = Arc::new(Failing {
-            inner: inner.clone(),
-            left: AtomicI64::new(cut),
-            writes: 22,
-        });
-        let failed = desk.scene.world.run_jobs().await.is_err();
-        desk.scene.world.ports.store = inner;
-        // The lease of the dead worker ends; another one takes the job over.
-        desk.scene.world.clock.advance_days(1);
-        desk.scene.world.run_jobs().await.expect("ends it");
+        let failing = Failing::install(&mut desk.scene.world, 22);
+        let failed = failing.cut(&mut desk.scene.world, Some(cut)).await;
         assert_eq!((desk.on_hold().await, desk.held_for(down.id).await), (0, 0));
         for value in desk.scene.vulnerabilities().await {
             let cycle = value.triage.verification.as_ref().map(|known| known.cycle);

@@ -12,6 +12,7 @@ use futures::StreamExt;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::change_stream::ChangeStream;
 use mongodb::error::Error as MongoError;
+use mongodb::options::ReadConcern;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -159,7 +160,13 @@ async fn open(db: &MongoDb) -> Result<Changes, MongoError> {
         doc! { "$match": { "$or": wanted } },
         doc! { "$project": { "operationType": 1, "ns": 1, "documentKey": 1, count: 1, writer: 1 } },
     ];
-    let changes = db.database().watch().pipeline(pipeline).await?;
+    // Streams are refused at the read concern that all else has.
+    let changes = db
+        .database()
+        .watch()
+        .pipeline(pipeline)
+        .read_concern(ReadConcern::majority())
+        .await?;
     Ok(changes.with_type())
 }
 

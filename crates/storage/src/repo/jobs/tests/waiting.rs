@@ -58,12 +58,12 @@ async fn ten_thousand_jobs_in_a_held_lane_are_read_once_and_not_by_every_look() 
         assert!(ranges <= WAITING / LOOK + 2, "{name}: {ranges}");
         assert!(rows <= WAITING + 2 * ranges, "{name}: {rows}");
 
-        // Those that follow ask for the lane, and for what is behind.
+        // Those that follow ask for the lane, and for what is behind: less than a page.
         for _ in 0..50 {
             assert!(bench.claim("b").await.is_none(), "{name}");
             let (ranges, keys, rows) = bench.cost();
-            assert!(ranges == 1 && keys <= 2, "{name}: {ranges} {keys}");
-            assert!(rows <= LOOK + 2, "{name}: {rows}");
+            assert!(ranges <= 2 && keys <= 3, "{name}: {ranges} {keys}");
+            assert!(rows <= LOOK + 10, "{name}: {rows}");
         }
         bench.jobs.next_due(KINDS).await.expect("answers");
         let (ranges, _, rows) = bench.cost();
