@@ -72,6 +72,24 @@ pub(crate) fn indexing(instance: &Instance) -> Again {
     })
 }
 
+/// Makes the search index anew, while nobody else of this store's processes keeps it.
+///
+/// # Errors
+/// The store's or the index's; run it again.
+pub(crate) async fn reindex(instance: &Instance) -> Result<()> {
+    let ctx = Ctx::system(instance.ports.clone(), "index");
+    let step = async {
+        index::rebuild(&ctx).await?;
+        index::catch_up(&ctx).await.map(drop)
+    };
+    #[cfg(feature = "postgres")]
+    if let Some(shared) = instance.shared.clone() {
+        let done = shared.alone("index", step).await;
+        return done.map_err(crate::wiring::unopened)?;
+    }
+    step.await
+}
+
 /// Turns what happens into deliveries. Several processes may do so: each stretch of the feed counts
 /// once.
 fn webhooks(instance: &Instance) -> Again {

@@ -51,6 +51,8 @@ use gna_storage::search::MemorySearch;
 use gna_storage::search::PostgresSearch;
 #[cfg(feature = "sqlite")]
 use gna_storage::search::SqliteSearch;
+#[cfg(feature = "opensearch")]
+use gna_storage::search::opensearch::{self, OpenSearch};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -260,9 +262,12 @@ impl Instance {
         !matches!(self.ports.store.backend(), "memory" | "sqlite")
     }
 
-    /// Whether this process must keep its search index itself, whatever others do: it is in a shared
-    /// store's own server, or it is this process's.
+    /// Whether this process must keep its search index itself, whatever others do: unless that is in a
+    /// shared store's own server, or on a search server, it is this process's.
     fn has_own_search(&self) -> bool {
+        if self.is_shared() && self.config.store.search.starts_with("opensearch") {
+            return false;
+        }
         #[cfg(feature = "postgres")]
         if self.shared.is_some() {
             return !self.config.store.search.is_empty();
@@ -324,13 +329,16 @@ async fn open_search(url: &str, opened: &Opened) -> Result<Arc<dyn Search>> {
         return Err(Error::invalid(
             "search.url",
             format!(
-                "a {store}: store holds no search index; name one with --search sqlite:PATH (or store.search), a file of this process that is rebuilt where it is lost"
+                "a {store}: store holds no search index; name one with --search (or store.search): opensearch://HOST/INDEX, which all processes share, or sqlite:PATH, a file of this process that is rebuilt where it is lost"
             ),
         ));
     }
     #[cfg(feature = "sqlite")]
     if let ("", Some(db)) = (url, &opened.sqlite) {
         return Ok(Arc::new(SqliteSearch::open(db.clone()).await?));
+    }
+    if url.starts_with("opensearch") {
+        return search_server(url).await;
     }
     let path = match url.split_once(':') {
         None if url.is_empty() => None,
@@ -339,7 +347,7 @@ async fn open_search(url: &str, opened: &Opened) -> Result<Arc<dyn Search>> {
         _ => {
             return Err(Error::invalid(
                 "search.url",
-                "store.search must be empty, memory: or sqlite:PATH",
+                "store.search must be empty, memory:, sqlite:PATH or opensearch://HOST/INDEX",
             ));
         }
     };
@@ -353,6 +361,20 @@ async fn open_search(url: &str, opened: &Opened) -> Result<Arc<dyn Search>> {
 async fn search_file(path: &Path) -> Result<Arc<dyn Search>> {
     let db = SqliteDb::open(path, &SqliteOptions::default()).map_err(unopened)?;
     Ok(Arc::new(SqliteSearch::open(db).await?))
+}
+
+#[cfg(feature = "opensearch")]
+async fn search_server(url: &str) -> Result<Arc<dyn Search>> {
+    let address = opensearch::Address::parse(url)?;
+    Ok(Arc::new(OpenSearch::open(&address).await?))
+}
+
+#[cfg(not(feature = "opensearch"))]
+async fn search_server(_: &str) -> Result<Arc<dyn Search>> {
+    Err(Error::invalid(
+        "search.url",
+        "this build leaves out opensearch: search; build it with the cargo feature `opensearch`",
+    ))
 }
 
 /// What makes and sends letters, where a mail server is named.

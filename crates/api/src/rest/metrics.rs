@@ -96,7 +96,12 @@ pub async fn show(
         auth.ctx()
             .permit(Action::InstanceRead, Resource::Instance)?;
     }
-    let behind = u32::try_from(behind(&state).await?).unwrap_or(u32::MAX);
+    // An index that doesn't answer is behind, and no reason to keep all other numbers back.
+    let behind = behind(&state).await.unwrap_or_else(|error| {
+        crate::problem::log(&error);
+        FEED_BOUND
+    });
+    let behind = u32::try_from(behind).unwrap_or(u32::MAX);
     metrics::gauge!("gna_search_behind").set(f64::from(behind.min(1)));
     metrics::gauge!("gna_search_behind_entries").set(f64::from(behind));
     if let Some(gauges) = &state.gauges

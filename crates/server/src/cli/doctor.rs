@@ -18,6 +18,8 @@ use gna_domain::port::recipes::Recipes;
 use gna_domain::port::vault::KeyBytes;
 use gna_domain::port::{Blobs, Ids};
 use gna_storage::backend::registry;
+#[cfg(feature = "opensearch")]
+use gna_storage::search::opensearch::{self, OpenSearch};
 
 /// Look at this installation and say what is wrong with it
 #[derive(Args, Debug)]
@@ -69,6 +71,7 @@ pub fn run(args: &DoctorArgs, global: &Global, out: &mut Out) -> Result<Exit, Fa
         note("jq worker", jq_worker());
         note("address", address(&config));
         note("store", block_on(store(&config)));
+        note("search", block_on(search(&config)));
         note("blobs", block_on(blobs(&config)));
         note("keyring", block_on(keyring(&config)));
     }
@@ -183,6 +186,25 @@ async fn store(config: &Setup) -> Result<String, Failure> {
             }
         }
     }
+}
+
+/// Where a server has the index: whether it answers, and on what this was proved.
+async fn search(config: &Config) -> Result<String, Failure> {
+    let url = &config.store.search;
+    #[cfg(feature = "opensearch")]
+    if opensearch::Address::is_meant(url) {
+        let address = opensearch::Address::parse(url)?;
+        let index = OpenSearch::open(&address).await?;
+        return Ok(format!(
+            "OpenSearch {} answers; proved on {}, one node of OpenSearch's own jars; not proved in Amazon OpenSearch Service",
+            index.version(),
+            opensearch::PROVED,
+        ));
+    }
+    Ok(match url.split_once(':') {
+        None => "is in the store".to_owned(),
+        Some((kind, _)) => format!("is in {kind}:"),
+    })
 }
 
 /// The nearest folder above that exists must let us write.

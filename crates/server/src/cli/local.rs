@@ -18,7 +18,7 @@ pub struct StoreArgs {
     /// Address of the store, such as sqlite:/var/lib/gna/gna.db [default: gna.db in the data folder]
     #[arg(long, value_name = "URL", global = true)]
     pub store: Option<String>,
-    /// Where search lives, where it is not in the store: sqlite:PATH
+    /// Where search lives, where it is not in the store: sqlite:PATH or opensearch://HOST/INDEX
     #[arg(long, value_name = "URL", global = true)]
     pub search: Option<String>,
 }

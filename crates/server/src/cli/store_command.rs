@@ -1,4 +1,4 @@
-//! `gna store`: check, back up and restore the store.
+//! `gna store`: check, back up and restore the store, and make its search index anew.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ use crate::wiring::{sqlite_path, unopened};
   gna store restore gna-2026-01-31.db     put a copy in place of a store that is not there
   gna store copy sqlite:gna-data/gna.db postgres://gna@db/gna   move to another store
   gna store activate --store postgres://gna@db/gna              and let the copy work
+  gna store reindex                       make the search index anew
 
 Raw reports are files in the blob folder beside the store; copy that folder with your usual tool.
 Check and backup go through the server that has the store, where one runs, and do not disturb it.")]
@@ -54,6 +55,8 @@ enum What {
     },
     /// Let a copied store work on its jobs, from the next start of the server
     Activate(StoreArgs),
+    /// Make the search index anew from the store; in OpenSearch the present one answers until then
+    Reindex(StoreArgs),
     /// Put a copy in place; the store must not exist
     Restore {
         /// A file that `gna store backup` wrote
@@ -78,6 +81,7 @@ pub fn run(args: &StoreCommand, global: &Global, out: &mut Out) -> Result<Exit, 
             let setup = store.config(global)?;
             super::store_copy::activate(&setup, out)
         }
+        What::Reindex(store) => reindex(store, global, out),
         What::Backup { to, store } => {
             let config = store.config(global)?;
             refuse_existing(to)?;
@@ -164,6 +168,21 @@ fn no_file() -> Failure {
         "store.no_file",
         "this store is not a file; only sqlite: stores can be backed up and restored here",
     )
+}
+
+fn reindex(store: &StoreArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {
+    let setup = store.config(global)?;
+    let position = block_on(async {
+        let instance = super::local::open(setup).await?;
+        crate::steps::reindex(&instance).await?;
+        Ok(instance.ports.search.position().await?)
+    })?;
+    if out.is_json() {
+        out.json(&json!({ "position": position }))?;
+    } else {
+        out.line("the search index is made anew")?;
+    }
+    Ok(Exit::Done)
 }
 
 fn check(store: &StoreArgs, global: &Global, out: &mut Out) -> Result<Exit, Failure> {

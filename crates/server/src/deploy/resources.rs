@@ -40,7 +40,7 @@ pub(super) fn parameters() -> Map<String, Value> {
     );
     store["NoEcho"] = json!(true);
     let mut search = text(
-        "Where search lives, where the store has none of its own: sqlite:/tmp/search.db for a small dynamodb: store",
+        "Where search lives, where the store has none of its own: opensearch://... for a dynamodb: store, or sqlite:/tmp/search.db for a small one",
         Some(""),
     );
     search["NoEcho"] = json!(true);

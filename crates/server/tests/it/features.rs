@@ -4,9 +4,13 @@ use std::process::Command;
 
 /// The crates that a build of the server consists of; `None` where cargo can't look at all of them.
 fn crates(features: &[&str]) -> Option<Vec<String>> {
+    crates_of("gna-server", features)
+}
+
+fn crates_of(package: &str, features: &[&str]) -> Option<Vec<String>> {
     let told = Command::new(env!("CARGO"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["tree", "--locked", "-p", "gna-server", "-e", "normal"])
+        .args(["tree", "--locked", "-p", package, "-e", "normal"])
         .args(["--prefix", "none", "--format", "{p}"])
         .args(features)
         .output()
@@ -67,6 +71,23 @@ fn a_build_without_a_backend_holds_none_of_its_driver() {
         for (other, drivers) in DRIVERS.iter().filter(|(other, _)| other != feature) {
             assert!(!has(&alone, drivers), "{feature} brings {other}");
         }
+    }
+}
+
+/// OpenSearch is asked by the HTTP client that the server has anyway; the storage crate has it for this
+/// only.
+#[test]
+fn stores_ask_nobody_by_http_without_opensearch() {
+    for (features, expected) in [
+        (&["--no-default-features"][..], false),
+        (&["--features", "dynamodb,postgres,sqlite"], false),
+        (&["--no-default-features", "--features", "opensearch"], true),
+    ] {
+        let Some(crates) = crates_of("gna-storage", features) else {
+            return;
+        };
+        let has = crates.iter().any(|name| name == "reqwest");
+        assert_eq!(has, expected, "{features:?}");
     }
 }
 

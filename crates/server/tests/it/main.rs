@@ -20,6 +20,8 @@ mod modules;
 mod notices;
 mod numbers;
 mod oidc;
+#[cfg(feature = "opensearch")]
+mod opensearch;
 #[cfg(feature = "postgres")]
 mod operations;
 mod operator;
