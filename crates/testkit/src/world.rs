@@ -33,6 +33,8 @@ use gna_storage::backend::sqlite::{SqliteBackend, SqliteDb, SqliteOptions};
 use gna_storage::conformance::dynamodb;
 #[cfg(feature = "mongodb")]
 use gna_storage::conformance::mongodb;
+#[cfg(feature = "opensearch")]
+use gna_storage::conformance::opensearch;
 use gna_storage::conformance::postgres::Place;
 use gna_storage::kernel::Backend;
 use gna_storage::repo::{KernelStore, StoreJobs};
@@ -107,7 +109,35 @@ impl World {
     }
 
     pub async fn on(stores: Stores) -> Self {
-        match stores.chosen() {
+        let world = Self::with_its_own_search(stores.chosen()).await;
+        match std::env::var("TEST_SEARCH").as_deref() {
+            #[cfg(feature = "opensearch")]
+            Ok("opensearch") => {
+                let place = opensearch::Place::fresh();
+                let place = place.expect("TEST_OPENSEARCH_URL names a server");
+                let search = Arc::new(place.open().await);
+                world.searching(search, place)
+            }
+            Ok(other) => panic!("TEST_SEARCH={other} is no search of this build"),
+            Err(_) => world,
+        }
+    }
+
+    /// With another search index, which goes with the world.
+    #[cfg(feature = "opensearch")]
+    fn searching(
+        mut self,
+        search: Arc<dyn gna_domain::port::Search>,
+        place: opensearch::Place,
+    ) -> Self {
+        self.ports.search = search;
+        self.apps = Arc::new(apps::client(&self.ports));
+        self._place = Box::new((self._place, place));
+        self
+    }
+
+    async fn with_its_own_search(stores: Stores) -> Self {
+        match stores {
             Stores::Memory => {
                 let clock = Arc::new(FakeClock::default());
                 let backend = Arc::new(MemoryBackend::new(now(&clock)));
