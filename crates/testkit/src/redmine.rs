@@ -135,7 +135,15 @@ impl Redmine {
     /// Where it can't be asked.
     pub async fn issues(&self) -> Vec<(String, String, bool)> {
         let path = "/issues.json?project_id=gna&status_id=*&limit=100&sort=id";
-        let found = self.get(path).await.expect("lists");
+        // On SQLite it refuses now and then while another request writes.
+        let until = Instant::now() + Duration::from_secs(60);
+        let found = loop {
+            if let Some(found) = self.get(path).await {
+                break found;
+            }
+            assert!(Instant::now() < until, "Redmine does not list its issues");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
         let issues = found["issues"].as_array().cloned().expect("a list");
         issues
             .iter()

@@ -270,6 +270,9 @@ async fn no_route_tells_a_stranger_anything() {
                 "name": "x", "condition": "true", "reason": "x", "actions": { "suppress": true },
             }),
             path if path.ends_with("/triage-runs") => json!({ "dry_run": true }),
+            "/api/v2/blockers" => json!({ "organization": "acme", "group": "shop", "title": "x" }),
+            "/api/v2/blockers/{blocker}" => json!({ "title": "x" }),
+            path if path.starts_with("/api/v2/blockers/{blocker}/") => json!({ "text": "x" }),
             path if ["/approve", "/reject", "/deactivate"]
                 .iter()
                 .any(|end| path.ends_with(end)) =>
@@ -282,9 +285,6 @@ async fn no_route_tells_a_stranger_anything() {
             path if path.ends_with("/policy-trials") => json!({ "policy": {} }),
             path if path.ends_with("/environments") => json!({ "name": "x" }),
             path if path.ends_with("/environments/{environment}") => json!({ "name": "x" }),
-            "/api/v2/blockers" => json!({ "organization": "acme", "group": "shop", "title": "x" }),
-            "/api/v2/blockers/{blocker}" => json!({ "title": "x" }),
-            path if path.starts_with("/api/v2/blockers/{blocker}/") => json!({ "text": "x" }),
             path if path.ends_with("/comments") => json!({ "text": "x" }),
             "/api/v2/keys/rotations" => json!({ "data_keys": true }),
             "/api/v2/groups/{group}/tokens" => {

@@ -10,7 +10,7 @@ use crate::rest_actor;
 const SUBMIT: &str = "mutation($input: SubmitWeaknessAcceptanceInput!) { submitWeaknessAcceptance(input: $input) {
     acceptance { id weakness until tags assetTags status version recordVersion submitted { actor reason } decided { actor } } } }";
 const LIST: &str = "query($of: ID!) { weaknessAcceptances(organization: $of) { id weakness status version decided { reason }
-    ended { reason } runs { back status total done changed refused { code count } failure groupId } } }";
+    ended { reason } runs { back status total done changed refused { code count } failure { code message } groupId } } }";
 
 fn decide(verb: &str) -> String {
     format!(

@@ -59,6 +59,19 @@ pub const VOCABULARY: Vocabulary = Vocabulary(&[
     ("comment.author", Kind::Text),
     ("comment.text", Kind::Text),
     ("comment.created", Kind::Whole),
+    ("blocker.id", Kind::Text),
+    ("blocker.kind", Kind::Text),
+    ("blocker.title", Kind::Text),
+    ("blocker.status", Kind::Text),
+    ("blocker.opened_by", Kind::Text),
+    ("blocker.created", Kind::Whole),
+    ("gate_run.id", Kind::Text),
+    ("gate_run.verdict", Kind::Text),
+    ("gate_run.fails", Kind::Flag),
+    ("gate_run.ref", Kind::Text),
+    ("gate_run.commit", Kind::Text),
+    ("gate_run.by", Kind::Text),
+    ("gate_run.created", Kind::Whole),
 ]);
 
 /// A condition as it may be saved, and ready to be asked.

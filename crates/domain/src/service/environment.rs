@@ -64,16 +64,16 @@ pub async fn books(ctx: &Ctx, assets: &[AssetId]) -> Result<Vec<Option<Stored<En
 /// Not permitted, `environment.name`, `environment.address`, `environment.too_many_addresses`,
 /// `environment.exists`, `environment.too_many`, or the store's.
 pub async fn add(ctx: &Ctx, asset: AssetId, new: NewEnvironment) -> Result<Environment> {
-    let environment = Environment {
-        id: fresh(ctx.ports.ids.as_ref()),
-        name: rules::name(&new.name)?,
-        kind: new.kind,
-        addresses: rules::addresses(new.kind, &new.addresses)?,
-        created: ctx.now(),
-    };
+    let id = fresh(ctx.ports.ids.as_ref());
     change(ctx, asset, "environment.added", |book| {
-        let next = rules::with(book, environment.clone())?;
-        Ok((next, environment.clone()))
+        let environment = Environment {
+            id,
+            name: rules::name(&new.name)?,
+            kind: new.kind,
+            addresses: rules::addresses(new.kind, &new.addresses)?,
+            created: ctx.now(),
+        };
+        Ok((rules::with(book, environment.clone())?, environment))
     })
     .await
 }

@@ -22,7 +22,6 @@ use gna_domain::service::report::UploadReport;
 use gna_domain::service::{asset, triage, vulnerability};
 use gna_domain::{Ctx, Resource};
 use gna_testkit::{Stores, trivy};
-use std::sync::Arc;
 
 use super::Desk;
 use crate::failing::Failing;

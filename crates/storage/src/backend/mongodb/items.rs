@@ -19,7 +19,6 @@ use gna_domain::page::Cursor;
 use gna_domain::time::Timestamp;
 use mongodb::bson::{doc, oid::ObjectId};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -30,7 +29,7 @@ const BATCH_BYTES: usize = 32 * 1_024 * 1_024;
 /// Ranges that are read at once.
 const AT_ONCE: usize = 16;
 /// A placeholder stays for so many seconds: longer than any transaction that must meet it.
-const PLACEHOLDER: u64 = 600;
+const PLACEHOLDER: i64 = 600;
 
 pub struct MongoBackend {
     db: MongoDb,
@@ -70,9 +69,9 @@ impl MongoBackend {
 
     /// Removes what held places for a while and is not needed any more.
     async fn purge_placeholders(&self) -> Result<(), Error> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let before = now.map_or(0, |now| now.as_secs().saturating_sub(PLACEHOLDER));
-        let before = u32::try_from(before).unwrap_or(u32::MAX);
+        // By the clock that ids are made by.
+        let now = ObjectId::new().timestamp().timestamp_millis() / 1_000;
+        let before = u32::try_from(now.saturating_sub(PLACEHOLDER)).unwrap_or(0);
         let before = ObjectId::from_parts(before, [0; 5], [0; 3]);
         let old = doc! { EXPIRES: 0_i64, BODY: { "$exists": false }, TOUCHED: { "$lt": before } };
         let gone = self.db.items.delete_many(old).await;

@@ -1,6 +1,7 @@
 //! Wakes those who wait for commits of other processes, of which a change stream tells: of the end of
 //! the feed, and of documents of announced collections. What this process commits it knows itself.
-//! After a stream that ended everybody is woken, since something may have been missed.
+//! After a stream that ended everybody is woken, since something may have been missed; and now and then
+//! while one is silent, since a stream that was cut and resumed may have skipped something.
 
 use super::connection::MongoDb;
 use super::document::WRITER;
@@ -21,6 +22,8 @@ use tokio::task::JoinHandle;
 
 /// Wait between attempts to listen again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Silence after which everybody looks for themselves.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// Who waits for what.
 pub(super) struct Wakes {
@@ -119,10 +122,11 @@ pub(super) async fn listen(db: MongoDb, who: String, wakes: Arc<Wakes>) -> JoinH
             if let Ok(changes) = &mut heard {
                 failing = false;
                 let ended = loop {
-                    match changes.next().await {
-                        Some(Ok(change)) => tell(&change, &who, &wakes),
-                        Some(Err(error)) => break Some(error),
-                        None => break None,
+                    match tokio::time::timeout(SILENCE, changes.next()).await {
+                        Ok(Some(Ok(change))) => tell(&change, &who, &wakes),
+                        Ok(Some(Err(error))) => break Some(error),
+                        Ok(None) => break None,
+                        Err(_) => wakes.wake_all(),
                     }
                 };
                 if let Some(error) = ended {

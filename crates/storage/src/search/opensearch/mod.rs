@@ -198,9 +198,9 @@ impl Search for OpenSearch {
     async fn apply(&self, update: SearchUpdate) -> Result<()> {
         update.documents.iter().try_for_each(check::document)?;
         // Read first: what is written is of the index that is moved on in the end.
-        let place = match &update.position {
-            Some(_) => Some(Place::read(self.client(), &self.alias()).await?),
-            None => None,
+        let place = match (&update.position, &update.after) {
+            (None, None) => None,
+            _ => Some(Place::read(self.client(), &self.alias()).await?),
         };
         if let (Some(place), Some(after)) = (&place, &update.after)
             && place.position() != Some(after)

@@ -24,9 +24,9 @@ async fn harmed(place: &Place, harm: &Arc<Harm>, clock: &TestClock) -> Arc<Dynam
     let host = host.split('&').next().unwrap_or(host);
     let port = fake_way(host.to_owned(), Arc::clone(harm)).await;
     let url = place.url.replace(host, &format!("127.0.0.1:{port}"));
-    let db = DynamoDb::connect(&Address::parse(&url).unwrap())
+    let db = DynamoDb::connect(&Address::parse(&url).expect("an address"))
         .await
-        .unwrap();
+        .expect("connects");
     let opened = DynamoBackend::open(db, clock.reader()).await;
     Arc::new(opened.expect("opens"))
 }

@@ -33,10 +33,10 @@ impl Stage {
             false => format!("{}&appName={name}", place.url),
         };
         let clock = TestClock::default();
-        let db = MongoDb::connect(&Address::parse(&url).unwrap()).await;
-        let store = MongoBackend::open(db.unwrap(), clock.reader()).await;
+        let db = MongoDb::connect(&Address::parse(&url).expect("an address")).await;
+        let store = MongoBackend::open(db.expect("connects"), clock.reader()).await;
         let stage = Self {
-            store: Arc::new(store.unwrap()),
+            store: Arc::new(store.expect("opens")),
             director,
             name,
             clock,

@@ -32,7 +32,7 @@ async fn step(search: &OpenSearch) -> Result<u128> {
             .map(|number| finding_text(number, "told", ""))
             .collect(),
         position: Some(to.to_string()),
-        from: (at > 0).then_some(from),
+        after: (at > 0).then_some(from),
         ..SearchUpdate::default()
     };
     search.apply(update).await?;
