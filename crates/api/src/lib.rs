@@ -14,6 +14,7 @@ mod markdown;
 pub mod middleware;
 pub mod numbers;
 pub mod operator;
+mod policy_fields;
 pub mod problem;
 pub mod rest;
 pub mod state;

@@ -244,6 +244,22 @@ async fn act(
     Ok(Json(after.into()))
 }
 
+async fn say(
+    auth: &Auth,
+    blocker: &str,
+    command: Command,
+    word: &BlockerWord,
+) -> Result<Json<BlockerView>, Problem> {
+    act(
+        auth,
+        blocker,
+        command,
+        Some(&word.text),
+        word.expected_version,
+    )
+    .await
+}
+
 /// What happened to it and what was said about it, oldest first.
 #[utoipa::path(get, path = "/api/v2/blockers/{blocker}/entries", tag = "blockers", params(("blocker" = String, Path), PageParams),
     responses((status = 200, body = ListView<BlockerEntryView>), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
@@ -268,15 +284,7 @@ pub async fn comment(
     Path(blocker): Path<String>,
     extract::Json(body): extract::Json<BlockerWord>,
 ) -> Result<Json<BlockerView>, Problem> {
-    let text = Some(body.text.as_str());
-    act(
-        &auth,
-        &blocker,
-        Command::Comment,
-        text,
-        body.expected_version,
-    )
-    .await
+    say(&auth, &blocker, Command::Comment, &body).await
 }
 
 /// Says that it is out of the way, and how; somebody who may solve it answers.
@@ -287,15 +295,7 @@ pub async fn propose(
     Path(blocker): Path<String>,
     extract::Json(body): extract::Json<BlockerWord>,
 ) -> Result<Json<BlockerView>, Problem> {
-    let text = Some(body.text.as_str());
-    act(
-        &auth,
-        &blocker,
-        Command::Propose,
-        text,
-        body.expected_version,
-    )
-    .await
+    say(&auth, &blocker, Command::Propose, &body).await
 }
 
 /// Says that it is in the way all the same, and why.
@@ -306,15 +306,7 @@ pub async fn reject(
     Path(blocker): Path<String>,
     extract::Json(body): extract::Json<BlockerWord>,
 ) -> Result<Json<BlockerView>, Problem> {
-    let text = Some(body.text.as_str());
-    act(
-        &auth,
-        &blocker,
-        Command::Reject,
-        text,
-        body.expected_version,
-    )
-    .await
+    say(&auth, &blocker, Command::Reject, &body).await
 }
 
 /// Says that it is out of the way for good, and how. The retests that wait for it go on soon after.
@@ -325,6 +317,5 @@ pub async fn solve(
     Path(blocker): Path<String>,
     extract::Json(body): extract::Json<BlockerWord>,
 ) -> Result<Json<BlockerView>, Problem> {
-    let text = Some(body.text.as_str());
-    act(&auth, &blocker, Command::Solve, text, body.expected_version).await
+    say(&auth, &blocker, Command::Solve, &body).await
 }
