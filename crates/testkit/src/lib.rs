@@ -4,6 +4,7 @@
 //! [`World::run_jobs`] does what a worker would do, until nothing is due.
 
 mod apps;
+mod between;
 mod build;
 mod egress;
 pub mod guide;
@@ -14,6 +15,7 @@ mod reports;
 mod world;
 
 pub use apps::{PUBLIC_URL, RIGHT_KEY};
+pub use between::{AtCommit, AtIndex, SearchBetween, StoreBetween};
 pub use egress::FakeEgress;
 pub use outside::{FakeClock, MemoryBlobs, PlainPasswords, SequenceIds};
 pub use recipes::Fakes;

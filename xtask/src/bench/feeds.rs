@@ -5,17 +5,11 @@
 //! beforehand: a run that rewrites another number fails.
 
 use anyhow::{Result, ensure};
-use async_trait::async_trait;
-use gna_domain::id::VulnerabilityId;
 use gna_domain::model::{FeedKind, Group};
-use gna_domain::page::Count;
 use gna_domain::policy::Role;
-use gna_domain::port::Search;
-use gna_domain::port::search::{Facet, SearchPage, SearchRequest, SearchUpdate, Selection};
 use gna_domain::service::feeds;
 use gna_domain::service::report::UploadReport;
-use gna_domain::time::Timestamp;
-use gna_testkit::{Stores, World, trivy};
+use gna_testkit::{AtIndex, SearchBetween, Stores, World, trivy};
 use serde_json::json;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -34,46 +28,14 @@ const OTHERS: usize = 250_000;
 const MOVES: usize = 50;
 
 /// Counts the rows that are rewritten for their priority.
+#[derive(Default)]
 struct Counted {
-    inner: Arc<dyn Search>,
     rewritten: AtomicU64,
 }
 
-#[async_trait]
-impl Search for Counted {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-    async fn apply(&self, update: SearchUpdate) -> gna_domain::Result<()> {
-        self.inner.apply(update).await
-    }
-    async fn position(&self) -> gna_domain::Result<Option<String>> {
-        self.inner.position().await
-    }
-    async fn query(&self, request: &SearchRequest) -> gna_domain::Result<SearchPage> {
-        self.inner.query(request).await
-    }
-    async fn count(&self, selection: &Selection, bound: u64) -> gna_domain::Result<Count> {
-        self.inner.count(selection, bound).await
-    }
-    async fn facets(
-        &self,
-        selection: &Selection,
-        fields: &[&'static str],
-        limit: usize,
-    ) -> gna_domain::Result<Vec<Facet>> {
-        self.inner.facets(selection, fields, limit).await
-    }
-    async fn touch(&self, ids: &[VulnerabilityId], seen: Timestamp) -> gna_domain::Result<()> {
-        self.inner.touch(ids, seen).await
-    }
-    async fn prioritize(&self, scores: &[(VulnerabilityId, i64)]) -> gna_domain::Result<u64> {
-        let rewritten = self.inner.prioritize(scores).await?;
-        self.rewritten.fetch_add(rewritten, Ordering::SeqCst);
-        Ok(rewritten)
-    }
-    async fn clear(&self) -> gna_domain::Result<()> {
-        self.inner.clear().await
+impl AtIndex for Counted {
+    fn prioritized(&self, rows: u64) {
+        self.rewritten.fetch_add(rows, Ordering::SeqCst);
     }
 }
 
@@ -88,11 +50,11 @@ pub fn run(vulnerabilities: usize) -> Result<()> {
 
 async fn measure(vulnerabilities: usize, others: usize) -> Result<()> {
     let mut world = World::on(Stores::Sqlite).await;
-    let counted = Arc::new(Counted {
+    let counted = Arc::<Counted>::default();
+    world.ports.search = Arc::new(SearchBetween {
         inner: world.ports.search.clone(),
-        rewritten: AtomicU64::new(0),
+        with: counted.clone(),
     });
-    world.ports.search = counted.clone();
     let acme = world.organization("acme").await;
     let shop = world.group(&acme, "shop").await;
     let cves = vulnerabilities.div_ceil(SHARED);

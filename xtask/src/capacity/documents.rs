@@ -1,22 +1,16 @@
 //! Counts the documents that a search server would hold, and their bytes as JSON.
 
 use async_trait::async_trait;
-use gna_domain::error::Result;
 use gna_domain::id::VulnerabilityId;
-use gna_domain::page::Count;
-use gna_domain::port::Search;
-use gna_domain::port::search::{
-    Document, Facet, FindingText, SearchPage, SearchRequest, SearchUpdate, Selection,
-};
-use gna_domain::time::Timestamp;
-use gna_storage::search::MemorySearch;
+use gna_domain::port::search::{Document, FindingText, SearchUpdate};
+use gna_testkit::AtIndex;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// A search in memory that knows how large its documents are.
+/// Knows how large the documents of a search are.
+#[derive(Default)]
 pub struct Documents {
-    inner: MemorySearch,
     sizes: Mutex<Sizes>,
 }
 
@@ -50,13 +44,6 @@ fn finding_bytes(finding: &FindingText) -> u64 {
 }
 
 impl Documents {
-    pub fn new(inner: MemorySearch) -> Self {
-        Self {
-            inner,
-            sizes: Mutex::default(),
-        }
-    }
-
     fn with<T>(&self, what: impl FnOnce(&mut Sizes) -> T) -> T {
         what(&mut self.sizes.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -89,62 +76,25 @@ impl Documents {
 }
 
 #[async_trait]
-impl Search for Documents {
-    fn name(&self) -> &'static str {
-        "documents, on paper"
-    }
-
-    async fn apply(&self, update: SearchUpdate) -> Result<()> {
+impl AtIndex for Documents {
+    async fn applies(&self, update: &SearchUpdate) {
         self.with(|sizes| {
             sizes.writes += (update.documents.len() + update.findings.len()) as u64;
             for document in &update.documents {
-                sizes
-                    .documents
-                    .insert(document.id, document_bytes(document));
+                let bytes = document_bytes(document);
+                sizes.documents.insert(document.id, bytes);
             }
             for finding in &update.findings {
-                sizes
-                    .findings
-                    .insert(finding.id.to_string(), finding_bytes(finding));
+                let bytes = finding_bytes(finding);
+                sizes.findings.insert(finding.id.to_string(), bytes);
             }
             for id in &update.removed {
                 sizes.documents.remove(id);
             }
         });
-        self.inner.apply(update).await
     }
 
-    async fn position(&self) -> Result<Option<String>> {
-        self.inner.position().await
-    }
-
-    async fn query(&self, request: &SearchRequest) -> Result<SearchPage> {
-        self.inner.query(request).await
-    }
-
-    async fn count(&self, selection: &Selection, bound: u64) -> Result<Count> {
-        self.inner.count(selection, bound).await
-    }
-
-    async fn facets(
-        &self,
-        selection: &Selection,
-        fields: &[&'static str],
-        limit: usize,
-    ) -> Result<Vec<Facet>> {
-        self.inner.facets(selection, fields, limit).await
-    }
-
-    async fn touch(&self, ids: &[VulnerabilityId], last_seen: Timestamp) -> Result<()> {
+    fn touches(&self, ids: &[VulnerabilityId]) {
         self.with(|sizes| sizes.touched += ids.len() as u64);
-        self.inner.touch(ids, last_seen).await
-    }
-
-    async fn prioritize(&self, scores: &[(VulnerabilityId, i64)]) -> Result<u64> {
-        self.inner.prioritize(scores).await
-    }
-
-    async fn clear(&self) -> Result<()> {
-        self.inner.clear().await
     }
 }

@@ -19,7 +19,7 @@ use gna_domain::service::{triage, vulnerability};
 use gna_domain::{Ctx, Resource};
 use gna_storage::backend::memory::MemoryBackend;
 use gna_storage::search::MemorySearch;
-use gna_testkit::{FakeClock, World};
+use gna_testkit::{FakeClock, SearchBetween, World};
 use std::sync::Arc;
 
 use crate::bench::sarif;
@@ -62,8 +62,12 @@ impl Watched {
         let time = clock.clone();
         let backend = MemoryBackend::new(Arc::new(move || time.now()));
         let meter = Arc::new(Meter::new(backend));
-        let documents = Arc::new(Documents::new(MemorySearch::new()));
-        let world = World::over(meter.clone(), documents.clone(), clock);
+        let documents = Arc::<Documents>::default();
+        let search = Arc::new(SearchBetween {
+            inner: Arc::new(MemorySearch::new()),
+            with: documents.clone(),
+        });
+        let world = World::over(meter.clone(), search, clock);
         let organization = world.organization("acme").await;
         let group = world.group(&organization, "shop").await;
         let ctx = world.system();

@@ -2,107 +2,66 @@
 
 use async_trait::async_trait;
 use gna_domain::Resource;
-use gna_domain::error::Result;
 use gna_domain::id::VulnerabilityId;
 use gna_domain::model::{Criticality, FeedKind, HistoryEntry, Threat, Vulnerability};
-use gna_domain::page::{Count, PageRequest};
+use gna_domain::page::PageRequest;
 use gna_domain::policy::Role;
-use gna_domain::port::search::{
-    Facet, Rebuilding, SearchPage, SearchRequest, SearchUpdate, Selection, Sort,
-};
-use gna_domain::port::{Handler, Jobs, Search, Stored, repo};
+use gna_domain::port::search::{SearchUpdate, Sort};
+use gna_domain::port::{Handler, Jobs, Stored, repo};
 use gna_domain::rules::priority::Factor;
 use gna_domain::service::asset::{self, UpdateAsset};
 use gna_domain::service::filter::VulnerabilityFilter;
 use gna_domain::service::{feeds, index, priority, vulnerability};
-use gna_domain::time::Timestamp;
-use gna_testkit::{Stores, trivy};
+use gna_testkit::{AtIndex, SearchBetween, Stores, trivy};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::import::helpers::Scene;
 
 /// Counts rows that are rewritten for their priority, and documents that are written.
+#[derive(Default)]
 struct Counted {
-    inner: Arc<dyn Search>,
-    rewritten: Arc<AtomicU64>,
-    documents: Arc<AtomicU64>,
+    rewritten: AtomicU64,
+    documents: AtomicU64,
 }
 
 #[async_trait]
-impl Search for Counted {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-    async fn apply(&self, update: SearchUpdate) -> Result<()> {
+impl AtIndex for Counted {
+    async fn applies(&self, update: &SearchUpdate) {
         self.documents
             .fetch_add(update.documents.len() as u64, Ordering::SeqCst);
-        self.inner.apply(update).await
     }
-    async fn position(&self) -> Result<Option<String>> {
-        self.inner.position().await
-    }
-    async fn query(&self, request: &SearchRequest) -> Result<SearchPage> {
-        self.inner.query(request).await
-    }
-    async fn count(&self, selection: &Selection, bound: u64) -> Result<Count> {
-        self.inner.count(selection, bound).await
-    }
-    async fn facets(
-        &self,
-        selection: &Selection,
-        fields: &[&'static str],
-        limit: usize,
-    ) -> Result<Vec<Facet>> {
-        self.inner.facets(selection, fields, limit).await
-    }
-    async fn touch(&self, ids: &[VulnerabilityId], last_seen: Timestamp) -> Result<()> {
-        self.inner.touch(ids, last_seen).await
-    }
-    async fn prioritize(&self, scores: &[(VulnerabilityId, i64)]) -> Result<u64> {
-        let rewritten = self.inner.prioritize(scores).await?;
-        self.rewritten.fetch_add(rewritten, Ordering::SeqCst);
-        Ok(rewritten)
-    }
-    async fn clear(&self) -> Result<()> {
-        self.inner.clear().await
-    }
-    async fn rebuilding(&self) -> Result<Rebuilding> {
-        self.inner.rebuilding().await
+
+    fn prioritized(&self, rows: u64) {
+        self.rewritten.fetch_add(rows, Ordering::SeqCst);
     }
 }
 
 struct Desk {
     scene: Scene,
-    rewritten: Arc<AtomicU64>,
-    documents: Arc<AtomicU64>,
+    counted: Arc<Counted>,
 }
 
 impl Desk {
     async fn on(stores: Stores) -> Self {
         let mut scene = Scene::on(stores).await;
-        let (rewritten, documents) = (Arc::default(), Arc::default());
-        scene.world.ports.search = Arc::new(Counted {
+        let counted = Arc::<Counted>::default();
+        scene.world.ports.search = Arc::new(SearchBetween {
             inner: scene.world.ports.search.clone(),
-            rewritten: Arc::clone(&rewritten),
-            documents: Arc::clone(&documents),
+            with: Arc::clone(&counted),
         });
         scene.ci = scene.world.member(&scene.group, Role::Ci);
-        Self {
-            scene,
-            rewritten,
-            documents,
-        }
+        Self { scene, counted }
     }
 
     /// Takes a feed in and does all that follows; answers how many rows were rewritten.
     async fn feed(&self, kind: FeedKind, text: String) -> u64 {
-        let before = self.rewritten.load(Ordering::SeqCst);
+        let before = self.counted.rewritten.load(Ordering::SeqCst);
         feeds::import(&self.scene.world.system(), kind, "test.csv", text.into())
             .await
             .expect("is taken");
         self.scene.world.run_jobs().await.expect("is applied");
-        self.rewritten.load(Ordering::SeqCst) - before
+        self.counted.rewritten.load(Ordering::SeqCst) - before
     }
 
     /// CVEs in the order of their priority, with it.
@@ -187,7 +146,7 @@ async fn what_is_known_of_one_cve_rewrites_its_rows_and_nothing_else() {
         desk.scene.import(three()).await;
         let before = versions(&desk.scene).await;
         let end = desk.scene.world.ports.store.feed_end().await.expect("ends");
-        let documents = desk.documents.load(Ordering::SeqCst);
+        let documents = desk.counted.documents.load(Ordering::SeqCst);
 
         assert_eq!(
             desk.feed(FeedKind::Epss, epss(1, &[one("CVE-2024-0002", 0.25)]))
@@ -229,7 +188,7 @@ async fn what_is_known_of_one_cve_rewrites_its_rows_and_nothing_else() {
             "no vulnerability was written"
         );
         assert_eq!(
-            desk.documents.load(Ordering::SeqCst),
+            desk.counted.documents.load(Ordering::SeqCst),
             documents,
             "no document was made anew"
         );
@@ -298,7 +257,7 @@ async fn another_asset_is_another_priority_and_the_parts_add_up() {
     let report = desk.scene.import(three()).await;
     desk.feed(FeedKind::Epss, epss(1, &[one("CVE-2024-0001", 0.5)]))
         .await;
-    let before = desk.rewritten.load(Ordering::SeqCst);
+    let before = desk.counted.rewritten.load(Ordering::SeqCst);
     let manager = desk.scene.world.member(&desk.scene.group, Role::Manager);
     let change = UpdateAsset {
         criticality: Some(Criticality::High),
@@ -309,7 +268,7 @@ async fn another_asset_is_another_priority_and_the_parts_add_up() {
         .await
         .expect("is changed");
     desk.scene.world.run_jobs().await.expect("follows");
-    assert_eq!(desk.rewritten.load(Ordering::SeqCst) - before, 3);
+    assert_eq!(desk.counted.rewritten.load(Ordering::SeqCst) - before, 3);
     let tagged = UpdateAsset {
         tags: Some(vec!["web".to_owned()]),
         ..UpdateAsset::default()
@@ -319,7 +278,7 @@ async fn another_asset_is_another_priority_and_the_parts_add_up() {
         .expect("is changed");
     desk.scene.world.run_jobs().await.expect("follows");
     assert_eq!(
-        desk.rewritten.load(Ordering::SeqCst) - before,
+        desk.counted.rewritten.load(Ordering::SeqCst) - before,
         3,
         "tags weigh nothing"
     );

@@ -3,16 +3,9 @@
 use async_trait::async_trait;
 use gna_domain::Ctx;
 use gna_domain::ctx::Ports;
-use gna_domain::error::Result;
-use gna_domain::id::VulnerabilityId;
-use gna_domain::page::Count;
-use gna_domain::port::Search;
-use gna_domain::port::search::{
-    Condition, Facet, Rebuilding, SearchPage, SearchRequest, SearchUpdate, Selection,
-};
+use gna_domain::port::search::{Condition, SearchUpdate, Selection};
 use gna_domain::service::index;
-use gna_domain::time::Timestamp;
-use gna_testkit::{Stores, trivy};
+use gna_testkit::{AtIndex, SearchBetween, Stores, trivy};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,49 +15,15 @@ use crate::import::helpers::Scene;
 
 /// A process's way to the index: what it writes waits until it is let through.
 struct Gate {
-    inner: Arc<dyn Search>,
     open: Semaphore,
     came: AtomicUsize,
 }
 
 #[async_trait]
-impl Search for Gate {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-    async fn apply(&self, update: SearchUpdate) -> Result<()> {
+impl AtIndex for Gate {
+    async fn applies(&self, _: &SearchUpdate) {
         self.came.fetch_add(1, Ordering::SeqCst);
         self.open.acquire().await.expect("never closed").forget();
-        self.inner.apply(update).await
-    }
-    async fn position(&self) -> Result<Option<String>> {
-        self.inner.position().await
-    }
-    async fn query(&self, request: &SearchRequest) -> Result<SearchPage> {
-        self.inner.query(request).await
-    }
-    async fn count(&self, selection: &Selection, bound: u64) -> Result<Count> {
-        self.inner.count(selection, bound).await
-    }
-    async fn facets(
-        &self,
-        selection: &Selection,
-        fields: &[&'static str],
-        limit: usize,
-    ) -> Result<Vec<Facet>> {
-        self.inner.facets(selection, fields, limit).await
-    }
-    async fn touch(&self, ids: &[VulnerabilityId], last_seen: Timestamp) -> Result<()> {
-        self.inner.touch(ids, last_seen).await
-    }
-    async fn prioritize(&self, scores: &[(VulnerabilityId, i64)]) -> Result<u64> {
-        self.inner.prioritize(scores).await
-    }
-    async fn clear(&self) -> Result<()> {
-        self.inner.clear().await
-    }
-    async fn rebuilding(&self) -> Result<Rebuilding> {
-        self.inner.rebuilding().await
     }
 }
 
@@ -85,12 +44,14 @@ impl Gate {
 /// One more process on the scene, of which so many updates are let through.
 fn process(scene: &Scene, updates: usize) -> (Ctx, Arc<Gate>) {
     let gate = Arc::new(Gate {
-        inner: Arc::clone(&scene.world.ports.search),
         open: Semaphore::new(updates),
         came: AtomicUsize::new(0),
     });
     let ports = Ports {
-        search: gate.clone(),
+        search: Arc::new(SearchBetween {
+            inner: scene.world.ports.search.clone(),
+            with: gate.clone(),
+        }),
         ..scene.world.ports.clone()
     };
     (Ctx::system(ports, "index"), gate)

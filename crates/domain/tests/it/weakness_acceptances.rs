@@ -8,12 +8,9 @@ use gna_domain::model::{
     AcceptanceRun, AcceptanceRunStatus, AuditEntry, Group, HistoryEntry, Organization,
     PolicyChange, Treatment, Vulnerability, WeaknessAcceptance, WeaknessAcceptanceStatus as Status,
 };
-use gna_domain::page::{Page, PageRequest};
+use gna_domain::page::PageRequest;
 use gna_domain::policy::Role;
-use gna_domain::port::store::{
-    Backup, ChangeSet, FeedItem, FeedPosition, Key, List, Raw, Signals, Store, StoreLimits, Stored,
-    UniqueKey,
-};
+use gna_domain::port::store::{ChangeSet, Stored};
 use gna_domain::port::{Handler, Jobs, Outcome, repo};
 use gna_domain::rules::{decide, desk, treatment};
 use gna_domain::service::asset::{self, UpdateAsset};
@@ -24,7 +21,7 @@ use gna_domain::service::weakness_acceptance::run::{AcceptanceRunHandler, KIND};
 use gna_domain::service::weakness_acceptance::{self as service, Command, Draft};
 use gna_domain::time::Timestamp;
 use gna_storage::repo::StoreJobs;
-use gna_testkit::{Stores, trivy};
+use gna_testkit::{AtCommit, StoreBetween, Stores, trivy};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -391,9 +388,8 @@ async fn tags_narrow_it_and_policies_of_groups_refuse_it() {
     acme.scene.check().await;
 }
 
-/// A store in whose so-manieth commit from now somebody else is quicker.
+/// In whose so-manieth commit from now somebody else is quicker.
 struct Meddled {
-    inner: Arc<dyn Store>,
     left: AtomicI64,
     ctx: Ctx,
     organization: OrganizationId,
@@ -428,51 +424,12 @@ impl Meddled {
 }
 
 #[async_trait]
-impl Store for Meddled {
-    fn backend(&self) -> &'static str {
-        self.inner.backend()
-    }
-    fn limits(&self) -> StoreLimits {
-        self.inner.limits()
-    }
-    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Raw>>> {
-        self.inner.get(keys).await
-    }
-    async fn find(&self, uniques: &[UniqueKey]) -> Result<Vec<Option<Raw>>> {
-        self.inner.find(uniques).await
-    }
-    async fn list(&self, lists: &[List]) -> Result<Vec<Page<Raw>>> {
-        self.inner.list(lists).await
-    }
-    async fn scan(&self, collection: &'static str, page: &PageRequest) -> Result<Page<Raw>> {
-        self.inner.scan(collection, page).await
-    }
-    async fn commit(&self, changes: ChangeSet) -> Result<FeedPosition> {
+impl AtCommit for Meddled {
+    async fn before(&self, _: &ChangeSet) -> Result<()> {
         if self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
             self.meddle().await;
         }
-        self.inner.commit(changes).await
-    }
-    async fn feed(&self, after: Option<&FeedPosition>, limit: usize) -> Result<Vec<FeedItem>> {
-        self.inner.feed(after, limit).await
-    }
-    async fn feed_end(&self) -> Result<FeedPosition> {
-        self.inner.feed_end().await
-    }
-    fn feed_reached(&self, reader: &FeedPosition, target: &FeedPosition) -> bool {
-        self.inner.feed_reached(reader, target)
-    }
-    async fn tidy(&self, feed_before: Timestamp) -> Result<()> {
-        self.inner.tidy(feed_before).await
-    }
-    fn signals(&self) -> Signals {
-        self.inner.signals()
-    }
-    async fn check(&self) -> Result<Vec<String>> {
-        self.inner.check().await
-    }
-    async fn backup(&self, name: &str) -> Result<Option<Backup>> {
-        self.inner.backup(name).await
+        Ok(())
     }
 }
 
@@ -485,10 +442,9 @@ async fn meddled(before: &[Command], command: Command, at: i64) -> (Vec<Option<S
         acme.decided(&acme.olga, id, *command).await;
     }
     let inner = acme.scene.world.ports.store.clone();
-    let few: Arc<dyn Store> = Failing::install(&mut acme.scene.world, 25);
+    Failing::install(&mut acme.scene.world, 25);
     let ports = &acme.scene.world.ports;
     let meddled = Arc::new(Meddled {
-        inner: few,
         left: AtomicI64::new(at),
         ctx: acme.otto.clone(),
         organization: acme.organization.id,
@@ -496,7 +452,10 @@ async fn meddled(before: &[Command], command: Command, at: i64) -> (Vec<Option<S
         command,
         jobs: StoreJobs::new(inner.clone(), ports.clock.clone(), ports.ids.clone()),
     });
-    acme.scene.world.ports.store = meddled.clone();
+    acme.scene.world.ports.store = Arc::new(StoreBetween {
+        inner: ports.store.clone(),
+        with: meddled.clone(),
+    });
     let names: Vec<String> = (0..12).map(|number| format!("pad-{number}")).collect();
     let packages: Vec<(&str, &str)> = names
         .iter()
