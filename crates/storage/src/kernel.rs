@@ -38,10 +38,23 @@ pub struct Item {
     pub version: u64,
     /// JSON, at most [`BackendLimits::item_bytes`].
     pub body: Bytes,
-    /// At most one entry per index. Replaces the entries of the version before.
+    /// At most one entry per index. Replaces the entries of the version before. Reads by key and by
+    /// range leave them out: they are as long as the body, and only who copies or checks a store
+    /// wants them back, by [`Backend::scan`].
     pub entries: Vec<IndexEntry>,
     /// From this moment on the item is as good as gone; removal may come later.
     pub expires: Option<Timestamp>,
+}
+
+impl Item {
+    /// Without its entries, as reads by key and by range answer it.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        Self {
+            entries: Vec::new(),
+            ..self
+        }
+    }
 }
 
 /// What must hold of the stored item for a write to take place.
@@ -134,6 +147,17 @@ pub struct ItemPage {
     pub next: Option<Cursor>,
 }
 
+impl ItemPage {
+    /// Of items without their entries.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        Self {
+            items: self.items.into_iter().map(Item::bare).collect(),
+            next: self.next,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackendLimits {
     /// Most operations in one batch.
@@ -193,13 +217,14 @@ pub trait Backend: Send + Sync + 'static {
 
     fn limits(&self) -> BackendLimits;
 
-    /// One answer per key, in their order. Strong.
+    /// One answer per key, in their order, each without its entries. Strong.
     async fn get_many(&self, keys: &[ItemKey]) -> Result<Vec<Option<Item>>, Error>;
 
-    /// One page per query, in their order. Several at once cost one round trip where the backend can.
+    /// One page per query, in their order, of items without their entries. Several at once cost one
+    /// round trip where the backend can.
     async fn query_many(&self, queries: &[RangeQuery]) -> Result<Vec<ItemPage>, Error>;
 
-    /// Every live item of a collection, in key order; for rebuilding, copying and checking.
+    /// Every live item of a collection, whole, in key order; for rebuilding, copying and checking.
     async fn scan(
         &self,
         collection: &'static str,

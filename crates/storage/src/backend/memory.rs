@@ -334,7 +334,7 @@ impl Backend for MemoryBackend {
         let (now, state) = ((self.now)(), self.state());
         Ok(keys
             .iter()
-            .map(|key| state.get(key, now).cloned())
+            .map(|key| state.get(key, now).cloned().map(Item::bare))
             .collect())
     }
 
@@ -342,7 +342,7 @@ impl Backend for MemoryBackend {
         let (now, state) = ((self.now)(), self.state());
         queries
             .iter()
-            .map(|query| state.range(query, now))
+            .map(|query| Ok(state.range(query, now)?.bare()))
             .collect()
     }
 

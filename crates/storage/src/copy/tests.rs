@@ -57,7 +57,7 @@ async fn a_copy_holds_the_same_items_and_an_empty_feed_and_waits() {
     let key = user(1_299).key;
     assert_eq!(
         to.get_many(std::slice::from_ref(&key)).await.unwrap(),
-        [Some(user(1_299))]
+        [Some(user(1_299).bare())]
     );
     assert_eq!(to.feed(None, 10).await.unwrap(), []);
     assert_eq!(to.check().await.unwrap(), []);

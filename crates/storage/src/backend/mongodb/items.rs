@@ -104,13 +104,14 @@ impl Backend for MongoBackend {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        range::get_many(&self.db, keys, (self.now)()).await
+        let found = range::get_many(&self.db, keys, (self.now)()).await?;
+        Ok(found.into_iter().map(|item| item.map(Item::bare)).collect())
     }
 
     async fn query_many(&self, queries: &[RangeQuery]) -> Result<Vec<ItemPage>, Error> {
         let now = (self.now)();
         stream::iter(queries.to_vec())
-            .map(|query| async move { range::range(&self.db, &query, now).await })
+            .map(|query| async move { Ok(range::range(&self.db, &query, now).await?.bare()) })
             .buffered(AT_ONCE)
             .try_collect()
             .await

@@ -3,7 +3,7 @@
 use super::connection::PostgresDb;
 use super::error::map;
 use super::names::Names;
-use super::row::{Found, text};
+use super::row::{item, named, stored, text};
 use crate::backend::cursor::{Kind, decode, encode};
 use crate::backend::rules::{Window, check_limit, successor, window};
 use crate::kernel::{Direction, Error, Item, ItemKey, ItemPage, RangeQuery};
@@ -16,14 +16,14 @@ use sqlx::postgres::PgRow;
 const END: &[u8] = &[0xFF];
 
 const GET: &str = "
-    SELECT k.n, i.version, i.expires, i.entries, i.body
+    SELECT k.n, i.version, i.expires, i.body
     FROM unnest($1::smallint[], $2::bytea[], $3::bytea[]) WITH ORDINALITY AS k(c, p, s, n)
     JOIN items i ON i.collection = k.c AND i.part = k.p AND i.sort = k.s
     WHERE i.expires IS NULL OR i.expires > $4";
 
 /// The four questions differ in the table they walk along and in the direction.
 const PRIMARY: [&str; 2] = [
-    "SELECT q.n, i.version, i.expires, i.entries, i.body, i.part, i.sort, i.sort, i.id
+    "SELECT q.n, i.version, i.expires, i.body, i.part, i.sort, i.sort, i.id
     FROM unnest($1::smallint[], $2::smallint[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bigint[], $8::bigint[])
         WITH ORDINALITY AS q(c, x, p, lo, lo_id, hi, hi_id, most, n)
     CROSS JOIN LATERAL (
@@ -31,7 +31,7 @@ const PRIMARY: [&str; 2] = [
             AND (i.expires IS NULL OR i.expires > $9)
         ORDER BY i.sort LIMIT q.most
     ) i",
-    "SELECT q.n, i.version, i.expires, i.entries, i.body, i.part, i.sort, i.sort, i.id
+    "SELECT q.n, i.version, i.expires, i.body, i.part, i.sort, i.sort, i.id
     FROM unnest($1::smallint[], $2::smallint[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bigint[], $8::bigint[])
         WITH ORDINALITY AS q(c, x, p, lo, lo_id, hi, hi_id, most, n)
     CROSS JOIN LATERAL (
@@ -41,7 +41,7 @@ const PRIMARY: [&str; 2] = [
     ) i",
 ];
 const INDEX: [&str; 2] = [
-    "SELECT q.n, i.version, i.expires, i.entries, i.body, i.part, i.sort, i.at, i.id
+    "SELECT q.n, i.version, i.expires, i.body, i.part, i.sort, i.at, i.id
     FROM unnest($1::smallint[], $2::smallint[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bigint[], $8::bigint[])
         WITH ORDINALITY AS q(c, x, p, lo, lo_id, hi, hi_id, most, n)
     CROSS JOIN LATERAL (
@@ -51,7 +51,7 @@ const INDEX: [&str; 2] = [
             AND (i.expires IS NULL OR i.expires > $9)
         ORDER BY e.sort, e.item LIMIT q.most
     ) i",
-    "SELECT q.n, i.version, i.expires, i.entries, i.body, i.part, i.sort, i.at, i.id
+    "SELECT q.n, i.version, i.expires, i.body, i.part, i.sort, i.at, i.id
     FROM unnest($1::smallint[], $2::smallint[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bigint[], $8::bigint[])
         WITH ORDINALITY AS q(c, x, p, lo, lo_id, hi, hi_id, most, n)
     CROSS JOIN LATERAL (
@@ -64,7 +64,7 @@ const INDEX: [&str; 2] = [
 ];
 
 const SCAN: &str = "
-    SELECT 1::bigint, i.version, i.expires, i.entries, i.body, i.part, i.sort
+    SELECT 1::bigint, i.version, i.expires, i.body, i.part, i.sort, i.entries
     FROM items i
     WHERE i.collection = $1 AND (i.part, i.sort) > ($2, $3) AND (i.expires IS NULL OR i.expires > $4)
     ORDER BY i.part, i.sort LIMIT $5";
@@ -88,24 +88,14 @@ pub(super) async fn get_many(
         let query = sqlx::query(GET).bind(codes).bind(partitions).bind(sorts);
         query.bind(now.millis()).fetch_all(&pool).await
     });
-    let mut found: Vec<Option<Found>> = keys.iter().map(|_| None).collect();
+    let mut found: Vec<Option<Item>> = keys.iter().map(|_| None).collect();
     for row in rows.await? {
-        if let Some(slot) = found.get_mut(number(&row)?) {
-            *slot = Some(Found::read(&row, 1)?);
+        let number = number(&row)?;
+        if let (Some(slot), Some(key)) = (found.get_mut(number), keys.get(number)) {
+            *slot = Some(item(&row, 1, key.clone())?);
         }
     }
-    names
-        .learn(db, found.iter().flatten().flat_map(Found::codes))
-        .await?;
-    found
-        .into_iter()
-        .zip(keys)
-        .map(|(found, key)| {
-            found
-                .map(|found| found.item(key.clone(), names))
-                .transpose()
-        })
-        .collect()
+    Ok(found)
 }
 
 /// Which question it is in the statement, from 0.
@@ -217,8 +207,7 @@ impl Questions {
 
 /// An item with its place in the range it was found in.
 struct Placed {
-    found: Found,
-    key: ItemKey,
+    item: Item,
     at: Vec<u8>,
     id: i64,
 }
@@ -256,26 +245,19 @@ async fn ask(
             continue;
         };
         slot.push(Placed {
-            found: Found::read(&row, 1)?,
-            key: ItemKey {
-                collection: query.collection,
-                partition: text(&row, 5)?,
-                sort: text(&row, 6)?,
-            },
-            at: row.try_get(7).map_err(map)?,
-            id: row.try_get(8).map_err(map)?,
+            item: item(&row, 1, key(&row, query.collection)?)?,
+            at: row.try_get(6).map_err(map)?,
+            id: row.try_get(7).map_err(map)?,
         });
     }
-    let codes = placed.iter().flatten().flat_map(|one| one.found.codes());
-    names.learn(db, codes).await?;
     alike
         .iter()
         .zip(placed)
-        .map(|((at, query), placed)| Ok((*at, page(query, placed, names)?)))
+        .map(|((at, query), placed)| Ok((*at, page(query, placed)?)))
         .collect()
 }
 
-fn page(query: &RangeQuery, mut placed: Vec<Placed>, names: &Names) -> Result<ItemPage, Error> {
+fn page(query: &RangeQuery, mut placed: Vec<Placed>) -> Result<ItemPage, Error> {
     placed.sort_unstable_by(|a, b| (&a.at, a.id).cmp(&(&b.at, b.id)));
     if query.direction == Direction::Descending {
         placed.reverse();
@@ -284,7 +266,7 @@ fn page(query: &RangeQuery, mut placed: Vec<Placed>, names: &Names) -> Result<It
     placed.truncate(query.limit);
     let next = match placed.last() {
         Some(last) if more && query.index.is_none() => {
-            Some(encode(Kind::Primary, &[&last.key.sort]))
+            Some(encode(Kind::Primary, &[&last.item.key.sort]))
         }
         Some(last) if more => {
             let at = std::str::from_utf8(&last.at)
@@ -293,11 +275,17 @@ fn page(query: &RangeQuery, mut placed: Vec<Placed>, names: &Names) -> Result<It
         }
         _ => None,
     };
-    let items = placed
-        .into_iter()
-        .map(|one| one.found.item(one.key, names))
-        .collect::<Result<_, Error>>()?;
+    let items = placed.into_iter().map(|one| one.item).collect();
     Ok(ItemPage { items, next })
+}
+
+/// The key in columns 4 and 5.
+fn key(row: &PgRow, collection: &'static str) -> Result<ItemKey, Error> {
+    Ok(ItemKey {
+        collection,
+        partition: text(row, 4)?,
+        sort: text(row, 5)?,
+    })
 }
 
 /// All items of a collection by key.
@@ -326,24 +314,21 @@ pub(super) async fn scan(
     rows.truncate(limit);
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
-        let key = ItemKey {
-            collection,
-            partition: text(row, 5)?,
-            sort: text(row, 6)?,
-        };
-        found.push((Found::read(row, 1)?, key));
+        found.push((item(row, 1, key(row, collection)?)?, stored(row, 6)?));
     }
     let next = found
         .last()
         .filter(|_| more)
-        .map(|(_, key)| encode(Kind::Scan, &[&key.partition, &key.sort]));
-    names
-        .learn(db, found.iter().flat_map(|(found, _)| found.codes()))
-        .await?;
-    let items = found
-        .into_iter()
-        .map(|(found, key)| found.item(key, names))
-        .collect::<Result<_, Error>>()?;
+        .map(|(item, _)| encode(Kind::Scan, &[&item.key.partition, &item.key.sort]));
+    let codes = found.iter().flat_map(|(_, stored)| stored);
+    names.learn(db, codes.map(|(index, _, _)| *index)).await?;
+    let whole = |(item, stored)| {
+        Ok(Item {
+            entries: named(stored, names)?,
+            ..item
+        })
+    };
+    let items = found.into_iter().map(whole).collect::<Result<_, Error>>()?;
     Ok(ItemPage { items, next })
 }
 

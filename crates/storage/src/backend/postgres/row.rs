@@ -3,7 +3,6 @@
 use super::error::map;
 use super::names::Names;
 use crate::kernel::{Error, IndexEntry, Item, ItemKey};
-use bytes::Bytes;
 use gna_domain::time::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -11,59 +10,40 @@ use sqlx::postgres::PgRow;
 /// A stored entry: number of the index, partition, sort.
 pub(super) type Stored = (i16, String, String);
 
-/// What came of an item, before its numbers are names again.
-pub(super) struct Found {
-    version: u64,
-    expires: Option<Timestamp>,
-    entries: Vec<Stored>,
-    body: Bytes,
+/// The item, without its entries, in columns `version, expires, body`, which begin at column `at`.
+pub(super) fn item(row: &PgRow, at: usize, key: ItemKey) -> Result<Item, Error> {
+    let version: i64 = row.try_get(at).map_err(map)?;
+    let expires: Option<i64> = row.try_get(at + 1).map_err(map)?;
+    let body: Vec<u8> = row.try_get(at + 2).map_err(map)?;
+    Ok(Item {
+        key,
+        version: unsigned(version)?,
+        body: body.into(),
+        entries: Vec::new(),
+        expires: expires.map(Timestamp::from_millis),
+    })
 }
 
-impl Found {
-    /// Columns `version, expires, entries, body`, which begin at column `at`.
-    pub(super) fn read(row: &PgRow, at: usize) -> Result<Self, Error> {
-        let version: i64 = row.try_get(at).map_err(map)?;
-        let expires: Option<i64> = row.try_get(at + 1).map_err(map)?;
-        let entries: &[u8] = row.try_get(at + 2).map_err(map)?;
-        let body: Vec<u8> = row.try_get(at + 3).map_err(map)?;
-        let entries = match entries.is_empty() {
-            true => Vec::new(),
-            false => serde_json::from_slice(entries)
-                .map_err(|_| Error::Corrupt("the entries of an item can't be read".into()))?,
-        };
-        Ok(Self {
-            version: unsigned(version)?,
-            expires: expires.map(Timestamp::from_millis),
-            entries,
-            body: body.into(),
-        })
+/// The entries in a column.
+pub(super) fn stored(row: &PgRow, at: usize) -> Result<Vec<Stored>, Error> {
+    let entries: &[u8] = row.try_get(at).map_err(map)?;
+    if entries.is_empty() {
+        return Ok(Vec::new());
     }
+    serde_json::from_slice(entries)
+        .map_err(|_| Error::Corrupt("the entries of an item can't be read".into()))
+}
 
-    /// The numbers of its indexes, for [`Names::learn`].
-    pub(super) fn codes(&self) -> impl Iterator<Item = i16> + '_ {
-        self.entries.iter().map(|(index, _, _)| *index)
-    }
-
-    pub(super) fn item(self, key: ItemKey, names: &Names) -> Result<Item, Error> {
-        let named = |(index, partition, sort)| {
-            Ok(IndexEntry {
-                index: names.name(index)?,
-                partition,
-                sort,
-            })
-        };
-        Ok(Item {
-            key,
-            version: self.version,
-            body: self.body,
-            entries: self
-                .entries
-                .into_iter()
-                .map(named)
-                .collect::<Result<_, Error>>()?,
-            expires: self.expires,
+/// The same with names for numbers that [`Names::learn`] has seen.
+pub(super) fn named(stored: Vec<Stored>, names: &Names) -> Result<Vec<IndexEntry>, Error> {
+    let named = |(index, partition, sort)| {
+        Ok(IndexEntry {
+            index: names.name(index)?,
+            partition,
+            sort,
         })
-    }
+    };
+    stored.into_iter().map(named).collect()
 }
 
 pub(super) fn unsigned(version: i64) -> Result<u64, Error> {

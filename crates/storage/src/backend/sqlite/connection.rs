@@ -33,7 +33,7 @@ pub struct SqliteOptions {
 impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
-            writer_cache_kib: 64 * 1_024,
+            writer_cache_kib: 16 * 1_024,
             reader_cache_kib: 16 * 1_024,
             readers: 4,
             busy_timeout: Duration::from_secs(5),

@@ -1,14 +1,14 @@
 //! Reads: by key, by range, and all of a collection.
 
 use super::names::Names;
-use super::row::{COLUMNS, item};
+use super::row::{COLUMNS, entries, item};
 use crate::backend::cursor::{Kind, decode, encode};
 use crate::backend::rules::{Window, check_limit, window};
 use crate::kernel::{Direction, Error, Item, ItemKey, ItemPage, RangeQuery};
 use gna_domain::page::Cursor;
 use gna_domain::time::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Params, params};
+use rusqlite::{Connection, Params, Row, params};
 
 const LIVE: &str = "(i.expires IS NULL OR i.expires > ?)";
 
@@ -31,7 +31,7 @@ pub(super) fn get_many(
         let mut rows =
             statement.query(params![collection, key.partition, key.sort, now.millis()])?;
         found.push(match rows.next()? {
-            Some(row) => Some(item(row, 0, key, names)?),
+            Some(row) => Some(item(row, key)?),
             None => None,
         });
     }
@@ -98,12 +98,10 @@ fn primary(
         now.millis(),
         one_more(query.limit)
     ];
-    let (items, more) = collect(conn, &sql, values, query.collection, query.limit, names)?;
-    let next = items
-        .last()
-        .filter(|_| more)
-        .map(|(item, _)| encode(Kind::Primary, &[&item.key.sort]));
-    Ok(page(items, next))
+    let read = |row: &Row<'_>| item(row, key(row, query.collection)?);
+    collect(conn, &sql, values, query.limit, read, |_, item| {
+        Ok(encode(Kind::Primary, &[&item.key.sort]))
+    })
 }
 
 fn indexed(
@@ -138,7 +136,7 @@ fn indexed(
     let order = order(query.direction);
     // CROSS JOIN: the entries lead, whatever the planner thinks of the sizes.
     let sql = format!(
-        "SELECT {COLUMNS}, i.part, i.sort, e.item FROM entries e CROSS JOIN items i ON i.id = e.item
+        "SELECT {COLUMNS}, i.part, i.sort, e.sort, e.item FROM entries e CROSS JOIN items i ON i.id = e.item
          WHERE e.collection = ? AND e.idx = ? AND e.part = ?
            AND (e.sort, e.item) > (?, ?) AND (e.sort, e.item) < (?, ?) AND {LIVE}
          ORDER BY e.sort {order}, e.item {order} LIMIT ?"
@@ -155,12 +153,11 @@ fn indexed(
         now.millis(),
         limit
     ];
-    let (items, more) = collect(conn, &sql, values, query.collection, query.limit, names)?;
-    let next = items.last().filter(|_| more).and_then(|(item, id)| {
-        let entry = item.entries.iter().find(|entry| entry.index == index)?;
-        Some(encode(Kind::Index, &[&entry.sort, &id.to_string()]))
-    });
-    Ok(page(items, next))
+    let read = |row: &Row<'_>| item(row, key(row, query.collection)?);
+    collect(conn, &sql, values, query.limit, read, |row, _| {
+        let (sort, id): (String, i64) = (row.get(5)?, row.get(6)?);
+        Ok(encode(Kind::Index, &[&sort, &id.to_string()]))
+    })
 }
 
 /// All items of a collection by key.
@@ -181,49 +178,55 @@ pub(super) fn scan(
         return Ok(empty());
     };
     let sql = format!(
-        "SELECT {COLUMNS}, i.part, i.sort FROM items i
+        "SELECT {COLUMNS}, i.part, i.sort, i.entries FROM items i
          WHERE i.collection = ? AND (i.part, i.sort) > (?, ?) AND {LIVE}
          ORDER BY i.part, i.sort LIMIT ?"
     );
     let values = params![code, partition, sort, now.millis(), one_more(limit)];
-    let (items, more) = collect(conn, &sql, values, collection, limit, names)?;
-    let last = items.last().filter(|_| more);
-    let next = last.map(|(item, _)| encode(Kind::Scan, &[&item.key.partition, &item.key.sort]));
-    Ok(page(items, next))
+    let whole = |row: &Row<'_>| {
+        Ok(Item {
+            entries: entries(row, 5, names)?,
+            ..item(row, key(row, collection)?)?
+        })
+    };
+    collect(conn, &sql, values, limit, whole, |_, item| {
+        Ok(encode(Kind::Scan, &[&item.key.partition, &item.key.sort]))
+    })
 }
 
+/// The key in the two columns behind [`COLUMNS`].
+fn key(row: &Row<'_>, collection: &'static str) -> Result<ItemKey, Error> {
+    Ok(ItemKey {
+        collection,
+        partition: row.get(3)?,
+        sort: row.get(4)?,
+    })
+}
+
+/// The page that a statement answers with, which asks for one row more than `limit`; `place` names
+/// the last row of a page that has another one behind it.
 fn collect(
     conn: &Connection,
     sql: &str,
     values: impl Params,
-    collection: &'static str,
     limit: usize,
-    names: &Names,
-) -> Result<(Vec<(Item, i64)>, bool), Error> {
+    read: impl Fn(&Row<'_>) -> Result<Item, Error>,
+    place: impl Fn(&Row<'_>, &Item) -> Result<Cursor, Error>,
+) -> Result<ItemPage, Error> {
     let mut statement = conn.prepare_cached(sql)?;
-    let numbered = statement.column_count() > 6;
     let mut rows = statement.query(values)?;
-    let mut items = Vec::new();
+    let (mut items, mut next) = (Vec::new(), None);
     while let Some(row) = rows.next()? {
         if items.len() == limit {
-            return Ok((items, true));
+            return Ok(ItemPage { items, next });
         }
-        let key = ItemKey {
-            collection,
-            partition: row.get(4)?,
-            sort: row.get(5)?,
-        };
-        let number = if numbered { row.get(6)? } else { 0 };
-        items.push((item(row, 0, key, names)?, number));
+        let item = read(row)?;
+        if items.len() + 1 == limit {
+            next = Some(place(row, &item)?);
+        }
+        items.push(item);
     }
-    Ok((items, false))
-}
-
-fn page(items: Vec<(Item, i64)>, next: Option<Cursor>) -> ItemPage {
-    ItemPage {
-        items: items.into_iter().map(|(item, _)| item).collect(),
-        next,
-    }
+    Ok(ItemPage { items, next: None })
 }
 
 fn empty() -> ItemPage {

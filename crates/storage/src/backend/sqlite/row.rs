@@ -8,7 +8,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Row, ToSql};
 
 /// The columns that [`item`] reads, from table or alias `i`.
-pub(super) const COLUMNS: &str = "i.version, i.expires, i.entries, i.body";
+pub(super) const COLUMNS: &str = "i.version, i.expires, i.body";
 
 /// Bytes that are text, bound without a copy.
 pub(super) struct Text<'a>(pub &'a [u8]);
@@ -19,16 +19,14 @@ impl ToSql for Text<'_> {
     }
 }
 
-/// The item in a row of [`COLUMNS`], which begin at column `at`.
-pub(super) fn item(row: &Row<'_>, at: usize, key: ItemKey, names: &Names) -> Result<Item, Error> {
+/// The item without its entries in a row that begins with [`COLUMNS`].
+pub(super) fn item(row: &Row<'_>, key: ItemKey) -> Result<Item, Error> {
     Ok(Item {
         key,
-        version: version(row, at)?,
-        expires: row
-            .get::<_, Option<i64>>(at + 1)?
-            .map(Timestamp::from_millis),
-        entries: entries(row, at + 2, names)?,
-        body: bytes(row, at + 3)?,
+        version: version(row, 0)?,
+        expires: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
+        entries: Vec::new(),
+        body: bytes(row, 2)?,
     })
 }
 
@@ -59,7 +57,8 @@ pub(super) fn stored(row: &Row<'_>, at: usize) -> Result<Vec<Stored>, Error> {
     }
 }
 
-fn entries(row: &Row<'_>, at: usize, names: &Names) -> Result<Vec<IndexEntry>, Error> {
+/// The entries in a column, with the names of their indexes.
+pub(super) fn entries(row: &Row<'_>, at: usize, names: &Names) -> Result<Vec<IndexEntry>, Error> {
     let named = |(index, partition, sort)| {
         Ok(IndexEntry {
             index: names.name(index)?,
