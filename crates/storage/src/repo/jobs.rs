@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::attributes::sortable;
-use backlog::{Backlog, Backlogs};
+use backlog::{Backlog, Backlogs, Head};
 use wish::Wish;
 
 mod backlog;
@@ -31,6 +31,10 @@ const LEASE_MS: i64 = 60_000;
 const LOOK: usize = 200;
 /// Jobs looked at first for each that is wanted: most can be taken, and each costs a read of its lane.
 const LOOK_FIRST: usize = 4;
+/// By how much each look at lanes that jobs wait for is larger than the one before it, and how many of
+/// these jobs the largest is for: where all of thousands are held, that shows in a few round trips.
+const LOOK_GROWS: usize = 4;
+const LOOK_MOST: usize = 1_000;
 
 pub struct StoreJobs {
     store: Arc<dyn Store>,
@@ -132,7 +136,8 @@ impl StoreJobs {
         }
     }
 
-    /// Of what was passed over before: whose lane is free now, or for whom there is room.
+    /// Of what was passed over before: whose lane is free now, or for whom there is room. Those that have
+    /// waited longest are looked at first, and no more of them than it takes to find some.
     async fn claim_waiting(
         &self,
         worker: &str,
@@ -140,43 +145,60 @@ impl StoreJobs {
         backlog: &mut Backlog,
         now: Timestamp,
     ) -> Result<Vec<Claimed>> {
-        loop {
-            let heads = backlog.heads(wish);
-            let places: BTreeSet<&String> = heads.iter().flat_map(|head| &head.places).collect();
+        let mut heads = backlog.heads(wish);
+        let mut look = look_first(wish);
+        while !heads.is_empty() {
+            let some: Vec<Head> = std::iter::from_fn(|| heads.pop_first())
+                .map(|(_, head)| head)
+                .take(look)
+                .collect();
+            look = look.saturating_mul(LOOK_GROWS).min(LOOK_MOST);
+            let places: BTreeSet<&String> = some.iter().flat_map(|head| &head.places).collect();
             let lanes = self.named(places.into_iter().cloned().collect()).await?;
             // A lane that is held costs no look at its jobs.
-            let open = heads
+            let open = some
                 .into_iter()
                 .filter_map(|head| backlog.open(head, &lanes));
-            let mut heads: Vec<_> = open.collect();
-            heads.sort_unstable_by_key(|head| head.number);
-            heads.dedup_by_key(|head| head.number);
-            heads.truncate(LOOK);
-            if heads.is_empty() {
-                return Ok(Vec::new());
+            let mut open: BTreeMap<u64, Head> = open.map(|head| (head.number, head)).collect();
+            // What is too much for one look stays for the next.
+            let later = open.keys().nth(LOOK).copied();
+            if let Some(later) = later {
+                heads.append(&mut open.split_off(&later));
             }
-            let ids: Vec<JobId> = heads.iter().map(|head| head.id).collect();
+            if open.is_empty() {
+                continue;
+            }
+            let ids: Vec<JobId> = open.values().map(|head| head.id).collect();
             let found = repo::get_many::<Job>(self.store.as_ref(), &ids).await?;
-            let mut jobs = Vec::new();
-            for (head, job) in heads.iter().zip(found) {
+            let (mut jobs, mut gone) = (Vec::new(), Vec::new());
+            for (head, job) in open.values().zip(found) {
                 match job.filter(|job| job.is_claimable(now)) {
                     Some(job) => jobs.push(job),
-                    None => backlog.forget(head),
+                    None => gone.push(head),
                 }
             }
+            for head in &gone {
+                backlog.forget(head);
+            }
             // Whoever was behind them may be taken in their place.
+            for head in &gone {
+                heads.extend(backlog.heads_behind(head, wish));
+            }
             if jobs.is_empty() {
                 continue;
             }
             let lanes = self.lanes(&jobs).await?;
             let claimed = self.take_some(worker, &jobs, &lanes, wish, now).await?;
-            for head in &heads {
+            for head in open.values() {
                 if claimed.iter().any(|claimed| claimed.job().id == head.id) {
                     backlog.forget(head);
                 }
             }
-            return Ok(claimed);
+            if !claimed.is_empty() {
+                return Ok(claimed);
+            }
         }
+        Ok(Vec::new())
     }
 
     /// Of what the queue has behind that; passes over what can't be taken.
@@ -188,7 +210,7 @@ impl StoreJobs {
         now: Timestamp,
     ) -> Result<Vec<Claimed>> {
         let mut request = PageRequest {
-            first: wish.most().saturating_mul(LOOK_FIRST).clamp(1, LOOK),
+            first: look_first(wish),
             after: backlog.after(),
         };
         let mut follows = true;
@@ -294,6 +316,11 @@ impl StoreJobs {
             .take(8)
             .fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
     }
+}
+
+/// How many jobs are looked at first.
+fn look_first(wish: &Wish<'_>) -> usize {
+    wish.most().saturating_mul(LOOK_FIRST).clamp(1, LOOK)
 }
 
 /// A place of a lane: its name, and its record where it has one.

@@ -137,30 +137,20 @@ impl Backlog {
         self.count += 1;
     }
 
-    /// The first jobs of each line, as many as could be taken of it and there is room for; those that
-    /// have waited longest come first.
-    pub fn heads(&self, wish: &Wish<'_>) -> Vec<Head> {
-        let mut heads = Vec::new();
-        for (line, waiting) in &self.lines {
-            let most = match (line, waiting.jobs.front()) {
-                (_, None) => 0,
-                (Line::Lane(_), Some(_)) => waiting.places.len(),
-                (Line::Kind(_), Some(first)) => {
-                    let room = wish.room(&first.kind);
-                    room.saturating_mul(LOOK_FIRST).min(LOOK)
-                }
-            };
-            let first = waiting.jobs.iter().take(most);
-            let wanted = first.filter(|seen| wish.room(&seen.kind) > 0);
-            heads.extend(wanted.map(|seen| Head {
-                number: seen.number,
-                id: seen.id,
-                line: line.clone(),
-                places: waiting.places.clone(),
-            }));
-        }
-        heads.sort_unstable_by_key(|head| head.number);
-        heads
+    /// The first jobs of each line, as many as could be taken of it and there is room for, by their
+    /// numbers: those that have waited longest come first.
+    pub fn heads(&self, wish: &Wish<'_>) -> BTreeMap<u64, Head> {
+        let lines = self.lines.iter();
+        let heads = lines.flat_map(move |(line, waiting)| heads_of(line, waiting, wish));
+        heads.map(|head| (head.number, head)).collect()
+    }
+
+    /// The same, of this head's line and behind it.
+    pub fn heads_behind(&self, head: &Head, wish: &Wish<'_>) -> BTreeMap<u64, Head> {
+        let line = self.lines.get_key_value(&head.line).into_iter();
+        let heads = line.flat_map(move |(line, waiting)| heads_of(line, waiting, wish));
+        let behind = heads.filter(|other| other.number > head.number);
+        behind.map(|head| (head.number, head)).collect()
     }
 
     /// The job that may be taken of a head's line: it, where a place of the lane is free, else one that has
@@ -194,6 +184,26 @@ impl Backlog {
             self.lines.remove(&head.line);
         }
     }
+}
+
+/// The first jobs of a line, as many as could be taken of it and there is room for.
+fn heads_of(line: &Line, waiting: &Waiting, wish: &Wish<'_>) -> impl Iterator<Item = Head> {
+    let most = match (line, waiting.jobs.front()) {
+        (_, None) => 0,
+        (Line::Lane(_), Some(_)) => waiting.places.len(),
+        (Line::Kind(_), Some(first)) => {
+            let room = wish.room(&first.kind);
+            room.saturating_mul(LOOK_FIRST).min(LOOK)
+        }
+    };
+    let first = waiting.jobs.iter().take(most);
+    let wanted = first.filter(move |seen| wish.room(&seen.kind) > 0);
+    wanted.map(move |seen| Head {
+        number: seen.number,
+        id: seen.id,
+        line: line.clone(),
+        places: waiting.places.clone(),
+    })
 }
 
 /// What was seen, by the kinds that it was seen for. Whoever looks has it to themselves; who looks at

@@ -204,3 +204,79 @@ async fn a_job_that_holds_its_lane_is_found_although_there_was_no_room_when_it_w
         assert_eq!(next.lane().name, "l", "{name}: the next in its lane");
     }
 }
+
+/// Lanes that are held, with one job that waits for each.
+const LANES: usize = 2_000;
+
+#[tokio::test]
+async fn of_two_thousand_lanes_that_are_waited_for_a_look_reads_no_more_than_it_needs() {
+    for (name, bench) in benches().await {
+        let lane = |n: usize| format!("asset:{n}");
+        let waiting: Vec<Job> = (0..LANES)
+            .map(|n| {
+                bench.pass(1);
+                bench.job().in_lane(&lane(n))
+            })
+            .collect();
+        bench.add_all(&waiting).await;
+        let somebody = fresh(bench.world.as_ref());
+        let numbers: Vec<usize> = (0..LANES).collect();
+        for some in numbers.chunks(TOGETHER) {
+            let mut changes = ChangeSet::new();
+            for n in some {
+                let held = Lane::held_by(&lane(*n), somebody, bench.world.now());
+                changes.create(&held, None).expect("json");
+            }
+            bench.store.commit(changes).await.expect("added");
+        }
+        let free = async |n: usize| {
+            let keys = [Lane::key_of(&lane(n))];
+            let found = repo::get_keys::<Lane>(bench.store.as_ref(), &keys).await;
+            let held = found.expect("answers").remove(0).expect("there");
+            let mut changes = ChangeSet::new();
+            let freed = held.value.freed(bench.world.now());
+            changes.update(&held, &freed, None).expect("json");
+            bench.store.commit(changes).await.expect("freed");
+            bench.cost();
+        };
+        bench.pass(10_000);
+        assert!(bench.claim("a").await.is_none(), "{name}: learns of them");
+
+        // All are held: their lanes are asked for in a few reads, and the last page of the queue.
+        bench.cost();
+        assert!(bench.claim("a").await.is_none(), "{name}");
+        let (ranges, keys, rows) = bench.cost();
+        assert!(ranges <= 2 && keys <= 8, "{name}: {ranges} {keys}");
+        assert!(rows <= LANES + LOOK + 10, "{name}: {rows}");
+
+        // One of the oldest is free: no lane is read of those that came much later.
+        free(2).await;
+        let claimed = bench.claim("a").await.expect("its lane is free");
+        assert_eq!(claimed.job().id, waiting[2].id, "{name}");
+        let (ranges, keys, rows) = bench.cost();
+        assert!(
+            ranges == 0 && keys <= 4 && rows <= 10,
+            "{name}: {ranges} {keys} {rows}"
+        );
+
+        // One in their midst: found among the older ones, still in a few reads.
+        free(1_000).await;
+        let claimed = bench.claim("a").await.expect("its lane is free");
+        assert_eq!(claimed.job().id, waiting[1_000].id, "{name}");
+        let (ranges, keys, rows) = bench.cost();
+        assert!(
+            ranges == 0 && keys <= 8 && rows <= LANES,
+            "{name}: {ranges} {keys} {rows}"
+        );
+
+        // Whoever has waited longest comes first, and none is forgotten.
+        for n in [1_500, 700, 30] {
+            free(n).await;
+        }
+        for n in [30, 700, 1_500] {
+            let claimed = bench.claim("a").await.expect("its lane is free");
+            assert_eq!(claimed.job().id, waiting[n].id, "{name}");
+        }
+        assert!(bench.claim("a").await.is_none(), "{name}");
+    }
+}
