@@ -12,6 +12,10 @@ use futures::TryStreamExt;
 use gna_domain::time::Timestamp;
 use mongodb::bson::{Document, RawDocument, doc};
 use mongodb::options::ReadConcern;
+use std::time::Duration;
+
+/// Longest wait for most members to follow a primary that was just elected.
+const SETTLE: Duration = Duration::from_secs(15);
 
 pub(super) fn cursor(number: i64) -> FeedCursor {
     FeedCursor(number.to_string())
@@ -75,20 +79,69 @@ pub(super) async fn ends(db: &MongoDb) -> Result<Ends, Error> {
     })
 }
 
+/// What a look at the feed comes to.
+enum Seen {
+    Entries(Vec<FeedEntry>),
+    /// The reader has seen more than there is: the store was restored and the reader was not, or this
+    /// primary does not know yet what most members have.
+    Beyond,
+    /// An entry is not where it must be.
+    Missing(i64),
+}
+
 /// Entries after `after`, oldest first.
 pub(super) async fn read(
     db: &MongoDb,
     after: Option<i64>,
     limit: usize,
 ) -> Result<Vec<FeedEntry>, Error> {
+    surely(|| look(db, after, limit), || settle(db)).await
+}
+
+/// What a second look shows where the first shows less than there should be. A primary that was just
+/// elected has all that was acknowledged, but reads what most members have as it was until its own first
+/// entry is with most of them: so that is waited for between the two.
+async fn surely<L, S>(look: impl Fn() -> L, settle: impl Fn() -> S) -> Result<Vec<FeedEntry>, Error>
+where
+    L: Future<Output = Result<Seen, Error>>,
+    S: Future<Output = Result<(), Error>>,
+{
+    if let Seen::Entries(entries) = look().await? {
+        return Ok(entries);
+    }
+    settle().await?;
+    match look().await? {
+        Seen::Entries(entries) => Ok(entries),
+        Seen::Beyond => Err(Error::FeedGap),
+        Seen::Missing(number) => Err(Error::Corrupt(format!(
+            "entry {number} of the feed is missing"
+        ))),
+    }
+}
+
+/// Waits until the primary has shown that it is one, by having most members follow it: what it reads from
+/// then on at `majority` is not older than what anybody was told before.
+async fn settle(db: &MongoDb) -> Result<(), Error> {
+    db.meta
+        .find_one(doc! { "_id": HEAD })
+        .read_concern(ReadConcern::linearizable())
+        .max_time(SETTLE)
+        .await
+        .map(drop)
+        .map_err(|e| map("find", &e))
+}
+
+async fn look(db: &MongoDb, after: Option<i64>, limit: usize) -> Result<Seen, Error> {
     let ends = ends(db).await?;
     let after = after.unwrap_or(ends.tail);
-    // A cursor from beyond the end: the store was restored, the reader was not.
-    if after < ends.tail || after > ends.head {
+    if after < ends.tail {
         return Err(Error::FeedGap);
     }
+    if after > ends.head {
+        return Ok(Seen::Beyond);
+    }
     if after == ends.head || limit == 0 {
-        return Ok(Vec::new());
+        return Ok(Seen::Entries(Vec::new()));
     }
     let found = db
         .feed
@@ -112,17 +165,15 @@ pub(super) async fn read(
     }
     match entries.is_empty() {
         true => missing(db, after, after + 1).await,
-        false => Ok(entries),
+        false => Ok(Seen::Entries(entries)),
     }
 }
 
 /// Dropped since the ends were read, or lost.
-async fn missing(db: &MongoDb, after: i64, number: i64) -> Result<Vec<FeedEntry>, Error> {
+async fn missing(db: &MongoDb, after: i64, number: i64) -> Result<Seen, Error> {
     match ends(db).await?.tail > after {
         true => Err(Error::FeedGap),
-        false => Err(Error::Corrupt(format!(
-            "entry {number} of the feed is missing"
-        ))),
+        false => Ok(Seen::Missing(number)),
     }
 }
 
@@ -153,6 +204,42 @@ pub(super) async fn trim(db: &MongoDb, before: Timestamp) -> Result<u64, Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::{Cell, RefCell};
+
+    /// What `read` answers where looks show these one after the other, and whether it waited for most
+    /// members in between. The looks are invented: there is no election where the tests run.
+    async fn invented(looks: Vec<Result<Seen, Error>>) -> (Result<Vec<FeedEntry>, Error>, bool) {
+        let (looks, settled) = (RefCell::new(looks.into_iter()), Cell::new(false));
+        let look = || {
+            let shown = looks.borrow_mut().next();
+            async move { shown.expect("two looks at most") }
+        };
+        let settle = || {
+            settled.set(true);
+            async { Ok(()) }
+        };
+        (surely(look, settle).await, settled.get())
+    }
+
+    #[tokio::test]
+    async fn a_primary_that_lags_after_its_election_is_no_gap() {
+        let none = || Ok(Seen::Entries(Vec::new()));
+        // The reader has seen more than the new primary knows to be with most members.
+        for first in [Seen::Beyond, Seen::Missing(8)] {
+            let (answer, settled) = invented(vec![Ok(first), none()]).await;
+            assert!(settled && answer.is_ok_and(|entries| entries.is_empty()));
+        }
+        // Also afterwards it is not there: the store was restored, or is damaged.
+        let (answer, _) = invented(vec![Ok(Seen::Beyond), Ok(Seen::Beyond)]).await;
+        assert!(matches!(answer, Err(Error::FeedGap)), "{answer:?}");
+        let (answer, _) = invented(vec![Ok(Seen::Missing(8)), Ok(Seen::Missing(8))]).await;
+        assert!(matches!(answer, Err(Error::Corrupt(_))), "{answer:?}");
+        // Nothing is waited for where all is as it should be, nor where the reader fell behind.
+        for first in [none(), Err(Error::FeedGap)] {
+            let (_, settled) = invented(vec![first]).await;
+            assert!(!settled);
+        }
+    }
 
     #[test]
     fn what_is_no_cursor_is_refused() {
