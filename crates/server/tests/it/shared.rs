@@ -210,6 +210,15 @@ fn a_clock_that_is_not_the_tables_is_refused() {
     the_wrong_time(&place.url, &["--search", "sqlite:search.db"]);
 }
 
+#[cfg(feature = "mongodb")]
+#[test]
+fn a_clock_that_is_not_the_replica_sets_is_refused() {
+    let Some(place) = mongodb::Place::fresh() else {
+        return;
+    };
+    the_wrong_time(&place.url, &["--search", "sqlite:search.db"]);
+}
+
 fn filled(folder: &Path) {
     let server = Server::start(folder, &["--demo", "--data", "data"]);
     assert_eq!(server.stop(), Some(0));

@@ -203,6 +203,15 @@ async fn what_was_checked_holds_until_the_commit() {
     assert_eq!(store.purge_expired(1_000).await.unwrap(), 0);
 }
 
+#[tokio::test]
+async fn the_server_tells_its_time() {
+    let Some(place) = Place::fresh() else { return };
+    let store = open_mongodb(&place, &TestClock::default()).await;
+    let first = store.time().await.unwrap().unwrap();
+    assert!(store.time().await.unwrap().unwrap() >= first);
+    assert!(first > gna_domain::time::Timestamp::parse("2026-01-01").unwrap());
+}
+
 async fn refusal(place: &Place) -> String {
     let clock = TestClock::default();
     let opened = MongoBackend::open(place.open().await, clock.reader()).await;

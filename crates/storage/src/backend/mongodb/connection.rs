@@ -3,6 +3,7 @@
 use super::address::{Address, wrong};
 use super::error::map;
 use crate::kernel::Error;
+use gna_domain::time::Timestamp;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::Error as MongoError;
 use mongodb::options::{
@@ -110,10 +111,22 @@ impl MongoDb {
         Ok(session)
     }
 
+    /// The primary's clock, to the millisecond; `None` where it does not tell.
+    pub(super) async fn time(&self) -> Result<Option<Timestamp>, Error> {
+        let told = self.hello().await?;
+        let time = told.get_datetime("localTime").ok();
+        Ok(time.map(|time| Timestamp::from_millis(time.timestamp_millis())))
+    }
+
+    /// What the primary says of itself.
+    async fn hello(&self) -> Result<Document, Error> {
+        let told = self.database.run_command(doc! { "hello": 1 }).await;
+        told.map_err(|e| map("hello", &e))
+    }
+
     /// Refuses servers that can't keep the contract.
     async fn examine(&self) -> Result<(), Error> {
-        let told = self.database.run_command(doc! { "hello": 1 }).await;
-        let told = told.map_err(|e| map("hello", &e))?;
+        let told = self.hello().await?;
         lacks(&told).map_or(Ok(()), |lack| Err(Error::Unavailable(lack)))
     }
 }

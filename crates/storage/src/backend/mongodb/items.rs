@@ -196,6 +196,10 @@ impl Backend for MongoBackend {
         self.wakes.of(collection)
     }
 
+    async fn time(&self) -> Result<Option<Timestamp>, Error> {
+        self.db.time().await
+    }
+
     async fn check(&self) -> Result<Vec<Damage>, Error> {
         check::check(&self.db).await
     }
