@@ -241,16 +241,49 @@ async fn a_server_that_does_not_answer_is_named_without_its_password() {
     }
 }
 
+/// Whatever the other program calls what it has there.
 #[tokio::test]
 async fn a_database_of_another_program_is_left_alone() {
+    for (name, document) in [
+        ("items", doc! { "name": "theirs" }),
+        ("users", doc! { "name": "theirs" }),
+        ("feed", doc! { "_id": 1_i64 }),
+        ("meta", doc! { "_id": "theirs" }),
+    ] {
+        let Some(place) = Place::fresh() else { return };
+        let db = place.open().await;
+        let theirs = db.database().collection::<Document>(name);
+        theirs.insert_one(document).await.unwrap();
+        let refused = refusal(&place).await;
+        assert!(refused.contains("another program"), "{name}: {refused}");
+        assert!(refused.contains("store.url"), "{name}: {refused}");
+        let names = db.database().list_collection_names().await.unwrap();
+        assert_eq!(names, [name], "nothing was made");
+    }
+}
+
+/// A start that was cut before it said that the store is made is no other program.
+#[tokio::test]
+async fn a_store_that_is_half_made_is_made_to_its_end() {
     let Some(place) = Place::fresh() else { return };
     let db = place.open().await;
-    let theirs = db.database().collection::<Document>("items");
-    theirs.insert_one(doc! { "name": "theirs" }).await.unwrap();
-    let refused = refusal(&place).await;
-    assert!(refused.contains("another program"), "{refused}");
-    let names = db.database().list_collection_names().await.unwrap();
-    assert_eq!(names, ["items"], "nothing was made");
+    db.database().create_collection("items").await.unwrap();
+    let meta = db.database().collection::<Document>("meta");
+    let head = doc! { "_id": "head", "n": 0_i64 };
+    meta.insert_one(head).await.unwrap();
+    let clock = TestClock::default();
+    let store = open_mongodb(&place, &clock).await;
+    let one = item("p", "1");
+    let ops = vec![
+        create(&one),
+        append("note.created", &one.key, 1, clock.now()),
+    ];
+    store.commit(Batch { ops }).await.unwrap();
+    // What others make beside it later is not looked at.
+    let beside = db.database().collection::<Document>("beside");
+    beside.insert_one(doc! { "name": "theirs" }).await.unwrap();
+    let again = open_mongodb(&place, &clock).await;
+    assert_eq!(again.feed(None, 10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -32,10 +32,10 @@ pub(super) async fn prepare(db: &MongoDb) -> Result<(), Error> {
         }
         None => {}
     }
-    let found = db.items.find_one(doc! {}).await;
-    if found.map_err(|e| map("find", &e))?.is_some() && format(db).await?.is_none() {
+    // Asked once more: another process may just have made it all.
+    if is_used(db).await? && format(db).await?.is_none() {
         return Err(Error::Unavailable(format!(
-            "another program uses the database {}; name one that is not there yet",
+            "another program uses the database {}; name one in store.url that is not there yet, or that is empty",
             db.name()
         )));
     }
@@ -71,6 +71,29 @@ pub(super) async fn prepare(db: &MongoDb) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether anything is in the database that is not what this program makes before it says so.
+async fn is_used(db: &MongoDb) -> Result<bool, Error> {
+    let names = db.database().list_collection_names().await;
+    let names = names.map_err(|e| map("listCollections", &e))?;
+    let ours = [db.items.name(), db.feed.name(), db.meta.name()];
+    if names.iter().any(|name| is_foreign(name, &ours)) {
+        return Ok(true);
+    }
+    let begun = doc! { "_id": { "$nin": [HEAD, TAIL] } };
+    for (collection, other) in [(&db.items, doc! {}), (&db.feed, doc! {}), (&db.meta, begun)] {
+        let other = collection.find_one(other).await;
+        if other.map_err(|e| map("find", &e))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a collection is neither one of ours nor one that the server keeps for itself.
+fn is_foreign(name: &str, ours: &[&str]) -> bool {
+    !ours.contains(&name) && !name.starts_with("system.")
+}
+
 async fn format(db: &MongoDb) -> Result<Option<i64>, Error> {
     let found = db.meta.find_one(doc! { "_id": META }).await;
     let found = found.map_err(|e| map("find", &e))?;
@@ -79,5 +102,25 @@ async fn format(db: &MongoDb) -> Result<Option<i64>, Error> {
         Some(meta) => number(&meta, COUNT)
             .map(Some)
             .ok_or_else(|| Error::Corrupt("the format of the store can't be read".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_keeps_for_itself_is_nobody_elses() {
+        let ours = ["items", "feed", "meta"];
+        for (name, foreign) in [
+            ("items", false),
+            ("system.views", false),
+            ("system.profile", false),
+            ("users", true),
+            ("items2", true),
+            ("systems", true),
+        ] {
+            assert_eq!(is_foreign(name, &ours), foreign, "{name}");
+        }
     }
 }
