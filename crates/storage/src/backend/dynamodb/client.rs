@@ -45,8 +45,6 @@ pub struct Spent {
 struct Counts {
     requests: AtomicU64,
     bytes: AtomicU64,
-    /// When the engine gave its newest answer, by its own clock, in milliseconds; 0 where it does not tell.
-    answered: AtomicI64,
 }
 
 /// A table, and the client to reach it.
@@ -121,13 +119,6 @@ impl DynamoDb {
         &self.table
     }
 
-    /// When the engine gave its newest answer, by its own clock, to the second; `None` where it does not
-    /// tell.
-    pub(super) fn answered(&self) -> Option<Timestamp> {
-        let millis = self.counts.answered.load(Ordering::Relaxed);
-        (millis > 0).then(|| Timestamp::from_millis(millis))
-    }
-
     /// What this process asked of the engine so far.
     #[must_use]
     pub fn spent(&self) -> Spent {
@@ -159,6 +150,25 @@ impl Intercept for Counter {
             .fetch_add(u64::try_from(bytes).unwrap_or_default(), Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// When the engine gave the answer to one request, by its own clock. Only who wants to know it looks:
+/// every answer tells, but reading it takes time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answered(Arc<AtomicI64>);
+
+impl Answered {
+    /// To the second; `None` where the engine does not tell, or has not answered.
+    pub(super) fn at(&self) -> Option<Timestamp> {
+        let millis = self.0.load(Ordering::Relaxed);
+        (millis > 0).then(|| Timestamp::from_millis(millis))
+    }
+}
+
+impl Intercept for Answered {
+    fn name(&self) -> &'static str {
+        "Answered"
+    }
 
     fn read_before_deserialization(
         &self,
@@ -169,9 +179,7 @@ impl Intercept for Counter {
         let date = context.response().headers().get("date");
         let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
         let millis = date.and_then(|date| date.to_millis().ok());
-        self.0
-            .answered
-            .store(millis.unwrap_or_default(), Ordering::Relaxed);
+        self.0.store(millis.unwrap_or_default(), Ordering::Relaxed);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Makes the table, and checks that it is one of ours.
 
-use super::client::DynamoDb;
+use super::client::{Answered, DynamoDb};
 use super::error::{code, map};
 use super::layout::{INDEXES, META, Place};
 use super::row::{keys, number, number_in};
@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType, TableDescription, TableStatus, TimeToLiveSpecification,
 };
+use gna_domain::time::Timestamp;
 use std::time::Duration;
 
 /// The way in which this program lays items into the table.
@@ -148,12 +149,20 @@ fn fits(table: &TableDescription) -> bool {
 /// # Errors
 /// [`Error::Unavailable`] with what to do.
 pub async fn check(db: &DynamoDb) -> Result<(), Error> {
+    checked(db).await.map(drop)
+}
+
+/// As [`check`]; answers when the engine answered, by its own clock, where it tells.
+pub(super) async fn checked(db: &DynamoDb) -> Result<Option<Timestamp>, Error> {
+    let answered = Answered::default();
     let found = db
         .client
         .get_item()
         .table_name(&db.table)
         .set_key(Some(keys(&Place::own(META))))
         .consistent_read(true)
+        .customize()
+        .interceptor(answered.clone())
         .send()
         .await;
     let found = match found {
@@ -169,7 +178,7 @@ pub async fn check(db: &DynamoDb) -> Result<(), Error> {
     };
     let format: Option<u64> = found.item().and_then(|row| number_in(row, "v"));
     match format {
-        Some(FORMAT) => Ok(()),
+        Some(FORMAT) => Ok(answered.at()),
         Some(newer) => Err(Error::Unavailable(format!(
             "a newer version of this program wrote the store (format {newer}, this program knows {FORMAT}); run that version"
         ))),
