@@ -1,6 +1,8 @@
 //! Every backend against the contract, against the model, and against being killed.
 
 mod backends;
+#[cfg(any(feature = "mongodb", feature = "postgres"))]
+mod certificates;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 #[cfg(all(unix, feature = "sqlite"))]

@@ -1,5 +1,5 @@
 //! What is PostgreSQL's own: round trips, the order of the feed under many writers, waking other
-//! processes, and faults.
+//! processes, TLS, and faults.
 
 use super::backends::open_postgres;
 use super::races::{Writing, absence_holds, followed};
@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod faults;
+mod own;
+mod tls;
 
 #[tokio::test]
 async fn a_commit_is_one_statement_and_so_is_each_read() {

@@ -1,6 +1,7 @@
 //! What an error of PostgreSQL is to the contract.
 
 use crate::kernel::Error;
+use std::io::ErrorKind;
 
 /// SQLSTATE of an error that the server told, `40001`.
 pub(super) fn state(error: &sqlx::Error) -> Option<String> {
@@ -26,6 +27,16 @@ pub(super) fn cut(error: &sqlx::Error) -> bool {
         }
         _ => false,
     }
+}
+
+fn lost() -> Error {
+    Error::Unavailable("the connection to PostgreSQL was lost; try again".into())
+}
+
+fn untrusted(told: &dyn std::fmt::Display) -> Error {
+    Error::Unavailable(format!(
+        "there is no TLS with PostgreSQL as the postgres: address demands it: {told}; look at its host, sslmode and sslrootcert"
+    ))
 }
 
 /// The message names the place, never the content: PostgreSQL's own messages quote keys in their
@@ -57,9 +68,52 @@ pub(crate) fn map(error: sqlx::Error) -> Error {
         sqlx::Error::ColumnDecode { index, .. } => {
             Error::Corrupt(format!("column {index} can't be read"))
         }
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => {
-            Error::Unavailable("the connection to PostgreSQL was lost; try again".into())
-        }
+        sqlx::Error::Tls(told) => untrusted(told),
+        sqlx::Error::Io(told) => match told.kind() {
+            // What rustls makes of a certificate that it does not believe.
+            ErrorKind::InvalidData => untrusted(told),
+            // Of the address' own files: those of the store are the server's.
+            ErrorKind::NotFound | ErrorKind::PermissionDenied => Error::Unavailable(format!(
+                "a file that the postgres: address names can't be read (sslrootcert, sslcert, sslkey, or a socket): {}",
+                told.kind()
+            )),
+            _ => lost(),
+        },
+        sqlx::Error::Protocol(_) => lost(),
         other => Error::Unavailable(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Error as IoError;
+
+    #[test]
+    fn what_can_be_mended_is_told_from_what_passes() {
+        for (error, says) in [
+            (
+                sqlx::Error::Io(IoError::new(
+                    ErrorKind::InvalidData,
+                    "invalid peer certificate",
+                )),
+                "invalid peer certificate; look at its host, sslmode and sslrootcert",
+            ),
+            (
+                sqlx::Error::Tls("server does not support TLS".into()),
+                "server does not support TLS; look at its host, sslmode",
+            ),
+            (
+                sqlx::Error::Io(ErrorKind::NotFound.into()),
+                "can't be read (sslrootcert",
+            ),
+            (
+                sqlx::Error::Io(ErrorKind::ConnectionReset.into()),
+                "was lost; try again",
+            ),
+        ] {
+            let told = map(error).to_string();
+            assert!(told.contains(says), "{told}");
+        }
     }
 }

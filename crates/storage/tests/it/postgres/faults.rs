@@ -1,12 +1,12 @@
 //! Connections that are cut and a server that is killed: what was acknowledged stays, everything
 //! else is an error that says "try again", and the same store goes on afterwards.
 
-use gna_storage::backend::postgres::{Address, PostgresBackend, PostgresDb};
+use super::own::Server;
+use gna_storage::backend::postgres::PostgresBackend;
 use gna_storage::conformance::TestClock;
 use gna_storage::conformance::make::{append, create, item};
 use gna_storage::conformance::postgres::Place;
 use gna_storage::kernel::{Backend, Batch, Error};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,126 +30,6 @@ async fn connections_that_are_cut_under_load_lose_nothing() {
         assert!(load.failed.load(Ordering::SeqCst) > 0, "somebody was hit");
     };
     survives(store, &clock, cut).await;
-}
-
-/// A server of the test's own, which it may kill.
-struct Server {
-    bin: PathBuf,
-    folder: tempfile::TempDir,
-    port: u16,
-}
-
-impl Server {
-    /// None, said loudly, where no PostgreSQL is installed.
-    fn new(also: &[&str]) -> Option<Self> {
-        let installed = std::fs::read_dir("/usr/lib/postgresql")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|version| version.path().join("bin"))
-            .find(|bin| bin.join("initdb").is_file());
-        let Some(bin) = installed else {
-            eprintln!("SKIPPED: no PostgreSQL server is installed in /usr/lib/postgresql");
-            return None;
-        };
-        // A port that was free a moment ago.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|socket| socket.local_addr())
-            .expect("a free port")
-            .port();
-        let folder = tempfile::tempdir().expect("a folder");
-        let server = Self { bin, folder, port };
-        if is_root() {
-            let given = Command::new("chown")
-                .arg("postgres")
-                .arg(server.folder.path())
-                .status();
-            assert!(given.expect("chown runs").success());
-        }
-        server.run(
-            "initdb",
-            &[
-                "-A",
-                "trust",
-                "-U",
-                "postgres",
-                "-E",
-                "UTF8",
-                "--locale=C",
-                "-N",
-            ],
-        );
-        server.start(also);
-        Some(server)
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    fn run(&self, program: &str, args: &[&str]) {
-        let program = self.bin.join(program);
-        let mut command = match is_root() {
-            true => {
-                let mut command = Command::new("runuser");
-                command.args(["-u", "postgres", "--"]).arg(program);
-                command
-            }
-            false => Command::new(program),
-        };
-        let log = std::fs::File::create(self.folder.path().join("said")).expect("a file");
-        let done = command
-            .current_dir(Path::new("/"))
-            .arg("-D")
-            .arg(self.data())
-            .args(args)
-            .stdout(log.try_clone().expect("a handle"))
-            .stderr(log)
-            .status()
-            .expect("runs");
-        let said = std::fs::read_to_string(self.folder.path().join("said")).unwrap_or_default();
-        assert!(done.success(), "{args:?}: {said}");
-    }
-
-    fn start(&self, also: &[&str]) {
-        let mut options = format!(
-            "-p {} -k {} -c listen_addresses=127.0.0.1",
-            self.port,
-            self.folder.path().display()
-        );
-        for one in also {
-            options.push_str(&format!(" -c {one}"));
-        }
-        self.run("pg_ctl", &["-w", "-o", &options, "start"]);
-    }
-
-    /// As a crash does: no goodbye to anybody, recovery at the next start.
-    fn kill(&self) {
-        self.run("pg_ctl", &["-w", "-m", "immediate", "stop"]);
-    }
-
-    fn url(&self) -> String {
-        format!(
-            "postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable&connections=4",
-            self.port
-        )
-    }
-
-    async fn open(&self) -> Result<PostgresDb, Error> {
-        PostgresDb::open(&Address::parse(&self.url())?).await
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if self.data().join("postmaster.pid").exists() {
-            self.kill();
-        }
-    }
-}
-
-fn is_root() -> bool {
-    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").expect("procfs")) == 0
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
