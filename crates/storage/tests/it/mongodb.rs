@@ -1,5 +1,5 @@
 //! What is MongoDB's own: the order of the feed under many writers in several processes, hearing of
-//! other processes, checks that hold until the commit, damage, faults, and what is refused.
+//! other processes, checks that hold until the commit, damage, faults, TLS, and what is refused.
 
 use super::backends::open_mongodb;
 use futures::future::join_all;
@@ -17,6 +17,7 @@ use std::time::Duration;
 mod damage;
 mod faults;
 mod own;
+mod tls;
 
 /// Writers in two processes, a reader that follows all the while: it sees every entry once, without a
 /// hole, and each item's versions in their order.

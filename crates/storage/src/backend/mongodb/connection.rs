@@ -5,7 +5,7 @@ use super::error::map;
 use crate::kernel::Error;
 use gna_domain::time::Timestamp;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
-use mongodb::error::Error as MongoError;
+use mongodb::error::{Error as MongoError, ErrorKind};
 use mongodb::options::{
     Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria,
     TransactionOptions, WriteConcern,
@@ -55,8 +55,11 @@ impl MongoDb {
         options.write_concern = Some(durable());
         options.retry_reads = Some(true);
         options.retry_writes = Some(true);
-        let client = Client::with_options(options).map_err(|_| {
-            wrong("its words do not go together, or name what this build leaves out")
+        let client = Client::with_options(options).map_err(|error| match error.kind.as_ref() {
+            ErrorKind::InvalidTlsConfig { .. } | ErrorKind::Io(_) => wrong(
+                "a file for TLS that it names is missing or is none (tlsCAFile, tlsCertificateKeyFile)",
+            ),
+            _ => wrong("its words do not go together, or name what this build leaves out"),
         })?;
         let database = client.database(&address.database);
         let db = Self {

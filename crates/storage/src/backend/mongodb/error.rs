@@ -27,6 +27,13 @@ pub(super) fn map(doing: &'static str, error: &MongoError) -> Error {
         ErrorKind::Authentication { .. } => {
             "MongoDB does not let this user in: look at user, password and authSource".to_owned()
         }
+        // What rustls makes of a certificate that it does not believe; there the driver only says that
+        // there is no server.
+        ErrorKind::ServerSelection { message, .. } if message.contains("peer certificate") => {
+            format!(
+                "no primary of the MongoDB replica set has a certificate that is believed ({doing}): look at hosts and tlsCAFile in the address"
+            )
+        }
         ErrorKind::ServerSelection { .. } => format!(
             "no primary of the MongoDB replica set answers ({doing}): look at hosts, replicaSet and tls in the address"
         ),
@@ -37,7 +44,7 @@ pub(super) fn map(doing: &'static str, error: &MongoError) -> Error {
             format!("the connection to MongoDB was lost ({doing}); try again")
         }
         ErrorKind::InvalidTlsConfig { .. } => {
-            "the files for TLS in the mongodb: address can't be used".to_owned()
+            "a file for TLS that the mongodb: address names can't be used (tlsCAFile, tlsCertificateKeyFile)".to_owned()
         }
         _ => format!("MongoDB could not be asked ({doing})"),
     })

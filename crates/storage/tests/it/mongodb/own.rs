@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-struct Server {
+pub(super) struct Server {
     program: String,
     folder: tempfile::TempDir,
     port: u16,
@@ -19,7 +19,7 @@ struct Server {
 
 impl Server {
     /// None, said loudly, where there is no program.
-    async fn new(also: &[&str]) -> Option<Self> {
+    pub(super) async fn new(also: &[&str]) -> Option<Self> {
         let Ok(program) = std::env::var("TEST_MONGODB_SERVER") else {
             eprintln!(
                 "SKIPPED: TEST_MONGODB_SERVER is not set; scripts/test-stores mongodb sets it"
@@ -73,9 +73,14 @@ impl Server {
     }
 
     async fn connect(&self) -> Result<MongoDb, Error> {
+        self.connect_as("", "").await
+    }
+
+    /// As this user, who ends with an `@`, with more words in the address, which begin with an `&`.
+    pub(super) async fn connect_as(&self, user: &str, words: &str) -> Result<MongoDb, Error> {
         // Soon told, so that writers fail while there is no server.
         let url = format!(
-            "mongodb://127.0.0.1:{}/gna?serverSelectionTimeoutMS=1000",
+            "mongodb://{user}127.0.0.1:{}/gna?serverSelectionTimeoutMS=1000{words}",
             self.port
         );
         MongoDb::connect(&Address::parse(&url)?).await
