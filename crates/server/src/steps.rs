@@ -9,6 +9,8 @@ use gna_domain::Ctx;
 use gna_domain::error::Result;
 use gna_domain::service::connect::integration;
 use gna_domain::service::{index, notice, webhook};
+#[cfg(feature = "postgres")]
+use gna_storage::backend::postgres::PostgresDb;
 use std::sync::Arc;
 
 use crate::wiring::Instance;
@@ -52,21 +54,12 @@ pub fn of(instance: &Instance) -> Vec<Step> {
 /// Keeps the search index in step.
 pub(crate) fn indexing(instance: &Instance) -> Again {
     let ctx = Ctx::system(instance.ports.clone(), "index");
-    #[cfg(feature = "postgres")]
-    let shared = instance.shared.clone();
+    let alone = Alone::on(instance);
     Box::new(move || {
-        let ctx = ctx.clone();
-        #[cfg(feature = "postgres")]
-        let shared = shared.clone();
+        let (ctx, alone) = (ctx.clone(), alone.clone());
         async move {
-            let step = async { index::catch_up(&ctx).await.map(|_| ()) };
-            // One at a time: an older state must not be written over a newer one.
-            #[cfg(feature = "postgres")]
-            if let Some(shared) = shared {
-                let done = shared.alone("index", step).await;
-                return done.map_err(crate::wiring::unopened)?;
-            }
-            step.await
+            let step = async { index::catch_up(&ctx).await.map(drop) };
+            alone.run(step).await
         }
         .boxed()
     })
@@ -82,12 +75,35 @@ pub(crate) async fn reindex(instance: &Instance) -> Result<()> {
         index::rebuild(&ctx).await?;
         index::catch_up(&ctx).await.map(drop)
     };
+    Alone::on(instance).run(step).await
+}
+
+/// Keeps the processes of one store from writing to its search index at once: an older state must not be
+/// written over a newer one. On a store whose server can't give the right to it, the index itself sees to that.
+#[derive(Clone)]
+struct Alone {
     #[cfg(feature = "postgres")]
-    if let Some(shared) = instance.shared.clone() {
-        let done = shared.alone("index", step).await;
-        return done.map_err(crate::wiring::unopened)?;
+    shared: Option<PostgresDb>,
+}
+
+impl Alone {
+    fn on(instance: &Instance) -> Self {
+        #[cfg(not(feature = "postgres"))]
+        let _ = instance;
+        Self {
+            #[cfg(feature = "postgres")]
+            shared: instance.shared.clone(),
+        }
     }
-    step.await
+
+    async fn run(&self, work: impl Future<Output = Result<()>>) -> Result<()> {
+        #[cfg(feature = "postgres")]
+        if let Some(shared) = &self.shared {
+            let done = shared.alone("index", work).await;
+            return done.map_err(crate::wiring::unopened)?;
+        }
+        work.await
+    }
 }
 
 /// Turns what happens into deliveries. Several processes may do so: each stretch of the feed counts

@@ -55,7 +55,8 @@ enum What {
     },
     /// Let a copied store work on its jobs, from the next start of the server
     Activate(StoreArgs),
-    /// Make the search index anew from the store; in OpenSearch the present one answers until then
+    /// Make the search index anew from the store. In OpenSearch the present one answers until then; a
+    /// server that has the store or the index in an SQLite file must be stopped before
     Reindex(StoreArgs),
     /// Put a copy in place; the store must not exist
     Restore {

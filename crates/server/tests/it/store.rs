@@ -161,3 +161,24 @@ fn an_operator_works_on_the_store_of_a_stopped_server() {
     let doctor = data(&["doctor"]).ended(0);
     assert_eq!(doctor.json()[0]["ok"], true);
 }
+
+#[test]
+fn the_index_of_a_file_is_made_anew_when_its_server_is_stopped() {
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path();
+    let data = |args: &[&str]| run(at, &[args, &["--data", "data"]].concat());
+    let server = Server::start(at, &["--demo", "--data", "data"]);
+    let refused = data(&["store", "reindex"]).ended(2);
+    assert!(refused.stderr.contains("stop it"), "{}", refused.stderr);
+    assert_eq!(server.stop(), Some(0));
+
+    let list = || {
+        let listed = data(&["list", "--json", "--limit", "1000"]).ended(0);
+        listed.json().len()
+    };
+    let before = list();
+    assert!(before > 0);
+    let made = data(&["store", "reindex"]).ended(0);
+    assert!(made.stdout.contains("made anew"), "{}", made.stdout);
+    assert_eq!(list(), before);
+}
