@@ -81,9 +81,17 @@ impl<B: AtCommit> Store for StoreBetween<B> {
     }
 }
 
-/// What is heard of what is written into an index.
+/// What is heard of what an index is asked and of what is written into it.
 #[async_trait]
 pub trait AtIndex: Send + Sync + 'static {
+    /// Before it is asked anything.
+    ///
+    /// # Errors
+    /// Then that is its answer.
+    async fn asked(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Before an update is applied.
     async fn applies(&self, _update: &SearchUpdate) {}
 
@@ -94,7 +102,7 @@ pub trait AtIndex: Send + Sync + 'static {
     fn prioritized(&self, _rows: u64) {}
 }
 
-/// An index with somebody at its writes.
+/// An index with somebody before it.
 pub struct SearchBetween<B> {
     pub inner: Arc<dyn Search>,
     pub with: Arc<B>,
@@ -110,12 +118,15 @@ impl<B: AtIndex> Search for SearchBetween<B> {
         self.inner.apply(update).await
     }
     async fn position(&self) -> Result<Option<String>> {
+        self.with.asked().await?;
         self.inner.position().await
     }
     async fn query(&self, request: &SearchRequest) -> Result<SearchPage> {
+        self.with.asked().await?;
         self.inner.query(request).await
     }
     async fn count(&self, selection: &Selection, bound: u64) -> Result<Count> {
+        self.with.asked().await?;
         self.inner.count(selection, bound).await
     }
     async fn facets(
@@ -124,6 +135,7 @@ impl<B: AtIndex> Search for SearchBetween<B> {
         fields: &[&'static str],
         limit: usize,
     ) -> Result<Vec<Facet>> {
+        self.with.asked().await?;
         self.inner.facets(selection, fields, limit).await
     }
     async fn touch(&self, ids: &[VulnerabilityId], last_seen: Timestamp) -> Result<()> {

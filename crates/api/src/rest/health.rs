@@ -9,11 +9,15 @@ use gna_domain::policy::Action;
 use gna_domain::port::vault::{Binding, Tenant};
 use gna_domain::secret::Secret;
 use serde::Serialize;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 use crate::auth::Auth;
 use crate::problem::Problem;
 use crate::state::AppState;
+
+/// Longest wait for the search index: who watches wants an answer, also where it is away.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How the server is.
 #[derive(Serialize, ToSchema)]
@@ -128,11 +132,12 @@ pub struct StoreView {
 pub struct SearchView {
     #[schema(example = "sqlite")]
     backend: &'static str,
-    /// `current`, `behind` (it follows the store and is not there yet) or `empty`.
+    /// `current`, `behind` (it follows the store and is not there yet), `empty`, or `failing`: it does
+    /// not answer; what needs no search is served.
     status: &'static str,
 }
 
-/// What the server consists of and how each part is. Needs `instance.read`, or the configured key in the
+/// What the server consists of and how each part is; 503 where one is `failing`. Needs `instance.read`, or the configured key in the
 /// header `x-frigg-health-api-key`.
 #[utoipa::path(get, path = "/health/detailed", tag = "health",
     responses((status = 200, body = DetailView), (status = 503, body = DetailView), (status = "default", body = super::view::ProblemView, content_type = "application/problem+json")))]
@@ -146,20 +151,29 @@ pub async fn detailed(
             .permit(Action::InstanceRead, Resource::Instance)?;
     }
     let began = state.ports.clock.now();
-    let end = state.ports.store.feed_end().await;
-    let search = match (&end, search_position(&state).await?) {
-        (_, None) => "empty",
-        (Ok(end), Some(at)) if state.ports.store.feed_reached(&at, end) => "current",
-        _ => "behind",
-    };
-    let encryption = sealing(&state).await;
-    if let Err(error) = &encryption {
+    let (end, position, encryption) = futures::join!(
+        state.ports.store.feed_end(),
+        search_position(&state),
+        sealing(&state),
+    );
+    let failures = [
+        end.as_ref().err(),
+        position.as_ref().err(),
+        encryption.as_ref().err(),
+    ];
+    for error in failures.into_iter().flatten() {
         crate::problem::log(error);
     }
+    let search = match (&end, &position) {
+        (_, Err(_)) => word(false),
+        (_, Ok(None)) => "empty",
+        (Ok(end), Ok(Some(at))) if state.ports.store.feed_reached(at, end) => "current",
+        _ => "behind",
+    };
     let tasks = state.tasks.as_ref().map(|tasks| tasks.look());
     let tasks = tasks.unwrap_or_default();
     let all_well = tasks.iter().all(|task| task.is_well);
-    let is_good = end.is_ok() && encryption.is_ok() && all_well;
+    let is_good = end.is_ok() && position.is_ok() && encryption.is_ok() && all_well;
     let store = word(end.is_ok());
     let view = DetailView {
         status: word(is_good),
@@ -214,10 +228,17 @@ async fn sealing(state: &AppState) -> gna_domain::Result<()> {
     ))
 }
 
-/// How far the index has followed the store.
+/// How far the index has followed the store, if it tells within [`PATIENCE`].
+///
+/// # Errors
+/// `search.unavailable`; the index's.
 pub async fn search_position(
     state: &AppState,
 ) -> gna_domain::Result<Option<gna_domain::port::store::FeedPosition>> {
-    let position = state.ports.search.position().await?;
+    let asked = tokio::time::timeout(PATIENCE, state.ports.search.position());
+    let position = asked.await.unwrap_or_else(|_| {
+        let says = "the search index does not answer in time; try again";
+        Err(Error::unavailable("search.unavailable", says))
+    })?;
     Ok(position.map(gna_domain::port::store::FeedPosition))
 }

@@ -16,6 +16,7 @@ mod graphql_read;
 mod graphql_triage;
 mod graphql_write;
 mod guard;
+mod health;
 mod hooks;
 mod inactivity;
 mod integrations;

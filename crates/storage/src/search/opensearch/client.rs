@@ -1,4 +1,6 @@
-//! Requests to OpenSearch: each one may be repeated without harm, and is where that may help.
+//! Requests to OpenSearch: each one may be repeated without harm, and is where that may help. A server
+//! that is away, breaks off or says that it is busy is asked again; one that does not answer in time
+//! is not: it has enough to do.
 //!
 //! What it answers is judged here: busy and out of reach are errors that go away (`search.unavailable`),
 //! everything else one that a person must look at (`search.refused`). Neither repeats what the server
@@ -9,12 +11,16 @@ use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
+use tokio::time::Instant;
 
 use super::Address;
 
-/// Longest time to wait for a connection, and for an answer.
+/// Longest time to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
-const ANSWER: Duration = Duration::from_secs(60);
+/// Longest time that a request takes, with all of its tries.
+const REQUEST: Duration = Duration::from_secs(60);
+/// Longest time that a question of the product takes, with all of its requests.
+const QUESTION: Duration = Duration::from_secs(30);
 /// How long to wait before each further try.
 const WAITS: [Duration; 4] = [
     Duration::from_millis(100),
@@ -26,6 +32,8 @@ const WAITS: [Duration; 4] = [
 pub(super) struct Client {
     http: reqwest::Client,
     server: reqwest::Url,
+    /// [`REQUEST`], but for tests.
+    within: Duration,
 }
 
 /// A request.
@@ -58,7 +66,6 @@ impl Client {
     pub fn new(address: &Address) -> Result<Self> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
-            .timeout(ANSWER)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -66,22 +73,26 @@ impl Client {
         Ok(Self {
             http,
             server: address.server.clone(),
+            within: REQUEST,
         })
     }
 
-    /// Sends it, again where the server is busy or out of reach.
+    /// Sends it, again where the server is busy or out of reach, for [`REQUEST`] in all.
     ///
     /// # Errors
     /// `search.unavailable` when that lasts; `search.refused` where it will not go away by itself.
     pub async fn send(&self, ask: Ask<'_>) -> Result<Answer> {
+        let end = Instant::now() + self.within;
         let mut waits = WAITS.iter();
         loop {
-            let outcome = self.once(&ask).await;
+            let left = end.saturating_duration_since(Instant::now());
+            let outcome = self.once(&ask, left).await;
             let again = match &outcome {
                 Ok(answer) => is_busy(answer.status),
-                Err(_) => true,
+                Err(error) => !error.is_timeout(),
             };
-            let Some(wait) = waits.next().filter(|_| again) else {
+            let is_early = |wait: &&Duration| again && Instant::now() + **wait < end;
+            let Some(wait) = waits.next().filter(is_early) else {
                 return judged(ask.doing, outcome);
             };
             tracing::debug!(doing = ask.doing, "OpenSearch is asked again");
@@ -89,13 +100,17 @@ impl Client {
         }
     }
 
-    async fn once(&self, ask: &Ask<'_>) -> std::result::Result<Answer, reqwest::Error> {
+    async fn once(
+        &self,
+        ask: &Ask<'_>,
+        left: Duration,
+    ) -> std::result::Result<Answer, reqwest::Error> {
         // Paths are made of checked names: this can't fail.
         let url = self
             .server
             .join(ask.path)
             .unwrap_or_else(|_| self.server.clone());
-        let request = self.http.request(ask.method.clone(), url);
+        let request = self.http.request(ask.method.clone(), url).timeout(left);
         let request = match ask.body {
             Body::None => request,
             Body::Json(value) => request.json(value),
@@ -149,6 +164,23 @@ impl Answer {
     }
 }
 
+/// Gives a question up that takes too long, whatever it waits for.
+///
+/// # Errors
+/// Those of the work; `search.unavailable` where it is given up.
+pub(super) async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(QUESTION, work)
+        .await
+        .unwrap_or_else(|_| Err(away("did not answer in time", "search")))
+}
+
+fn away(why: &str, doing: &str) -> Error {
+    Error::unavailable(
+        "search.unavailable",
+        format!("OpenSearch {why} ({doing}); try again"),
+    )
+}
+
 fn is_busy(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 502 | 503 | 504)
 }
@@ -169,10 +201,7 @@ fn judged(
     } else {
         "broke the connection off"
     };
-    Err(Error::unavailable(
-        "search.unavailable",
-        format!("OpenSearch {why} ({doing}); try again"),
-    ))
+    Err(away(why, doing))
 }
 
 /// What an error of the server, or of one document, is to the product.
@@ -216,6 +245,77 @@ pub(super) fn refusal(doing: &'static str, status: u16, kind: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// A client of a server that gives this answer to every connection, or none and keeps it open; and
+    /// how often it was asked.
+    async fn fake_server(answer: Option<&'static str>) -> (Client, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("listens");
+        let port = listener.local_addr().expect("an address").port();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let _ = stream.read(&mut [0; 4_096]).await;
+                match answer {
+                    Some(answer) => drop(stream.write_all(answer.as_bytes()).await),
+                    None => open.push(stream),
+                }
+            }
+        });
+        let address = Address::parse(&format!("opensearch+http://127.0.0.1:{port}/gna"));
+        let client = Client::new(&address.expect("an address")).expect("a client");
+        (client, asked)
+    }
+
+    async fn asked(client: &Client) -> Error {
+        let ask = Ask {
+            doing: "ask",
+            method: Method::GET,
+            path: "",
+            body: Body::None,
+        };
+        let answer = client.send(ask).await;
+        answer.err().expect("no good answer")
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_in_time_is_not_asked_again() {
+        let (mut client, times) = fake_server(None).await;
+        client.within = Duration::from_secs(1);
+        let error = asked(&client).await;
+        assert_eq!(error.code(), "search.unavailable");
+        assert!(error.to_string().contains("in time"), "{error}");
+        assert_eq!(times.load(Ordering::SeqCst), 1);
+    }
+
+    /// All tries together have one end, and what the server said last is told.
+    #[tokio::test]
+    async fn a_busy_server_is_asked_again_only_as_long_as_there_is_time() {
+        let busy = "HTTP/1.1 503 x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
+        let (mut client, times) = fake_server(Some(busy)).await;
+        // Before the second wait is over.
+        client.within = Duration::from_millis(250);
+        let error = asked(&client).await;
+        assert_eq!(error.code(), "search.unavailable");
+        assert!(times.load(Ordering::SeqCst) <= 2, "{times:?}");
+        client.within = REQUEST;
+        times.store(0, Ordering::SeqCst);
+        let error = asked(&client).await;
+        assert!(error.to_string().contains("503"), "{error}");
+        assert_eq!(times.load(Ordering::SeqCst), WAITS.len() + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_is_given_up_in_the_end() {
+        let given_up = in_time(std::future::pending::<Result<()>>()).await;
+        assert_eq!(given_up.unwrap_err().code(), "search.unavailable");
+    }
 
     #[test]
     fn what_goes_away_is_told_from_what_does_not() {
