@@ -205,7 +205,7 @@ fn judged(
 }
 
 /// What an error of the server, or of one document, is to the product.
-pub(super) fn refusal(doing: &'static str, status: u16, kind: &str) -> Error {
+pub(super) fn refusal(doing: &str, status: u16, kind: &str) -> Error {
     let unavailable = |says: String| Error::unavailable("search.unavailable", says);
     let refused = |says: String| Error::unavailable("search.refused", says);
     match (status, kind) {

@@ -20,7 +20,7 @@ const AT_ONCE: usize = 1_000;
 /// Bytes written at once; OpenSearch takes 100 MB, and less is faster.
 const BYTES: usize = 5_000_000;
 /// How often documents are read and written again that others changed in between, or that the server
-/// was too busy to take.
+/// was too busy to take: nine seconds in all.
 const ROUNDS: u32 = 12;
 /// How often a shard is waited for, three seconds in all.
 const WAITS: u32 = 6;
@@ -69,6 +69,50 @@ struct Outcome {
     status: u16,
     #[serde(default)]
     error: Option<Failed>,
+}
+
+/// What became of a document that was sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    Done,
+    /// Somebody else changed, made or removed it since it was read: it is looked at again.
+    Overtaken,
+    /// The server had no time for it, or its shard is not there yet: it is sent again later.
+    Busy,
+    Refused,
+}
+
+impl Outcome {
+    fn kind(&self) -> &str {
+        self.error.as_ref().map_or("", |error| error.kind.as_str())
+    }
+
+    fn fate(&self) -> Fate {
+        match (self.status, self.kind()) {
+            (200..=299, _) | (404, "") => Fate::Done,
+            (409, _) | (404, "document_missing_exception") => Fate::Overtaken,
+            (429 | 503, _) => Fate::Busy,
+            _ => Fate::Refused,
+        }
+    }
+
+    fn error(&self) -> Error {
+        let doing = format!("write document {}", self._id);
+        refusal(&doing, self.status, self.kind())
+    }
+}
+
+/// What came of documents that were sent together.
+#[derive(Default)]
+struct Sent {
+    done: Vec<String>,
+    /// Of the first that the server had no time for.
+    busy: Option<Error>,
+}
+
+/// How long to wait before a round: the longer, the more there were.
+fn pause(round: u32) -> Duration {
+    Duration::from_millis(20 << round.min(6))
 }
 
 /// Reads documents by their ids, as they are now, whether or not they are shown yet.
@@ -157,25 +201,31 @@ pub(super) async fn change(
     mut pending: BTreeMap<String, Change>,
 ) -> Result<u64> {
     let mut written = 0;
+    let mut busy = None;
     for round in 0..ROUNDS {
         if pending.is_empty() {
             return Ok(written);
         }
-        if round > 1 {
-            // The first collision is resolved at once, a busy server is given time.
-            tokio::time::sleep(Duration::from_millis(20 << round.min(6))).await;
+        // The first collision is resolved at once, a busy server is given time.
+        if round > 1 || busy.is_some() {
+            tokio::time::sleep(pause(round)).await;
         }
+        busy = None;
         let ids: Vec<String> = pending.keys().cloned().collect();
         for ids in ids.chunks(AT_ONCE) {
-            written += once(client, to, ids, &mut pending).await?;
+            let sent = once(client, to, ids, &mut pending).await?;
+            written += sent.done.len() as u64;
+            busy = busy.or(sent.busy);
         }
     }
     match pending.is_empty() {
         true => Ok(written),
-        false => Err(Error::unavailable(
-            "search.unavailable",
-            "OpenSearch does not take all documents, or others keep changing them; try again",
-        )),
+        false => Err(busy.unwrap_or_else(|| {
+            Error::unavailable(
+                "search.unavailable",
+                "others keep changing the documents that are written to OpenSearch; try again",
+            )
+        })),
     }
 }
 
@@ -185,7 +235,7 @@ async fn once(
     to: &str,
     ids: &[String],
     pending: &mut BTreeMap<String, Change>,
-) -> Result<u64> {
+) -> Result<Sent> {
     let of: Vec<(&String, &Change)> = ids
         .iter()
         .filter_map(|id| pending.get_key_value(id))
@@ -208,24 +258,26 @@ async fn once(
             _ => bulks.push(lines),
         }
     }
-    let mut written = 0;
+    let mut all = Sent::default();
     for bulk in bulks.iter().filter(|bulk| !bulk.is_empty()) {
-        for done in send(client, bulk).await? {
-            undone.remove(&done);
-            written += 1;
+        let sent = send(client, bulk).await?;
+        for done in &sent.done {
+            undone.remove(done);
         }
+        all.done.extend(sent.done);
+        all.busy = all.busy.or(sent.busy);
     }
     for id in ids {
         if !undone.contains(id) {
             pending.remove(id);
         }
     }
-    Ok(written)
+    Ok(all)
 }
 
-/// Answers the ids of what is done; what others changed meanwhile, and what the server had no time for,
-/// is left out.
-async fn send(client: &Client, bulk: &str) -> Result<Vec<String>> {
+/// # Errors
+/// That of the first document that is refused, with its id; those of [`Client::send`].
+async fn send(client: &Client, bulk: &str) -> Result<Sent> {
     #[derive(Deserialize)]
     struct Bulk {
         items: Vec<BTreeMap<String, Outcome>>,
@@ -237,20 +289,18 @@ async fn send(client: &Client, bulk: &str) -> Result<Vec<String>> {
         body: Body::Lines(bulk),
     };
     let Bulk { items } = client.send(ask).await?.read()?;
-    let mut done = Vec::with_capacity(items.len());
+    let mut sent = Sent::default();
     for outcome in items.into_iter().flat_map(BTreeMap::into_values) {
-        let kind = outcome.error.as_ref().map(|error| error.kind.as_str());
-        match (outcome.status, kind) {
-            (200..=299, _) | (404, None) => done.push(outcome._id),
-            // What was to be changed was removed, replaced or made by somebody else: look again.
-            (404, Some("document_missing_exception")) | (409, _) => {}
-            (429 | 503, _) => {}
-            (status, kind) => {
-                return Err(refusal("write documents", status, kind.unwrap_or_default()));
+        match outcome.fate() {
+            Fate::Done => sent.done.push(outcome._id),
+            Fate::Overtaken => {}
+            Fate::Busy => {
+                sent.busy.get_or_insert_with(|| outcome.error());
             }
+            Fate::Refused => return Err(outcome.error()),
         }
     }
-    Ok(done)
+    Ok(sent)
 }
 
 /// Where an index is, as it was read: it is moved on only if it is still there.
@@ -272,6 +322,9 @@ impl Place {
 
     /// Shows what was written before, then moves the position; answers whether it was still where it
     /// was read.
+    ///
+    /// # Errors
+    /// `search.unavailable` where the server has no time for it: the position may be moved again.
     pub async fn move_on(&self, client: &Client, position: &str) -> Result<bool> {
         let known = &self.known;
         let at = index::at(&known._index);
@@ -286,7 +339,21 @@ impl Place {
             _ => "create",
         };
         let bulk = format!("{}\n{}\n", json!({how: about}), json!({POSITION: position}));
-        Ok(!send(client, &bulk).await?.is_empty())
+        let mut busy = None;
+        for round in 0..ROUNDS {
+            if busy.is_some() {
+                tokio::time::sleep(pause(round)).await;
+            }
+            let sent = send(client, &bulk).await?;
+            if !sent.done.is_empty() {
+                return Ok(true);
+            }
+            busy = sent.busy;
+            if busy.is_none() {
+                return Ok(false);
+            }
+        }
+        busy.map_or(Ok(false), Err)
     }
 }
 
@@ -303,4 +370,122 @@ pub(super) async fn position(client: &Client, of: &str) -> Result<Option<String>
 
 async fn is_missing(client: &Client, alias: &str) -> Result<bool> {
     Ok(index::behind(client, alias).await?.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::opensearch::Address;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    #[test]
+    fn only_a_conflict_is_a_move() {
+        for (status, kind, fate) in [
+            (200, "", Fate::Done),
+            (201, "", Fate::Done),
+            // Deleted already.
+            (404, "", Fate::Done),
+            (409, "version_conflict_engine_exception", Fate::Overtaken),
+            (404, "document_missing_exception", Fate::Overtaken),
+            (429, "opensearch_rejected_execution_exception", Fate::Busy),
+            (503, "unavailable_shards_exception", Fate::Busy),
+            (400, "strict_dynamic_mapping_exception", Fate::Refused),
+            (403, "cluster_block_exception", Fate::Refused),
+            (404, "index_not_found_exception", Fate::Refused),
+            (500, "", Fate::Refused),
+        ] {
+            let error = (!kind.is_empty()).then(|| Failed { kind: kind.into() });
+            let outcome = Outcome {
+                _id: "7".into(),
+                status,
+                error,
+            };
+            assert_eq!(outcome.fate(), fate, "{status} {kind}");
+        }
+    }
+
+    /// A server that answers every write with this outcome of document 7, and that all documents are
+    /// new to.
+    async fn fake_server(status: u16, kind: &str) -> (Client, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("listens");
+        let port = listener.local_addr().expect("an address").port();
+        let item = json!({"_id": "7", "status": status, "error": {"type": kind}});
+        let written = json!({"items": [{"create": item}]}).to_string();
+        let read = json!({"docs": [{"_index": "i", "found": false}]}).to_string();
+        let writes = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&writes);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = vec![0; 65_536];
+                let n = stream.read(&mut request).await.unwrap_or_default();
+                let is_write = request
+                    .get(..n)
+                    .is_some_and(|bytes| bytes.starts_with(b"POST /_bulk"));
+                let body = match is_write {
+                    true => &written,
+                    false => &read,
+                };
+                counted.fetch_add(usize::from(is_write), Ordering::SeqCst);
+                let answer = format!(
+                    "HTTP/1.1 200 x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        let address = Address::parse(&format!("opensearch+http://127.0.0.1:{port}/gna"));
+        let client = Client::new(&address.expect("an address")).expect("a client");
+        (client, writes)
+    }
+
+    fn one() -> BTreeMap<String, Change> {
+        let (version, source) = (1, json!({"path": "src/secret.rs"}));
+        [("7".to_owned(), Change::Put { version, source })].into()
+    }
+
+    #[tokio::test]
+    async fn a_document_that_is_refused_is_named_with_the_reason() {
+        let (client, writes) = fake_server(400, "strict_dynamic_mapping_exception").await;
+        let error = change(&client, "i", one()).await.expect_err("refused");
+        assert_eq!(error.code(), "search.refused");
+        let says = error.to_string();
+        assert!(
+            says.contains("document 7") && says.contains("strict_dynamic"),
+            "{says}"
+        );
+        assert!(!says.contains("secret"), "{says}");
+        assert_eq!(
+            writes.load(Ordering::SeqCst),
+            1,
+            "trying again helps nobody"
+        );
+    }
+
+    /// It is no move: who follows the feed would begin again at once, and never let go.
+    #[tokio::test]
+    async fn a_busy_server_is_given_time_and_then_told_of() {
+        let (client, writes) = fake_server(429, "opensearch_rejected_execution_exception").await;
+        let place = Place {
+            known: Known {
+                _index: "i".into(),
+                found: false,
+                _seq_no: 0,
+                _primary_term: 0,
+                _source: Value::Null,
+                error: None,
+            },
+        };
+        let (changed, moved) =
+            tokio::join!(change(&client, "i", one()), place.move_on(&client, "8"));
+        for error in [changed.map(drop), moved.map(drop)] {
+            let error = error.expect_err("busy");
+            assert_eq!(error.code(), "search.unavailable");
+            assert!(error.to_string().contains("document 7"), "{error}");
+        }
+        let rounds = usize::try_from(ROUNDS).expect("small");
+        assert_eq!(writes.load(Ordering::SeqCst), 2 * rounds);
+    }
 }
