@@ -366,7 +366,7 @@ async fn search_file(path: &Path) -> Result<Arc<dyn Search>> {
 #[cfg(feature = "opensearch")]
 async fn search_server(url: &str) -> Result<Arc<dyn Search>> {
     let address = opensearch::Address::parse(url)?;
-    Ok(Arc::new(OpenSearch::open(&address).await?))
+    Ok(Arc::new(OpenSearch::new(&address)?))
 }
 
 #[cfg(not(feature = "opensearch"))]

@@ -88,8 +88,8 @@ impl AtIndex for Documents {
                 let bytes = finding_bytes(finding);
                 sizes.findings.insert(finding.id.to_string(), bytes);
             }
-            for id in &update.removed {
-                sizes.documents.remove(id);
+            for removed in &update.removed {
+                sizes.documents.remove(&removed.id);
             }
         });
     }

@@ -269,11 +269,28 @@ pub fn moved() -> Error {
     )
 }
 
+/// A document that is not to be found any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removed {
+    pub id: VulnerabilityId,
+    /// The version of the vulnerability that has no document, as in [`Document::version`]; `u64::MAX`
+    /// where the vulnerability itself is gone. An index that several processes write at once takes no
+    /// document of this version or an older one afterwards: who described it before and writes late
+    /// would bring it back. `None`: it may come again in any version.
+    pub version: Option<u64>,
+}
+
+impl From<VulnerabilityId> for Removed {
+    fn from(id: VulnerabilityId) -> Self {
+        Self { id, version: None }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct SearchUpdate {
     pub documents: Vec<Document>,
     pub findings: Vec<FindingText>,
-    pub removed: Vec<VulnerabilityId>,
+    pub removed: Vec<Removed>,
     pub position: Option<String>,
     /// The position that this follows on. An index that several processes keep is moved on from no
     /// other, with [`MOVED`]: else one that was made anew meanwhile would skip what only its

@@ -15,7 +15,7 @@ use crate::model::{
 use crate::page::PageRequest;
 use crate::port::repo;
 use crate::port::search::{
-    Condition, MOVED, Operand, SearchRequest, SearchUpdate, Selection, Sort,
+    Condition, MOVED, Operand, Removed, SearchRequest, SearchUpdate, Selection, Sort,
 };
 use crate::port::store::{Entity, FeedItem, FeedPosition, Key, List, Stored};
 use crate::rules::document::{document, finding_text};
@@ -101,7 +101,10 @@ async fn follow(ctx: &Ctx, after: &FeedPosition, items: &[FeedItem]) -> Result<(
             ids.iter()
                 .zip(&stored)
                 .filter(|(_, stored)| stored.is_none())
-                .map(|(id, _)| *id),
+                .map(|(id, _)| Removed {
+                    id: *id,
+                    version: Some(u64::MAX),
+                }),
         );
         describe(ctx, stored.into_iter().flatten(), &mut update).await?;
     }
@@ -127,7 +130,7 @@ async fn follow(ctx: &Ctx, after: &FeedPosition, items: &[FeedItem]) -> Result<(
     ctx.ports.search.apply(update.search).await?;
     arm_all(ctx, moments).await?;
     for group in groups {
-        redescribe(ctx, group, Condition::All(Vec::new())).await?;
+        redescribe(ctx, &after, group, Condition::All(Vec::new())).await?;
     }
     let assets: Vec<AssetId> = assets.into_iter().collect();
     for asset in repo::get_many::<Asset>(ctx.store(), &assets)
@@ -136,7 +139,7 @@ async fn follow(ctx: &Ctx, after: &FeedPosition, items: &[FeedItem]) -> Result<(
         .flatten()
     {
         let only = vec![Operand::Keyword(asset.id.to_string())];
-        redescribe(ctx, asset.group, Condition::In("asset", only)).await?;
+        redescribe(ctx, &after, asset.group, Condition::In("asset", only)).await?;
     }
     for (asset, stream) in continued {
         if let Ok(asset) = asset.parse() {
@@ -211,8 +214,13 @@ async fn policies(
 }
 
 /// Documents of a group anew, after its policy changed, or those of an asset, after its environments
-/// did.
-async fn redescribe(ctx: &Ctx, group: GroupId, condition: Condition) -> Result<()> {
+/// did; only while the index stands where it is followed from.
+async fn redescribe(
+    ctx: &Ctx,
+    after: &Option<String>,
+    group: GroupId,
+    condition: Condition,
+) -> Result<()> {
     let mut request = SearchRequest {
         selection: Selection {
             groups: vec![group],
@@ -232,6 +240,7 @@ async fn redescribe(ctx: &Ctx, group: GroupId, condition: Condition) -> Result<(
         let stored = repo::get_many::<Vulnerability>(ctx.store(), &ids).await?;
         let mut update = Update::default();
         describe(ctx, stored.into_iter().flatten(), &mut update).await?;
+        update.search.after = after.clone();
         ctx.ports.search.apply(update.search).await?;
         arm_all(ctx, update.moments).await?;
         request.after = page.hits.last().map(|hit| hit.cursor.clone());
@@ -274,7 +283,10 @@ async fn describe(
             &of,
         ) {
             Some(document) => update.search.documents.push(document),
-            None => update.search.removed.push(stored.id),
+            None => update.search.removed.push(Removed {
+                id: stored.id,
+                version: Some(version),
+            }),
         }
         if let Some(at) = next_moment(&stored.value, policy) {
             let first = update.moments.entry(stored.group).or_insert(at);

@@ -188,16 +188,20 @@ async fn store(config: &Setup) -> Result<String, Failure> {
     }
 }
 
-/// Where a server has the index: whether it answers, and on what this was proved.
+/// Where a server has the index: whether it answers, and on what this was proved. Nothing is made there.
 async fn search(config: &Config) -> Result<String, Failure> {
     let url = &config.store.search;
     #[cfg(feature = "opensearch")]
     if opensearch::Address::is_meant(url) {
         let address = opensearch::Address::parse(url)?;
-        let index = OpenSearch::open(&address).await?;
+        let found = OpenSearch::new(&address)?.look().await?;
+        let index = match found.has_index {
+            true => "",
+            false => " and has no index yet: a worker makes it",
+        };
         return Ok(format!(
-            "OpenSearch {} answers; proved on {}, one node of OpenSearch's own jars; not proved in Amazon OpenSearch Service",
-            index.version(),
+            "OpenSearch {} answers{index}; proved on {}, one node of OpenSearch's own jars; not proved in Amazon OpenSearch Service",
+            found.version,
             opensearch::PROVED,
         ));
     }

@@ -3,6 +3,7 @@
 
 use crate::search::OpenSearch;
 use crate::search::opensearch::Address;
+use gna_domain::port::Search;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -46,11 +47,15 @@ impl Place {
         }
     }
 
+    /// The index as one more process has it, which is made by then.
+    ///
     /// # Panics
-    /// Where the index can't be opened.
+    /// Where the server does not answer.
     pub async fn open(&self) -> OpenSearch {
         let address = Address::parse(&self.url).expect("the address can be used");
-        OpenSearch::open(&address).await.expect("the index opens")
+        let search = OpenSearch::new(&address).expect("the index opens");
+        search.position().await.expect("the index answers");
+        search
     }
 
     /// Asks the server itself; answers status and text.

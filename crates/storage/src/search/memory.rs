@@ -183,8 +183,8 @@ impl Search for MemorySearch {
                 .documents
                 .into_iter()
                 .for_each(|document| index.put(document));
-            for id in &update.removed {
-                index.documents.remove(id);
+            for removed in &update.removed {
+                index.documents.remove(&removed.id);
             }
             index.position = update.position.or(index.position.take());
             Ok(())

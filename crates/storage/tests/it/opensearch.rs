@@ -4,13 +4,15 @@
 mod faults;
 mod servers;
 
+use futures::FutureExt;
 use gna_domain::port::search::{
-    Condition, Document, MOVED, Search, SearchUpdate, Selection, Value,
+    Condition, Document, MOVED, Removed, Search, SearchUpdate, Selection, Value,
 };
 use gna_domain::time::Timestamp;
 use gna_storage::conformance::opensearch::Place;
 use gna_storage::search::OpenSearch;
 use gna_storage::search::conformance::{finding_text, group, vulnerability, vulnerability_id};
+use gna_storage::search::opensearch::Address;
 use std::sync::Arc;
 
 fn everything() -> Condition {
@@ -226,6 +228,77 @@ async fn late_writers_never_overwrite_newer_documents() {
     let newest = i64::try_from(newest).expect("small");
     assert_eq!(count(&search, is_number("created", newest)).await, 19);
     assert_eq!(count(&search, everything()).await, 19);
+}
+
+/// One who described documents before they went, and writes them after another told the index so.
+#[tokio::test]
+async fn a_late_writer_does_not_bring_back_what_was_removed() {
+    let Some(place) = Place::fresh() else { return };
+    let (search, late) = (place.open().await, place.open().await);
+    search.apply(put(documents(1..2))).await.expect("applies");
+    search.apply(at("1", None)).await.expect("moves");
+    let removed = |number, version| Removed {
+        id: vulnerability_id(number),
+        version: Some(version),
+    };
+    // One was there, two went before it ever was, three is gone for good.
+    let update = SearchUpdate {
+        removed: vec![removed(1, 5), removed(2, 5), removed(3, u64::MAX)],
+        ..at("2", Some("1"))
+    };
+    search.apply(update).await.expect("moves");
+    late.apply(put(documents(1..5))).await.expect("applies");
+    let ids = [1, 2, 3, 4].map(vulnerability_id);
+    let seen = Timestamp::from_millis(7);
+    late.touch(&ids, seen).await.expect("touches");
+    let scores = ids.map(|id| (id, 70));
+    assert_eq!(late.prioritize(&scores).await.expect("sets"), 1);
+    assert_eq!(count(&late, everything()).await, 1, "only four");
+    assert_eq!(saying(&late, everything(), Some("src")).await, 1);
+    // What was merged and is its own again is newer.
+    let newer = documents(1..4).into_iter().map(|document| Document {
+        version: 6,
+        ..document
+    });
+    late.apply(put(newer.collect())).await.expect("applies");
+    assert_eq!(count(&late, everything()).await, 3, "all but three");
+    // A removal that is late takes nothing that is newer.
+    let update = SearchUpdate {
+        removed: vec![removed(1, 5)],
+        ..SearchUpdate::default()
+    };
+    search.apply(update).await.expect("applies");
+    assert_eq!(count(&search, everything()).await, 3);
+}
+
+/// Of two in one process the second waits, and then finds that it is done.
+#[tokio::test]
+async fn in_one_process_one_at_a_time_makes_the_index_anew() {
+    let Some(place) = Place::fresh() else { return };
+    let (search, other) = (place.open().await, place.open().await);
+    let mine = search.rebuilding().await.expect("begins");
+    assert!(search.rebuilding().now_or_never().is_none(), "it waits");
+    assert!(
+        other.rebuilding().now_or_never().is_some(),
+        "not for another"
+    );
+    let fresh = search.renew().await.expect("begins").expect("has room");
+    assert!(fresh.rebuilding().now_or_never().is_none(), "the same one");
+    drop(mine);
+    search.rebuilding().await.expect("begins");
+}
+
+#[tokio::test]
+async fn an_index_is_made_when_it_is_first_used() {
+    let Some(place) = Place::fresh() else { return };
+    let address = Address::parse(&place.url).expect("an address");
+    let search = OpenSearch::new(&address).expect("asks nothing");
+    let found = search.look().await.expect("answers");
+    assert!(!found.has_index && !found.version.is_empty(), "{found:?}");
+    assert!(place.indexes().await.is_empty(), "looking changes nothing");
+    assert_eq!(count(&search, everything()).await, 0);
+    assert_eq!(place.indexes().await.len(), 1);
+    assert!(search.look().await.expect("answers").has_index);
 }
 
 #[tokio::test]

@@ -130,7 +130,7 @@ async fn postgres_writers_at_the_same_documents_wait_for_each_other_in_one_order
                 documents: changed.map(|number| of(number, round + 1)).collect(),
                 removed: (1..=10)
                     .filter(|number| !comes.contains(number))
-                    .map(id)
+                    .map(|number| id(number).into())
                     .collect(),
                 ..SearchUpdate::default()
             };
@@ -235,7 +235,7 @@ async fn a_late_index_answers_from_before() {
     );
     let id = VulnerabilityId::from_uuid(Uuid::from_u128(1));
     late.apply(SearchUpdate {
-        removed: vec![id],
+        removed: vec![id.into()],
         ..SearchUpdate::default()
     })
     .await
@@ -402,7 +402,7 @@ async fn change_both(change: &Change, both: [&dyn Search; 2]) {
                 let update = SearchUpdate {
                     documents: documents.clone(),
                     findings: findings.clone(),
-                    removed: ids(removed),
+                    removed: ids(removed).into_iter().map(Into::into).collect(),
                     ..SearchUpdate::default()
                 };
                 search.apply(update).await.expect("applies");

@@ -110,7 +110,7 @@ pub async fn removal_and_moves(subject: &Subject) {
     subject
         .apply(SearchUpdate {
             documents: vec![again(7)],
-            removed: vec![vulnerability_id(7)],
+            removed: vec![vulnerability_id(7).into()],
             ..SearchUpdate::default()
         })
         .await;
@@ -261,7 +261,7 @@ pub async fn position_and_clearing(subject: &Subject) {
 pub async fn an_update_that_follows_another_position(subject: &Subject) {
     let from = |after: &str, number, to: &str| SearchUpdate {
         documents: vec![vulnerability(number, &[("state", word("OPEN"))])],
-        removed: vec![vulnerability_id(7)],
+        removed: vec![vulnerability_id(7).into()],
         position: Some(to.to_owned()),
         after: Some(after.to_owned()),
         ..SearchUpdate::default()

@@ -130,7 +130,10 @@ impl Subject {
     }
 
     async fn remove(&self, removed: impl IntoIterator<Item = u128>) {
-        let removed = removed.into_iter().map(vulnerability_id).collect();
+        let removed = removed
+            .into_iter()
+            .map(|number| vulnerability_id(number).into())
+            .collect();
         self.apply(SearchUpdate {
             removed,
             ..SearchUpdate::default()

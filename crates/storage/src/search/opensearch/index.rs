@@ -57,12 +57,25 @@ fn signature() -> String {
     format!("format {FORMAT}; {}", fields.join("; "))
 }
 
-/// Makes sure that there is an index that answers, and that the server is one that is understood;
-/// answers its version.
+/// Makes sure that the server is one that is understood, and that there is an index that answers.
 ///
 /// # Errors
 /// `search.version` for another or an older program; those of [`Client::send`].
-pub(super) async fn prepare(client: &Client, address: &Address, names: &Names) -> Result<String> {
+pub(super) async fn prepare(client: &Client, address: &Address, names: &Names) -> Result<()> {
+    version(client).await?;
+    if behind(client, &names.live).await?.is_empty() {
+        // The name is no chance's: of two processes that start at once one makes it.
+        let first = format!("{}-0", names.live);
+        create(client, address, &first, &[&names.live]).await?;
+    }
+    Ok(())
+}
+
+/// The server's version, where it is one that is understood.
+///
+/// # Errors
+/// As [`prepare`].
+pub(super) async fn version(client: &Client) -> Result<String> {
     #[derive(Deserialize)]
     struct About {
         version: Version,
@@ -76,11 +89,6 @@ pub(super) async fn prepare(client: &Client, address: &Address, names: &Names) -
     let about = get(client, "look who answers", "").await?;
     let About { version } = about.read()?;
     understood(&version.distribution, &version.number)?;
-    if behind(client, &names.live).await?.is_empty() {
-        // The name is no chance's: of two processes that start at once one makes it.
-        let first = format!("{}-0", names.live);
-        create(client, address, &first, &[&names.live]).await?;
-    }
     Ok(version.number)
 }
 
@@ -98,7 +106,7 @@ fn understood(distribution: &str, number: &str) -> Result<()> {
         "opensearch" => "OpenSearch",
         _ => "another program than OpenSearch (or one that pretends to be one)",
     };
-    Err(Error::invalid(
+    Err(Error::unavailable(
         "search.version",
         format!("the server of the search index is {is} {number}; Gna needs OpenSearch 2 or newer"),
     ))

@@ -20,15 +20,16 @@ use gna_domain::error::Result;
 use gna_domain::id::{TypedId, VulnerabilityId};
 use gna_domain::page::Count;
 use gna_domain::port::search::{
-    Facet, Search, SearchPage, SearchRequest, SearchUpdate, Selection, moved,
+    Facet, Rebuilding, Removed, Search, SearchPage, SearchRequest, SearchUpdate, Selection, moved,
 };
 use gna_domain::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::Mutex;
 
 use super::{check, cursor};
-use client::Client;
+use client::{Client, in_time};
 use index::Names;
 use write::{Change, Place};
 
@@ -42,8 +43,9 @@ pub struct OpenSearch {
     shared: Arc<Shared>,
     /// The index that is being built; without one, that which answers.
     building: Option<String>,
-    /// Whether something was written that may not be shown yet.
-    is_unseen: AtomicBool,
+    /// Counts what was written, and how much of that is shown.
+    written: AtomicU64,
+    shown: AtomicU64,
     /// Whether what was built has taken its place.
     is_in_place: AtomicBool,
 }
@@ -52,39 +54,75 @@ struct Shared {
     client: Client,
     address: Address,
     names: Names,
-    version: String,
+    /// Whether the server was understood, and had an index.
+    is_ready: AtomicBool,
+    /// Held by the one of this process who makes the index anew.
+    rebuilding: Arc<Mutex<()>>,
+}
+
+/// How a server was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it says of itself.
+    pub version: String,
+    /// Whether it has an index of this version of Gna.
+    pub has_index: bool,
 }
 
 impl OpenSearch {
-    /// Opens the index, and makes it where there is none. Versions of Gna that declare other fields have an
-    /// index of their own; a new one has no position: the caller fills it from the store.
+    /// The index at an address. Nothing is asked before it is used: then it is made where there is none.
+    /// Versions of Gna that declare other fields have an index of their own; a new one has no position:
+    /// the caller fills it from the store.
+    ///
+    /// Everything that asks may fail with `search.version` when the server is no OpenSearch, or one that
+    /// is too old; `search.unavailable` when it does not answer; `search.refused` when it does not let
+    /// this user in.
     ///
     /// # Errors
-    /// `search.version` when the server is no OpenSearch, or one that is too old; `search.unavailable`
-    /// when it does not answer; `search.refused` when it does not let this user in.
-    pub async fn open(address: &Address) -> Result<Self> {
-        let (client, names) = (Client::new(address)?, Names::of(address));
-        let version = index::prepare(&client, address, &names).await?;
+    /// `search.url` where the address's certificates can't be read; `search.unavailable`.
+    pub fn new(address: &Address) -> Result<Self> {
         let shared = Shared {
-            client,
+            client: Client::new(address)?,
             address: address.clone(),
-            names,
-            version,
+            names: Names::of(address),
+            is_ready: AtomicBool::new(false),
+            rebuilding: Arc::default(),
         };
         Ok(Self::of(Arc::new(shared), None))
     }
 
-    /// What the server said of itself when it was asked first.
-    #[must_use]
-    pub fn version(&self) -> &str {
-        &self.shared.version
+    /// Looks who answers, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`OpenSearch::new`] says.
+    pub async fn look(&self) -> Result<Found> {
+        in_time(async {
+            let version = index::version(self.client()).await?;
+            let behind = index::behind(self.client(), &self.shared.names.live).await?;
+            Ok(Found {
+                version,
+                has_index: !behind.is_empty(),
+            })
+        })
+        .await
+    }
+
+    /// Several may do so at once: it is the same for all.
+    async fn ready(&self) -> Result<()> {
+        let shared = &self.shared;
+        if !shared.is_ready.load(Ordering::SeqCst) {
+            index::prepare(&shared.client, &shared.address, &shared.names).await?;
+            shared.is_ready.store(true, Ordering::SeqCst);
+        }
+        Ok(())
     }
 
     fn of(shared: Arc<Shared>, building: Option<String>) -> Self {
         Self {
             shared,
             building,
-            is_unseen: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+            shown: AtomicU64::new(0),
             is_in_place: AtomicBool::new(false),
         }
     }
@@ -101,19 +139,20 @@ impl OpenSearch {
         }
     }
 
-    async fn change(&self, changes: BTreeMap<String, Change>) -> Result<u64> {
-        self.is_unseen.store(true, Ordering::SeqCst);
-        write::change(self.client(), &self.alias(), changes).await
+    async fn change(&self, to: &str, changes: BTreeMap<String, Change>) -> Result<u64> {
+        // Also where it is cut or fails: some of it may be done.
+        self.written.fetch_add(1, Ordering::SeqCst);
+        let changed = write::change(self.client(), to, changes).await;
+        self.written.fetch_add(1, Ordering::SeqCst);
+        changed
     }
 
     /// What this process wrote is seen by what it asks afterwards.
     async fn show(&self) -> Result<()> {
-        if self.is_unseen.swap(false, Ordering::SeqCst) {
-            let shown = index::refresh(self.client(), &self.alias()).await;
-            if shown.is_err() {
-                self.is_unseen.store(true, Ordering::SeqCst);
-            }
-            return shown;
+        let written = self.written.load(Ordering::SeqCst);
+        if self.shown.load(Ordering::SeqCst) < written {
+            index::refresh(self.client(), &self.alias()).await?;
+            self.shown.fetch_max(written, Ordering::SeqCst);
         }
         Ok(())
     }
@@ -178,8 +217,9 @@ fn changes(update: &SearchUpdate) -> BTreeMap<String, Change> {
             changes.insert(id, Change::Put { version, source });
         }
     }
-    for id in &update.removed {
-        changes.insert(name(*id), Change::Remove);
+    for Removed { id, version } in &update.removed {
+        let version = version.map(source::signed);
+        changes.insert(name(*id), Change::Remove { version });
     }
     changes
 }
@@ -197,6 +237,7 @@ impl Search for OpenSearch {
 
     async fn apply(&self, update: SearchUpdate) -> Result<()> {
         update.documents.iter().try_for_each(check::document)?;
+        self.ready().await?;
         // Read first: what is written is of the index that is moved on in the end.
         let place = match (&update.position, &update.after) {
             (None, None) => None,
@@ -207,7 +248,8 @@ impl Search for OpenSearch {
         {
             return Err(moved());
         }
-        self.change(changes(&update)).await?;
+        let to = place.as_ref().map_or_else(|| self.alias(), Place::index);
+        self.change(&to, changes(&update)).await?;
         match (place, &update.position) {
             (Some(place), Some(to)) => self.move_on(&update, place, to).await,
             _ => Ok(()),
@@ -215,7 +257,11 @@ impl Search for OpenSearch {
     }
 
     async fn position(&self) -> Result<Option<String>> {
-        write::position(self.client(), &self.alias()).await
+        in_time(async {
+            self.ready().await?;
+            write::position(self.client(), &self.alias()).await
+        })
+        .await
     }
 
     async fn query(&self, request: &SearchRequest) -> Result<SearchPage> {
@@ -226,15 +272,23 @@ impl Search for OpenSearch {
             .as_ref()
             .map(|after| cursor::decode(request.sort, after))
             .transpose()?;
-        self.show().await?;
-        answer::query(self.client(), &self.alias(), request, after).await
+        in_time(async {
+            self.ready().await?;
+            self.show().await?;
+            answer::query(self.client(), &self.alias(), request, after).await
+        })
+        .await
     }
 
     async fn count(&self, selection: &Selection, bound: u64) -> Result<Count> {
         check::selection(selection)?;
         plan::check(&selection.condition)?;
-        self.show().await?;
-        answer::count(self.client(), &self.alias(), selection, bound).await
+        in_time(async {
+            self.ready().await?;
+            self.show().await?;
+            answer::count(self.client(), &self.alias(), selection, bound).await
+        })
+        .await
     }
 
     async fn facets(
@@ -246,8 +300,12 @@ impl Search for OpenSearch {
         check::selection(selection)?;
         plan::check(&selection.condition)?;
         check::facets(fields)?;
-        self.show().await?;
-        answer::facets(self.client(), &self.alias(), selection, fields, limit).await
+        in_time(async {
+            self.ready().await?;
+            self.show().await?;
+            answer::facets(self.client(), &self.alias(), selection, fields, limit).await
+        })
+        .await
     }
 
     async fn touch(&self, ids: &[VulnerabilityId], last_seen: Timestamp) -> Result<()> {
@@ -259,9 +317,9 @@ impl Search for OpenSearch {
             };
             (name(*id), change)
         };
-        self.change(ids.iter().map(touched).collect())
-            .await
-            .map(drop)
+        self.ready().await?;
+        let changes = ids.iter().map(touched).collect();
+        self.change(&self.alias(), changes).await.map(drop)
     }
 
     /// Also in indexes that are being built, by whatever process: what was described there before knows
@@ -281,6 +339,7 @@ impl Search for OpenSearch {
         if scores.is_empty() {
             return Ok(0);
         }
+        self.ready().await?;
         for index in index::behind(self.client(), &self.shared.names.building).await? {
             let told = write::change(self.client(), &index::at(&index), changes()).await;
             // One that is gone by now needs nothing any more.
@@ -289,10 +348,11 @@ impl Search for OpenSearch {
                 told?;
             }
         }
-        self.change(changes()).await
+        self.change(&self.alias(), changes()).await
     }
 
     async fn clear(&self) -> Result<()> {
+        self.ready().await?;
         let Shared {
             client,
             address,
@@ -303,7 +363,14 @@ impl Search for OpenSearch {
         index::put_in_place(client, names, &fresh).await
     }
 
+    /// In this process; another one may do so, too, in an index of its own.
+    async fn rebuilding(&self) -> Result<Rebuilding> {
+        let mine = Arc::clone(&self.shared.rebuilding).lock_owned().await;
+        Ok(Box::new(mine))
+    }
+
     async fn renew(&self) -> Result<Option<Arc<dyn Search>>> {
+        self.ready().await?;
         let Shared {
             client,
             address,

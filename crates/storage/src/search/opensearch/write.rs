@@ -3,7 +3,8 @@
 //! OpenSearch's own external versions would refuse older documents in one request, but they count
 //! what is touched and what is removed, too: a document whose `last_seen` moved, or that was removed
 //! and comes again, must be taken in the version that it has. So the version is a field, and every
-//! write is bound to the sequence number of what was read.
+//! write is bound to the sequence number of what was read. Of a document that was removed in a known
+//! version only that is left: no search finds it, and who writes an older one late is refused by it.
 
 use gna_domain::error::{Error, Result};
 use reqwest::Method;
@@ -37,8 +38,8 @@ pub(super) enum Change {
         to: i64,
         when: fn(Option<i64>, i64) -> bool,
     },
-    /// Removes whatever is there.
-    Remove,
+    /// Removes whatever is there; with a version what is as old or older, and keeps the version.
+    Remove { version: Option<i64> },
 }
 
 /// What is there.
@@ -146,10 +147,11 @@ async fn read(client: &Client, from: &str, ids: &[&String], fields: &str) -> Res
 }
 
 impl Change {
-    fn fields(&self) -> &'static str {
+    /// What must be known of what is there.
+    fn fields(&self) -> [&'static str; 2] {
         match self {
-            Self::Put { .. } | Self::Remove => "version",
-            Self::Set { field, .. } => field,
+            Self::Put { .. } | Self::Remove { .. } => ["id", "version"],
+            Self::Set { field, .. } => ["id", *field],
         }
     }
 
@@ -164,29 +166,35 @@ impl Change {
         };
         let seen = json!({"if_seq_no": known._seq_no, "if_primary_term": known._primary_term});
         let number = |field: &str| known._source.get(field).and_then(Value::as_i64);
+        let put = |version: i64, source: &Value| {
+            let how = match known.found {
+                false => json!({"create": place(json!({}))}),
+                true if number("version").is_none_or(|there| there < version) => {
+                    json!({"index": place(seen.clone())})
+                }
+                true => return None,
+            };
+            Some(format!("{how}\n{source}\n"))
+        };
         match self {
-            Self::Put { version, source } => {
-                let how = match known.found {
-                    false => json!({"create": place(json!({}))}),
-                    true if number("version").is_none_or(|there| there < *version) => {
-                        json!({"index": place(seen)})
-                    }
-                    true => return None,
-                };
-                Some(format!("{how}\n{source}\n"))
-            }
+            Self::Put { version, source } => put(*version, source),
+            Self::Remove {
+                version: Some(version),
+            } => put(*version, &json!({ "version": version })),
             Self::Set { field, to, when } => {
-                if !known.found || !when(number(field), *to) {
+                // Of what was removed no more than its version is there.
+                let is_there = known.found && known._source.get("id").is_some();
+                if !is_there || !when(number(field), *to) {
                     return None;
                 }
                 let how = json!({"update": place(seen)});
                 let what = json!({"doc": {*field: to}});
                 Some(format!("{how}\n{what}\n"))
             }
-            Self::Remove if known.found => {
+            Self::Remove { version: None } if known.found => {
                 Some(format!("{}\n", json!({"delete": place(json!({}))})))
             }
-            Self::Remove => None,
+            Self::Remove { version: None } => None,
         }
     }
 }
@@ -240,7 +248,7 @@ async fn once(
         .iter()
         .filter_map(|id| pending.get_key_value(id))
         .collect();
-    let fields: BTreeSet<&str> = of.iter().map(|(_, change)| change.fields()).collect();
+    let fields: BTreeSet<&str> = of.iter().flat_map(|(_, change)| change.fields()).collect();
     let fields: Vec<&str> = fields.into_iter().collect();
     let names: Vec<&String> = of.iter().map(|(id, _)| *id).collect();
     let known = read(client, to, &names, &fields.join(",")).await?;
@@ -316,6 +324,11 @@ impl Place {
         Ok(Self { known })
     }
 
+    /// The alias of the index that it is of.
+    pub fn index(&self) -> String {
+        index::at(&self.known._index)
+    }
+
     pub fn position(&self) -> Option<&str> {
         self.known._source.get(POSITION).and_then(Value::as_str)
     }
@@ -327,7 +340,7 @@ impl Place {
     /// `search.unavailable` where the server has no time for it: the position may be moved again.
     pub async fn move_on(&self, client: &Client, position: &str) -> Result<bool> {
         let known = &self.known;
-        let at = index::at(&known._index);
+        let at = self.index();
         index::refresh(client, &at).await?;
         let mut about = json!({"_index": at, "_id": POSITION});
         let how = match (known.found, about.as_object_mut()) {

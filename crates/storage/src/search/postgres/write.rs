@@ -28,10 +28,10 @@ pub async fn apply(db: &PostgresDb, update: &SearchUpdate) -> Result<bool, Error
     if update.after.is_some() && update.after != hold_position(&mut tx).await? {
         return Ok(false);
     }
-    if !update.removed.is_empty() {
+    let removed: Vec<VulnerabilityId> = update.removed.iter().map(|removed| removed.id).collect();
+    if !removed.is_empty() {
         let written = update.documents.iter().map(|document| document.id);
-        let all: BTreeSet<VulnerabilityId> =
-            written.chain(update.removed.iter().copied()).collect();
+        let all: BTreeSet<VulnerabilityId> = written.chain(removed.iter().copied()).collect();
         let all: Vec<VulnerabilityId> = all.into_iter().collect();
         sqlx::query("SELECT FROM search_doc WHERE id = ANY ($1) ORDER BY id FOR UPDATE")
             .bind(ids(&all))
@@ -40,9 +40,9 @@ pub async fn apply(db: &PostgresDb, update: &SearchUpdate) -> Result<bool, Error
             .map_err(map)?;
     }
     put_documents(&mut tx, &update.documents).await?;
-    if !update.removed.is_empty() {
+    if !removed.is_empty() {
         sqlx::query("DELETE FROM search_doc WHERE id = ANY ($1)")
-            .bind(ids(&update.removed))
+            .bind(ids(&removed))
             .execute(&mut *tx)
             .await
             .map_err(map)?;

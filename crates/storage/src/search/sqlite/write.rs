@@ -30,8 +30,8 @@ pub fn apply(conn: &Connection, update: &SearchUpdate) -> Result<bool, Error> {
     for document in in_order(&update.documents) {
         batch.document(document)?;
     }
-    for id in &update.removed {
-        if let Some(stored) = batch.stored(*id)? {
+    for removed in &update.removed {
+        if let Some(stored) = batch.stored(removed.id)? {
             batch.remove(&stored)?;
         }
     }

@@ -39,8 +39,8 @@ async fn fake_server(status: u16, body: &'static str) -> (String, Arc<AtomicUsiz
 
 async fn refusal(url: &str) -> Error {
     let address = Address::parse(url).expect("an address");
-    let error = OpenSearch::open(&address).await.err();
-    let error = error.expect("it can't be opened");
+    let search = OpenSearch::new(&address).expect("nothing is asked yet");
+    let error = search.position().await.expect_err("it can't be used");
     assert!(!error.to_string().contains("hunter2"), "{error}");
     error
 }
@@ -131,7 +131,7 @@ async fn answers_that_are_lost_are_asked_for_again() {
     for n in 0..6 {
         // Each opening has connections of its own, whose first are broken.
         breaks.store(2, Ordering::SeqCst);
-        let search = OpenSearch::open(&Address::parse(&url).expect("an address")).await;
+        let search = OpenSearch::new(&Address::parse(&url).expect("an address"));
         let search = search.expect("opens");
         let first = 1 + n * 10;
         search
