@@ -3,7 +3,7 @@
 
 use gna_storage::conformance::opensearch::Engine;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::run::run;
 use crate::server::Server;
@@ -41,15 +41,19 @@ fn ask(server: &Server, token: &str, method: &str, path: &str, body: &str) -> (u
     (status, json.unwrap_or_default())
 }
 
-/// Until it holds; a minute is far more than it takes.
+/// Longest wait: who follows the feed looks again after at most a minute.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Until it holds.
 fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..600 {
+    let end = Instant::now() + PATIENCE;
+    loop {
         if let Some(found) = look() {
             return found;
         }
+        assert!(Instant::now() < end, "never: {what}");
         std::thread::sleep(Duration::from_millis(100));
     }
-    panic!("never: {what}");
 }
 
 fn block_on(work: impl Future<Output = ()>) {
@@ -147,6 +151,48 @@ fn a_server_whose_search_is_killed_takes_reports_and_finds_all_of_them_afterward
 }
 
 #[test]
+fn a_server_starts_without_its_search_and_finds_all_of_it_later() {
+    let (data, place) = (tempfile::tempdir(), tempfile::tempdir());
+    let (data, place) = (data.expect("a folder"), place.expect("a folder"));
+    let Some(mut engine) = Engine::start_in(data.path()) else {
+        return;
+    };
+    // Only its port is known.
+    engine.kill();
+    let url = engine.url().replace("://", "://gna:hunter2@") + "/gna?replicas=0";
+    let args = ["--data", "data", "--search", &url, "--demo"];
+    let server = Server::start(place.path(), &args);
+    let token = server.first["token"].as_str().expect("a token").to_owned();
+    let get = |path: &str| ask(&server, &token, "GET", path, "");
+    let (status, _) = get("/health/ready");
+    assert_eq!(status, 200, "what needs no search is served");
+    let (status, organizations) = get("/api/v2/organizations");
+    assert_eq!(status, 200, "{organizations}");
+    let (status, problem) = get(LIST);
+    let told = (status, &problem["code"]);
+    assert_eq!(told, (503, &json!("search.unavailable")), "{problem}");
+    let (status, health) = get("/health/detailed");
+    assert_eq!(status, 503, "{health}");
+    assert_eq!(health["search"]["status"], "failing", "{health}");
+    assert_eq!(health["store"]["status"], "ok", "{health}");
+    let path = "/api/v2/reports?organization=demo&group=shop&file_name=r.sarif&asset=early";
+    let (status, told) = ask(&server, &token, "POST", path, &report(1, 150));
+    assert_eq!(status, 202, "{told}");
+
+    engine.start();
+    block_on(engine.ready());
+    eventually("all are found", || {
+        let (_, list) = get(LIST);
+        (list["total"]["value"].as_u64()? >= 150).then_some(())
+    });
+    eventually("search is well again", || {
+        let (_, health) = get("/health/detailed");
+        (health["search"]["status"] == "current").then_some(())
+    });
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
 fn doctor_says_what_answers_and_what_was_proved() {
     let (data, place) = (tempfile::tempdir(), tempfile::tempdir());
     let (data, place) = (data.expect("a folder"), place.expect("a folder"));
@@ -166,11 +212,11 @@ fn doctor_says_what_answers_and_what_was_proved() {
         told.stdout,
         told.stderr
     );
-    assert!(
-        told.stdout.contains("not proved in Amazon"),
-        "{}",
-        told.stdout
-    );
+    for says in ["not proved in Amazon", "has no index yet"] {
+        assert!(told.stdout.contains(says), "{}", told.stdout);
+    }
+    let again = run(place.path(), &doctor);
+    assert!(again.stdout.contains("has no index yet"), "it only looks");
     engine.kill();
     let told = run(place.path(), &doctor).ended(3);
     assert!(told.stdout.contains("can't be reached"), "{}", told.stdout);

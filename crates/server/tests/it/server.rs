@@ -7,6 +7,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// Longest wait for an answer, and for a server to end: what takes longer never comes.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A running server; killed when the test ends early.
 pub struct Server {
@@ -80,6 +85,7 @@ impl Server {
     ) -> (u16, String) {
         let host = self.url().trim_start_matches("http://");
         let mut stream = TcpStream::connect(host).expect("listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("can be set");
         let headers: String = headers
             .iter()
             .map(|(name, value)| format!("{name}: {value}\r\n"))
@@ -114,8 +120,18 @@ impl Server {
             .args(["-c", "kill -TERM \"$0\"", &pid])
             .status()
             .expect("sent");
+        // One that does not end is killed, and has no code then.
+        let (ended, waits) = channel::<()>();
+        let watch = std::thread::spawn(move || {
+            if waits.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                let kill = ["-c", "kill -KILL \"$0\"", &pid];
+                let _ = std::process::Command::new("sh").args(kill).status();
+            }
+        });
         let mut rest = String::new();
         self.out.read_to_string(&mut rest).expect("ends");
+        drop(ended);
+        watch.join().expect("no panic");
         self.child.wait().expect("ends").code()
     }
 }

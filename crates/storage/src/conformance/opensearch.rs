@@ -14,6 +14,12 @@ pub const VARIABLE: &str = "TEST_OPENSEARCH_URL";
 /// The variable that names the folder with OpenSearch's jars and our launcher.
 pub const JARS: &str = "TEST_OPENSEARCH_JARS";
 
+/// Longest wait for a server to answer, which takes some ten seconds on an idle machine.
+const START: Duration = Duration::from_secs(300);
+/// Where servers of tests listen: below what the system gives to whoever asks for any port, so that
+/// nobody else has the port while its server is away.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
 /// An index that goes when this is dropped.
 pub struct Place {
     /// The URL of the index.
@@ -126,15 +132,10 @@ impl Engine {
             );
             return None;
         };
-        // A port that was free a moment ago.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|socket| socket.local_addr())
-            .expect("a free port")
-            .port();
         let mut engine = Self {
             jars,
             folder: folder.to_owned(),
-            port,
+            port: free_port(),
             process: None,
         };
         engine.start();
@@ -149,6 +150,7 @@ impl Engine {
     /// # Panics
     /// Where it can't be started.
     pub fn start(&mut self) {
+        let said = std::fs::File::create(self.said()).expect("is made");
         let process = Command::new("java")
             .args(["-Xms256m", "-Xmx512m", "-cp"])
             .arg(format!("{0}/classes:{0}/*", self.jars))
@@ -156,42 +158,54 @@ impl Engine {
             .arg(&self.folder)
             .arg(self.port.to_string())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(said)
             .spawn();
         self.process = Some(process.expect("java runs"));
     }
 
-    /// Until it answers; a start takes some ten seconds.
+    /// What it says where it fails.
+    fn said(&self) -> std::path::PathBuf {
+        self.folder.join("said")
+    }
+
+    /// Until it answers, and has every shard again.
     ///
     /// # Panics
-    /// Where it never does.
-    pub async fn ready(&self) {
-        let client = reqwest::Client::builder().no_proxy().build();
-        let client = client.expect("a client");
-        // A health check that waits for every shard to be had again.
+    /// Where it ends or never does, with what it said.
+    pub async fn ready(&mut self) {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(10))
+            .build()
+            .expect("a client");
         let url = format!(
-            "http://127.0.0.1:{}/_cluster/health?wait_for_status=yellow&timeout=30s",
+            "http://127.0.0.1:{}/_cluster/health?wait_for_status=yellow&timeout=5s",
             self.port
         );
-        for _ in 0..600 {
+        let end = tokio::time::Instant::now() + START;
+        loop {
             if let Ok(answer) = client.get(&url).send().await
                 && answer.status().is_success()
             {
                 return;
             }
+            let process = self.process.as_mut().expect("it was started");
+            let ended = process.try_wait().expect("is known");
+            assert!(
+                ended.is_none() && tokio::time::Instant::now() < end,
+                "OpenSearch never answered ({ended:?}): {}",
+                std::fs::read_to_string(self.said()).unwrap_or_default()
+            );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        panic!("OpenSearch never answered");
     }
 
     /// With no chance to do anything (SIGKILL).
-    ///
-    /// # Panics
-    /// Where that fails.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
-            process.kill().expect("killed");
-            process.wait().expect("ended");
+            // It may have ended by itself.
+            let _ = process.kill();
+            let _ = process.wait();
         }
     }
 }
@@ -200,4 +214,12 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn free_port() -> u16 {
+    let random = RandomState::new().build_hasher().finish();
+    let from = PORTS.start + u16::try_from(random % PORTS.len() as u64).unwrap_or_default();
+    let mut ports = (from..PORTS.end).chain(PORTS.start..from);
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).expect("a free port")
 }
