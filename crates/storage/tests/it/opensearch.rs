@@ -3,6 +3,7 @@
 
 mod faults;
 mod servers;
+mod tls;
 
 use futures::FutureExt;
 use gna_domain::port::search::{

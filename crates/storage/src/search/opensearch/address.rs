@@ -1,8 +1,11 @@
 //! `opensearch://HOST/INDEX` URLs.
 
 use gna_domain::error::{Error, Result};
+use gna_domain::secret::Secret;
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use std::fmt;
+use std::path::PathBuf;
 
 /// The port where the URL names none.
 const PORT: u16 = 9200;
@@ -13,16 +16,27 @@ const SHARDS: std::ops::RangeInclusive<u32> = 1..=1024;
 const REPLICAS: std::ops::RangeInclusive<u32> = 0..=20;
 
 /// Where an index is.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Address {
-    /// With user and password, if any: never printed.
+    /// Without user and password.
     pub(super) server: Url,
+    /// Who signs in there, if anybody.
+    pub(super) user: Option<User>,
+    /// `?ca=FILE`: the certificates (PEM) that are trusted, and no other. Without it those of the system.
+    pub(super) ca: Option<PathBuf>,
     /// How the names of its indexes begin.
     pub index: String,
     /// `?shards=N`, 1 to 1,024: of an index that is made from now on.
     pub shards: u32,
     /// `?replicas=N`, 0 to 20: copies besides the first one.
     pub replicas: u32,
+}
+
+/// Who signs in, by HTTP's basic authentication.
+#[derive(Clone)]
+pub(super) struct User {
+    pub name: String,
+    pub password: Secret,
 }
 
 impl fmt::Debug for Address {
@@ -57,6 +71,9 @@ impl Address {
         };
         let mut server = Url::parse(&format!("{scheme}://{rest}"))
             .map_err(|_| wrong("it must look like opensearch://HOST:9200/INDEX"))?;
+        let user = user(&server)?;
+        // Neither fails where there is a host.
+        let _ = (server.set_username(""), server.set_password(None));
         // The parser leaves out the port that http or https has by default.
         if server.port().is_none() && !names_port(rest) {
             let _ = server.set_port(Some(PORT));
@@ -67,7 +84,7 @@ impl Address {
                 "the name of the index has 1 to 100 small letters, digits, _ and -, and begins with a letter or digit",
             ));
         }
-        let (mut shards, mut replicas) = (1, 1);
+        let (mut shards, mut replicas, mut ca) = (1, 1, None);
         for (word, value) in server.query_pairs() {
             match word.as_ref() {
                 "shards" => {
@@ -78,7 +95,11 @@ impl Address {
                     replicas = number(&value, &REPLICAS)
                         .ok_or_else(|| wrong("replicas is a number from 0 to 20"))?;
                 }
-                _ => return Err(wrong("there are shards and replicas")),
+                "ca" if scheme == "https" && !value.is_empty() => {
+                    ca = Some(PathBuf::from(value.into_owned()));
+                }
+                "ca" => return Err(wrong("ca names a file, for addresses with TLS")),
+                _ => return Err(wrong("there are shards, replicas and ca")),
             }
         }
         server.set_path("/");
@@ -86,11 +107,28 @@ impl Address {
         server.set_fragment(None);
         Ok(Self {
             server,
+            user,
+            ca,
             index,
             shards,
             replicas,
         })
     }
+}
+
+fn user(server: &Url) -> Result<Option<User>> {
+    let decoded = |text: &str| -> Result<String> {
+        let text = percent_decode_str(text).decode_utf8();
+        let text = text.map_err(|_| wrong("user and password must be UTF-8"))?;
+        Ok(text.into_owned())
+    };
+    if server.username().is_empty() && server.password().is_none() {
+        return Ok(None);
+    }
+    Ok(Some(User {
+        name: decoded(server.username())?,
+        password: Secret::new(decoded(server.password().unwrap_or_default())?),
+    }))
 }
 
 fn number(text: &str, range: &std::ops::RangeInclusive<u32>) -> Option<u32> {
@@ -128,11 +166,15 @@ mod tests {
     #[test]
     fn every_word_is_read() {
         let address =
-            Address::parse("opensearch://gna:hunter2@search.example.com/gna?shards=6&replicas=2")
+            Address::parse("opensearch://gna:hunter%402%2F@search.example.com/gna?shards=6&replicas=2&ca=/etc/gna/ca%201.pem")
                 .unwrap();
         assert_eq!(address.index, "gna");
         assert_eq!((address.shards, address.replicas), (6, 2));
-        assert_eq!(address.server.password(), Some("hunter2"));
+        let user = address.user.as_ref().unwrap();
+        assert_eq!(user.name, "gna");
+        assert_eq!(user.password.expose(), "hunter@2/");
+        assert_eq!(address.server.as_str(), "https://search.example.com:9200/");
+        assert_eq!(address.ca, Some(PathBuf::from("/etc/gna/ca 1.pem")));
         assert_eq!(
             format!("{address:?}"),
             "opensearch://search.example.com/gna"
@@ -143,7 +185,8 @@ mod tests {
             ("opensearch+http://h/x", "http://h:9200/"),
             ("opensearch://h:443/x", "https://h/"),
             ("opensearch+http://h:80/x", "http://h/"),
-            ("opensearch://a:b@h:443/x", "https://a:b@h/"),
+            ("opensearch://a:b@h:443/x", "https://h/"),
+            ("opensearch://a@h/x", "https://h:9200/"),
             ("opensearch+http://[::1]/x", "http://[::1]:9200/"),
             ("opensearch+http://[::1]:9201/x", "http://[::1]:9201/"),
         ] {
@@ -173,6 +216,9 @@ mod tests {
             "opensearch://h/gna?password=hunter2",
             "elasticsearch://u:hunter2@h/gna",
             "opensearch://u:hunter2@h:99999/gna",
+            "opensearch://u:hunter2%ff@h/gna",
+            "opensearch://h/gna?ca=",
+            "opensearch+http://h/gna?ca=hunter2",
         ] {
             let refusal = Address::parse(url).unwrap_err();
             assert_eq!(refusal.code(), "search.url", "{url}");

@@ -10,10 +10,12 @@ use gna_domain::error::{Error, Result};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Address;
+use super::address::User;
 
 /// Longest time to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -32,6 +34,7 @@ const WAITS: [Duration; 4] = [
 pub(super) struct Client {
     http: reqwest::Client,
     server: reqwest::Url,
+    user: Option<User>,
     /// [`REQUEST`], but for tests.
     within: Duration,
 }
@@ -63,16 +66,27 @@ pub(super) struct Answer {
 }
 
 impl Client {
+    /// # Errors
+    /// `search.url` where the certificates that the address names can't be used; `search.unavailable`
+    /// where TLS can't be set up.
     pub fn new(address: &Address) -> Result<Self> {
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|_| Error::unavailable("search.unavailable", "TLS can't be set up"))?;
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(file) = &address.ca {
+            http = http.tls_certs_only(certificates(file)?);
+        }
+        let http = http.build().map_err(|_| {
+            Error::unavailable(
+                "search.unavailable",
+                "TLS can't be set up; this system may hold no certificates that are trusted",
+            )
+        })?;
         Ok(Self {
             http,
             server: address.server.clone(),
+            user: address.user.clone(),
             within: REQUEST,
         })
     }
@@ -110,7 +124,10 @@ impl Client {
             .server
             .join(ask.path)
             .unwrap_or_else(|_| self.server.clone());
-        let request = self.http.request(ask.method.clone(), url).timeout(left);
+        let mut request = self.http.request(ask.method.clone(), url).timeout(left);
+        if let Some(User { name, password }) = &self.user {
+            request = request.basic_auth(name, Some(password.expose()));
+        }
         let request = match ask.body {
             Body::None => request,
             Body::Json(value) => request.json(value),
@@ -124,6 +141,22 @@ impl Client {
             status: response.status(),
             bytes: response.bytes().await?,
         })
+    }
+}
+
+fn certificates(file: &Path) -> Result<Vec<reqwest::Certificate>> {
+    let unusable = |why: String| {
+        let says = format!(
+            "the certificates in {} that store.search names as ca can't be used: {why}",
+            file.display()
+        );
+        Error::invalid("search.url", says)
+    };
+    let pem = std::fs::read(file).map_err(|error| unusable(error.to_string()))?;
+    let certificates = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
+    match certificates.is_empty() {
+        true => Err(unusable("it holds none in PEM".to_owned())),
+        false => Ok(certificates),
     }
 }
 
