@@ -303,6 +303,8 @@ fn edit_role(
             let changed = Membership {
                 role,
                 by: ctx.actor.label(),
+                // Whoever gives a role anew means the person to stay: the week begins again.
+                warned: None,
                 ..current.value.clone()
             };
             changes.update(current, &changed, event)?;

@@ -136,6 +136,33 @@ async fn who_stays_away_is_told_and_removed_a_week_later_and_who_comes_stays() {
 }
 
 #[tokio::test]
+async fn who_is_given_another_role_is_told_anew_before_it_ends() {
+    for stores in Stores::ALL {
+        let start = strict(stores).await;
+        let cleo = start.join("cleo", start.shop(), Role::Reader).await;
+        start.world.clock.advance_days(84);
+        start.daily().await;
+        assert_eq!(start.letters().await.len(), 1);
+        start.world.clock.advance_days(6);
+        let system = start.world.system();
+        member::set_role(&system, start.shop(), cleo.user.id, Role::Developer)
+            .await
+            .expect("is given");
+        // The week of the first letter is over, but that was about another role.
+        start.world.clock.advance_days(1);
+        start.daily().await;
+        assert_eq!(start.roles(cleo.user.id).await, [start.shop()]);
+        assert_eq!(start.letters().await.len(), 2, "{stores:?}");
+        start.world.clock.advance_days(6);
+        start.daily().await;
+        assert_eq!(start.roles(cleo.user.id).await, [start.shop()]);
+        start.world.clock.advance_days(1);
+        start.daily().await;
+        assert!(start.roles(cleo.user.id).await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn an_organization_keeps_the_owner_who_came_last() {
     let start = strict(Stores::Memory).await;
     let bob = start.join("bob", start.acme(), Role::Owner).await;
