@@ -153,7 +153,7 @@ async fn restart_some(
     changes.create(&entry.with(detail), None)?;
     match ctx.store().commit(changes).await {
         Ok(_) => return Ok(failed.len()),
-        // Somebody replays one of them at this moment.
+        // Somebody replays one of them at this moment, or its time is over.
         Err(error) if error.kind() == Kind::Conflict => {}
         Err(error) => return Err(error),
     }
@@ -161,7 +161,8 @@ async fn restart_some(
     for delivery in failed {
         match replay(ctx, of.id, delivery.id).await {
             Ok(_) => count += 1,
-            Err(error) if error.code() == "webhook.pending" => {}
+            // Sent again by somebody else, or not kept any more.
+            Err(error) if error.code() == "webhook.pending" || error.kind() == Kind::NotFound => {}
             Err(error) => return Err(error),
         }
     }

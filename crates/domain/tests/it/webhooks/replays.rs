@@ -1,8 +1,12 @@
 //! Sending what failed once more, when there is much of it.
 
+use async_trait::async_trait;
 use gna_domain::model::DELIVERY_KEPT_MS;
+use gna_domain::port::Store;
 use gna_domain::port::store::ChangeSet;
 use gna_domain::service::webhook::delivery::REPLAY_LOOK;
+use gna_testkit::{AtCommit, StoreBetween};
+use std::sync::Mutex;
 
 use super::*;
 
@@ -68,4 +72,70 @@ async fn a_replay_looks_at_so_many_per_call_and_the_next_one_goes_on() {
         .await
         .expect("may");
     assert_eq!((none.messages, none.next), (0, None));
+}
+
+/// Removes a delivery at the moment at which somebody would change it.
+struct Forgetful {
+    inner: Arc<dyn Store>,
+    gone: Mutex<Option<Stored<Delivery>>>,
+}
+
+#[async_trait]
+impl AtCommit for Forgetful {
+    async fn before(&self, changes: &ChangeSet) -> Result<()> {
+        let gone = {
+            let mut gone = self.gone.lock().expect("nobody panics");
+            let is_meant = |gone: &mut Stored<Delivery>| {
+                let key = Delivery::key_of(gone.endpoint, gone.id);
+                changes.writes.iter().any(|write| write.key == key)
+            };
+            gone.take_if(is_meant)
+        };
+        let Some(gone) = gone else { return Ok(()) };
+        let mut forget = ChangeSet::new();
+        forget.delete(&gone, None);
+        self.inner.commit(forget).await.map(|_| ())
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_kept_any_more_keeps_nothing_else_from_being_sent() {
+    for stores in Stores::ALL {
+        let mut scene = Scene::on(stores).await;
+        scene.answers(200);
+        let (_, made) = scene.endpoint(NewEndpoint::default()).await;
+        let model = delivery::test(&scene.olga, made.id).await.expect("may");
+        scene.world.run_jobs().await.expect("sends");
+        let inner = scene.world.ports.store.clone();
+        let mut failed = Vec::new();
+        for number in 0..3 {
+            scene.world.clock.advance_millis(1);
+            let now = scene.world.system().now();
+            let value = Delivery {
+                id: gna_domain::rules::webhook::delivery_id(&number.to_string(), now, made.id),
+                state: DeliveryState::Failed,
+                created: now,
+                ..model.value.clone()
+            };
+            let mut changes = ChangeSet::new();
+            changes.create(&value, None).expect("json");
+            inner.commit(changes).await.expect("commits");
+            failed.push(Stored { value, version: 1 });
+        }
+        scene.world.ports.store = Arc::new(StoreBetween {
+            inner: inner.clone(),
+            with: Arc::new(Forgetful {
+                inner,
+                gone: Mutex::new(Some(failed.remove(1))),
+            }),
+        });
+        let olga = scene.world.in_organization(&scene.acme, Role::Owner);
+        let since = Timestamp::from_millis(olga.now().millis() - DELIVERY_KEPT_MS);
+        let sent = delivery::replay_failed(&olga, made.id, since, None)
+            .await
+            .expect("the others are sent");
+        assert_eq!((sent.messages, sent.next), (2, None), "{stores:?}");
+        scene.world.run_jobs().await.expect("sends");
+        assert_eq!(scene.world.egress.asked().len(), 3, "{stores:?}");
+    }
 }
