@@ -388,32 +388,54 @@ async fn tags_narrow_it_and_policies_of_groups_refuse_it() {
     acme.scene.check().await;
 }
 
+/// What somebody does about an acceptance.
+#[derive(Clone, Debug)]
+enum Then {
+    /// Mia asks for it again.
+    Submit(Draft),
+    /// Otto decides.
+    Decide(Command),
+}
+
 /// In whose so-manieth commit from now somebody else is quicker.
 struct Meddled {
     left: AtomicI64,
-    ctx: Ctx,
+    mia: Ctx,
+    otto: Ctx,
     organization: OrganizationId,
     id: RuleId,
-    command: Command,
+    does: Vec<Then>,
     jobs: StoreJobs,
 }
 
 impl Meddled {
     async fn meddle(&self) {
-        service::decide(
-            &self.ctx,
-            self.organization,
-            self.id,
-            self.command,
-            Some("now"),
-            None,
-        )
-        .await
-        .expect("is decided");
+        let (of, id, reason) = (self.organization, self.id, Some("now"));
+        for step in &self.does {
+            match step {
+                Then::Submit(draft) => {
+                    service::submit(&self.mia, of, Some(id), draft, reason)
+                        .await
+                        .expect("is submitted");
+                }
+                Then::Decide(command) => {
+                    service::decide(&self.otto, of, id, *command, reason, None)
+                        .await
+                        .expect("is decided");
+                    if *command != Command::Reject {
+                        self.run().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes over what is there by now.
+    async fn run(&self) {
         let claimed = self.jobs.claim("another-worker", &[KIND]).await;
         let claimed = claimed.expect("claims").expect("has work");
         let Outcome::Done(changes) = AcceptanceRunHandler
-            .run(&self.ctx, &claimed)
+            .run(&self.otto, &claimed)
             .await
             .expect("runs")
         else {
@@ -435,7 +457,7 @@ impl AtCommit for Meddled {
 
 /// An import with several chunks, in whose so-manieth commit an owner decides and the decision's own run
 /// goes over what is there. Answers by whom the vulnerabilities are accepted in the end.
-async fn meddled(before: &[Command], command: Command, at: i64) -> (Vec<Option<String>>, bool) {
+async fn meddled(before: &[Command], does: &[Then], at: i64) -> (Vec<Option<String>>, bool) {
     let mut acme = Acme::on(Stores::Memory).await;
     let id = acme.submit(&draft(LOG4SHELL)).await;
     for command in before {
@@ -446,10 +468,11 @@ async fn meddled(before: &[Command], command: Command, at: i64) -> (Vec<Option<S
     let ports = &acme.scene.world.ports;
     let meddled = Arc::new(Meddled {
         left: AtomicI64::new(at),
-        ctx: acme.otto.clone(),
+        mia: acme.mia.clone(),
+        otto: acme.otto.clone(),
         organization: acme.organization.id,
         id,
-        command,
+        does: does.to_vec(),
         jobs: StoreJobs::new(inner.clone(), ports.clock.clone(), ports.ids.clone()),
     });
     acme.scene.world.ports.store = Arc::new(StoreBetween {
@@ -473,24 +496,51 @@ async fn meddled(before: &[Command], command: Command, at: i64) -> (Vec<Option<S
 
 #[tokio::test]
 async fn what_begins_or_ends_in_the_middle_of_an_import_holds_for_all_of_it() {
-    for (before, command, accepted) in [
-        (&[] as &[Command], Command::Approve, true),
+    use Then::{Decide, Submit};
+    let again = || Submit(draft(LOG4SHELL));
+    let elsewhere = || {
+        Submit(Draft {
+            asset_tags: vec!["elsewhere".to_owned()],
+            ..draft(LOG4SHELL)
+        })
+    };
+    let end = || Decide(Command::Deactivate);
+    let approve = || Decide(Command::Approve);
+    let reject = || Decide(Command::Reject);
+    // What was decided before the import, what happens in it, and by which version all is accepted then.
+    let stories: [(&[Command], Vec<Then>, Option<u32>); 7] = [
+        (&[], vec![approve()], Some(1)),
+        (&[Command::Approve], vec![end()], None),
+        (&[Command::Approve], vec![end(), again()], None),
+        (&[Command::Approve], vec![end(), again(), reject()], None),
         (
-            &[Command::Approve] as &[Command],
-            Command::Deactivate,
-            false,
+            &[Command::Approve],
+            vec![end(), again(), approve()],
+            Some(2),
         ),
-    ] {
+        (
+            &[Command::Approve],
+            vec![end(), elsewhere(), approve()],
+            None,
+        ),
+        (
+            &[Command::Approve],
+            vec![end(), again(), approve(), end()],
+            None,
+        ),
+    ];
+    for (before, does, version) in stories {
         let mut met = 0;
         for at in 0.. {
-            let (by, happened) = meddled(before, command, at).await;
+            let (by, happened) = meddled(before, &does, at).await;
             if !happened {
                 break;
             }
-            assert!(
-                by.iter().all(|by| by.is_some() == accepted),
-                "{command:?} in commit {at}: {by:?}"
-            );
+            let is_so = |by: &Option<String>| {
+                let version_of = by.as_ref().and_then(|by| by.split_once('@'));
+                version_of.map(|(_, of)| of.to_owned()) == version.map(|of| of.to_string())
+            };
+            assert!(by.iter().all(is_so), "{does:?} in commit {at}: {by:?}");
             met += 1;
         }
         assert!(met >= 8, "only {met} commits to be quicker than");

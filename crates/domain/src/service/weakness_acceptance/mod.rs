@@ -226,7 +226,8 @@ pub(super) fn seen(all: &[Stored<WeaknessAcceptance>]) -> BTreeMap<RuleId, u64> 
 }
 
 /// Adds what an import of a group has missed: acceptances that began to be in force, or ended, while it
-/// ran with those that it saw at its beginning.
+/// ran with those that it saw at its beginning. One that was submitted again meanwhile is another version:
+/// what the import set by the one before goes first, whatever has become of the new one.
 ///
 /// # Errors
 /// The store's.
@@ -239,9 +240,16 @@ pub(super) async fn catch_up(
 ) -> Result<()> {
     let there = all(ctx, organization).await?;
     for current in &there {
-        if seen_then.get(&current.id) != Some(&current.version)
-            && matches!(current.status, Status::Approved | Status::Inactive)
-        {
+        let then = seen_then.get(&current.id);
+        if then == Some(&current.version) {
+            continue;
+        }
+        let before = current.value.version.saturating_sub(1);
+        let takes_all_back = current.status == Status::Inactive;
+        if then.is_some() && before > 0 && !takes_all_back {
+            run::begin_back(ctx, organization, current.id, before, Some(group), changes)?;
+        }
+        if takes_all_back || current.status == Status::Approved {
             run::begin(ctx, current, Some(group), changes)?;
         }
     }
