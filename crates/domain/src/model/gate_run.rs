@@ -77,11 +77,16 @@ impl ById for GateRun {
     }
 }
 
-/// The last verdict on a ref: by it a pass that ends a broken gate is told from any other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The last verdict on a ref by the same terms: by it a pass that ends a broken gate is told from any
+/// other. What passes by laxer terms, or compared with something else, says nothing of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GateStanding {
     pub asset: AssetId,
     pub r#ref: RefId,
+    /// As [`GateRun::base`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<RefId>,
+    pub terms: Terms,
     pub verdict: Verdict,
     /// The first run in a row with that verdict.
     pub run: GateRunId,
@@ -89,14 +94,25 @@ pub struct GateStanding {
 
 impl GateStanding {
     #[must_use]
-    pub fn key_of(asset: AssetId, r#ref: RefId) -> Key {
-        Key::new(Self::COLLECTION, asset.to_string(), r#ref.to_string())
+    pub fn key_of(asset: AssetId, r#ref: RefId, base: Option<RefId>, terms: &Terms) -> Key {
+        // All of them: a term that is added must be named here.
+        let Terms {
+            threshold,
+            grace_days,
+            debt_days,
+            strict,
+            new_only,
+        } = terms;
+        let base = base.map(|base| base.to_string()).unwrap_or_default();
+        let terms = format!("{threshold}:{grace_days}:{debt_days}:{strict}:{new_only}");
+        let sort = format!("{}:{terms}:{base}", r#ref);
+        Key::new(Self::COLLECTION, asset.to_string(), sort)
     }
 }
 
 impl Entity for GateStanding {
     const COLLECTION: &'static str = "gate_standing";
     fn key(&self) -> Key {
-        Self::key_of(self.asset, self.r#ref)
+        Self::key_of(self.asset, self.r#ref, self.base, &self.terms)
     }
 }

@@ -70,7 +70,7 @@ pub const EVENT_TYPES: &[EventType] = &[
     of(
         "gate.recovered",
         "gate_run",
-        "a ref passes whose verdict before was broken",
+        "a ref passes whose verdict before, by the same terms and base, was broken",
     ),
     of("group.created", "group", "there is a new group"),
     of(

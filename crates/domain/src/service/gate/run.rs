@@ -312,7 +312,7 @@ async fn record(ctx: &Ctx, run: &GateRun) -> Result<()> {
     let audit = AuditEntry::new(ctx, Some(run.organization), "gate.run", subject).with(
         serde_json::json!({ "verdict": run.verdict, "strict": run.terms.strict, "breaking": run.counts.breaking }),
     );
-    let key = GateStanding::key_of(run.asset, run.r#ref);
+    let key = GateStanding::key_of(run.asset, run.r#ref, run.base, &run.terms);
     retrying(|| async {
         let before =
             repo::get_keys::<GateStanding>(ctx.store(), std::slice::from_ref(&key)).await?;
@@ -324,11 +324,14 @@ async fn record(ctx: &Ctx, run: &GateRun) -> Result<()> {
         let now = GateStanding {
             asset: run.asset,
             r#ref: run.r#ref,
+            base: run.base,
+            terms: run.terms,
             verdict: run.verdict,
             run: run.id,
         };
         match &before {
-            Some(before) if before.verdict == now.verdict => {}
+            // What this run is called rests on it: another one that ends now may turn it.
+            Some(before) if before.verdict == now.verdict => changes.require(before),
             Some(before) => changes.update(before, &now, None)?,
             None => changes.create(&now, None)?,
         }
@@ -337,7 +340,7 @@ async fn record(ctx: &Ctx, run: &GateRun) -> Result<()> {
     .await
 }
 
-/// What the feed calls a verdict after the one before it on the same ref.
+/// What the feed calls a verdict after the one before it on the same ref, by the same terms.
 fn event(before: Option<Verdict>, now: Verdict) -> &'static str {
     match (before, now) {
         (_, Verdict::Broken) => "gate.broken",
