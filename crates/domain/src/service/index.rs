@@ -182,8 +182,9 @@ async fn groups_of(ctx: &Ctx, organization: &str) -> Result<Vec<GroupId>> {
     Ok(groups.into_iter().map(|group| group.id).collect())
 }
 
-/// What applies in the groups of these vulnerabilities, with a number that grows with each change.
-async fn policies(
+/// What applies in the groups of these vulnerabilities, with a number that grows with each change. Two
+/// calls of the store, however many groups it are.
+pub(super) async fn policies(
     ctx: &Ctx,
     stored: &[Stored<Vulnerability>],
 ) -> Result<HashMap<GroupId, (Policy, u64)>> {

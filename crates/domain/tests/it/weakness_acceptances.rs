@@ -14,12 +14,14 @@ use gna_domain::port::store::{ChangeSet, Stored};
 use gna_domain::port::{Handler, Jobs, Outcome, repo};
 use gna_domain::rules::{decide, desk, treatment};
 use gna_domain::service::asset::{self, UpdateAsset};
+use gna_domain::service::index;
 use gna_domain::service::report::UploadReport;
 use gna_domain::service::triage;
 use gna_domain::service::vulnerability;
 use gna_domain::service::weakness_acceptance::run::{AcceptanceRunHandler, KIND};
 use gna_domain::service::weakness_acceptance::{self as service, Command, Draft};
 use gna_domain::time::Timestamp;
+use gna_storage::backend::counting::Calls;
 use gna_storage::repo::StoreJobs;
 use gna_testkit::{AtCommit, StoreBetween, Stores, trivy};
 use std::sync::Arc;
@@ -588,4 +590,60 @@ async fn a_run_that_is_cut_at_any_commit_goes_on_and_counts_each_once() {
         interrupted += 1;
     }
     assert!(interrupted >= 4, "only {interrupted} places to be cut at");
+}
+
+#[tokio::test]
+async fn a_run_asks_the_store_no_more_often_for_more_groups_and_lists_them_once() {
+    /// What a run over so many vulnerabilities in each of so many groups costs, and in how many steps.
+    async fn cost(groups: usize, each: usize) -> (Calls, usize) {
+        let mut acme = Acme::on(Stores::Memory).await;
+        let names: Vec<String> = (0..each).map(|number| format!("pad-{number}")).collect();
+        let packages: Vec<(&str, &str)> = names
+            .iter()
+            .map(|name| (LOG4SHELL, name.as_str()))
+            .collect();
+        for number in 0..groups {
+            let slug = format!("group-{number}");
+            let group = acme.scene.world.group(&acme.organization, &slug).await;
+            acme.import(&group, "checkout", &packages).await;
+        }
+        let id = acme.submit(&draft(LOG4SHELL)).await;
+        acme.decide(&acme.olga, id, Command::Approve)
+            .await
+            .expect("is approved");
+        let inner = acme.scene.world.ports.store.clone();
+        Failing::install(&mut acme.scene.world, 60);
+        let world = &acme.scene.world;
+        let ctx = world.system();
+        index::catch_up(&ctx).await.expect("follows");
+        let claimed = world.jobs().claim("worker", &[KIND]).await;
+        let claimed = claimed.expect("claims").expect("has work");
+        let before = inner.feed_end().await.expect("ends");
+        world.calls.take();
+        AcceptanceRunHandler
+            .run(&ctx, &claimed)
+            .await
+            .expect("runs");
+        let calls = world.calls.take();
+        let told = inner.feed(Some(&before), 1_000).await.expect("reads");
+        let steps = told
+            .iter()
+            .filter(|item| item.key.collection == "acceptance_run")
+            .count();
+        let run = acme.runs(id).await.remove(0);
+        let all = u64::try_from(groups * each).expect("a number");
+        assert_eq!(
+            (run.status, run.changed),
+            (AcceptanceRunStatus::Complete, all)
+        );
+        (calls, steps)
+    }
+    // Six vulnerabilities are a step.
+    let (few, one) = cost(1, 6).await;
+    let (many, same) = cost(6, 1).await;
+    assert_eq!((one, same), (1, 1));
+    assert_eq!(few, many, "one step costs the same in one group and in six");
+    let (long, three) = cost(6, 3).await;
+    assert_eq!(three, 3);
+    assert_eq!(long.query_many, many.query_many, "groups are listed once");
 }

@@ -3,7 +3,6 @@
 //! time; each chunk commits its decisions together with how far the run has come.
 
 use async_trait::async_trait;
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use super::find;
@@ -22,7 +21,6 @@ use crate::rules::triage_rule::{Did, Ready, run};
 use crate::rules::weakness_acceptance::{is_in_force, taken_back};
 use crate::service::filter::spellings;
 use crate::service::index;
-use crate::service::triage::policy_of;
 use crate::service::vulnerability::{Step, commit_with};
 
 /// The kind of the job.
@@ -131,12 +129,15 @@ impl Handler for AcceptanceRunHandler {
         let mut current = load(&ctx, claimed.job())
             .await?
             .ok_or_else(repo::missing::<AcceptanceRun>)?;
-        if !current.status.is_final() {
-            // What was there when it was decided on is in the index then.
-            index::catch_up(&ctx).await?;
+        if current.status.is_final() {
+            return Ok(Outcome::done());
         }
+        // What was there when it was decided on is in the index then.
+        index::catch_up(&ctx).await?;
+        // Once for all steps: into a group that is made meanwhile come imports, and those apply it.
+        let groups = groups_of(&ctx, &current).await?;
         while !current.status.is_final() {
-            match step(&ctx, claimed, &current).await {
+            match step(&ctx, claimed, &current, &groups).await {
                 // An import or a person was there first: look again, if it is still ours.
                 Err(error) if error.code() == "store.conflict" => {
                     let mut still_mine = ChangeSet::new();
@@ -181,7 +182,12 @@ async fn load(ctx: &Ctx, job: &Job) -> Result<Option<Stored<AcceptanceRun>>> {
 }
 
 /// Looks at the next few, and notes it.
-async fn step(ctx: &Ctx, claimed: &Claimed, current: &Stored<AcceptanceRun>) -> Result<()> {
+async fn step(
+    ctx: &Ctx,
+    claimed: &Claimed,
+    current: &Stored<AcceptanceRun>,
+    groups: &[GroupId],
+) -> Result<()> {
     let acceptance = find(ctx, current.organization, current.acceptance).await?;
     let acceptance = acceptance.map(|stored| stored.value);
     let rules: Vec<Ready> = acceptance
@@ -201,7 +207,7 @@ async fn step(ctx: &Ctx, claimed: &Claimed, current: &Stored<AcceptanceRun>) -> 
         changes.update(current, &next, Some(Event::named("acceptance_run.stopped")))?;
         return ctx.store().commit(changes).await.map(|_| ());
     }
-    let selection = selection(ctx, current, acceptance.as_ref()).await?;
+    let selection = selection(groups, current, acceptance.as_ref());
     if next.total.is_none() {
         next.total = Some(ctx.ports.search.count(&selection, COUNTED).await?.value());
     }
@@ -287,7 +293,7 @@ fn told(run: &AcceptanceRun, acceptance: Option<&WeaknessAcceptance>) -> (&'stat
 /// What the decisions on a chunk depend on.
 struct Around {
     assets: HashMap<AssetId, Asset>,
-    policies: HashMap<GroupId, Policy>,
+    policies: HashMap<GroupId, (Policy, u64)>,
 }
 
 impl Around {
@@ -296,19 +302,13 @@ impl Around {
         assets.sort_unstable();
         assets.dedup();
         let assets = repo::get_many::<Asset>(ctx.store(), &assets).await?;
-        let mut policies = HashMap::new();
-        for stored in found {
-            if let Entry::Vacant(place) = policies.entry(stored.group) {
-                place.insert(policy_of(ctx, stored.organization, stored.group).await?);
-            }
-        }
         Ok(Self {
             assets: assets
                 .into_iter()
                 .flatten()
                 .map(|stored| (stored.id, stored.value))
                 .collect(),
-            policies,
+            policies: index::policies(ctx, found).await?,
         })
     }
 
@@ -319,7 +319,7 @@ impl Around {
         stored: &Stored<Vulnerability>,
         codes: &mut BTreeMap<String, u64>,
     ) -> Vec<crate::model::VulnerabilityEvent> {
-        let (Some(asset), Some(policy)) = (
+        let (Some(asset), Some((policy, _))) = (
             self.assets.get(&stored.asset),
             self.policies.get(&stored.group),
         ) else {
@@ -337,24 +337,22 @@ impl Around {
     }
 }
 
+/// Where it looks.
+async fn groups_of(ctx: &Ctx, run: &AcceptanceRun) -> Result<Vec<GroupId>> {
+    if let Some(group) = run.group {
+        return Ok(vec![group]);
+    }
+    let of = run.organization.to_string();
+    let groups = repo::list_all::<Group>(ctx.store(), "by_organization", &[&of]).await?;
+    Ok(groups.into_iter().map(|group| group.id).collect())
+}
+
 /// What it looks at: what has the weakness and is open, or what is accepted.
-async fn selection(
-    ctx: &Ctx,
+fn selection(
+    groups: &[GroupId],
     run: &AcceptanceRun,
     acceptance: Option<&WeaknessAcceptance>,
-) -> Result<Selection> {
-    let groups = match run.group {
-        Some(group) => vec![group],
-        None => repo::list_all::<Group>(
-            ctx.store(),
-            "by_organization",
-            &[&run.organization.to_string()],
-        )
-        .await?
-        .into_iter()
-        .map(|group| group.value.id)
-        .collect(),
-    };
+) -> Selection {
     let words = |field, words: &[&str]| {
         let words = words
             .iter()
@@ -368,11 +366,11 @@ async fn selection(
         ]),
         None => words("treatment", &["ACCEPTED", "ACCEPTED_PERMANENTLY"]),
     };
-    Ok(Selection {
-        groups,
+    Selection {
+        groups: groups.to_vec(),
         condition,
         text: None,
-    })
+    }
 }
 
 /// Narrows to what may have the weakness; the rule then looks at each.
