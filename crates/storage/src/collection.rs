@@ -415,6 +415,7 @@ pub const COLLECTIONS: &[Collection] = &[
     plain("triage_rules"),
     plain("triage_run"),
     plain("weakness_acceptance"),
+    plain("weakness_acceptance_book"),
     plain("acceptance_run"),
     plain(UNIQUE),
     // How far a copy into this store came.

@@ -345,7 +345,7 @@ impl WeaknessAcceptanceMutation {
         decide(ctx, input, Command::Approve).await
     }
 
-    /// Rejects one, with a reason. Needs `weakness_acceptance.decide`.
+    /// Rejects one, with a reason. Needs `weakness_acceptance.decide`; who submitted it may withdraw it so with `weakness_acceptance.submit`.
     async fn reject_weakness_acceptance(
         &self,
         ctx: &Context<'_>,

@@ -125,7 +125,7 @@ routes! {
     put "/api/v2/organizations/{organization}/weakness-acceptances/{rule}" => weakness_acceptance::submit_again, Policy(Action::WeaknessAcceptanceSubmit);
     delete "/api/v2/organizations/{organization}/weakness-acceptances/{rule}" => weakness_acceptance::remove, Policy(Action::WeaknessAcceptanceDecide);
     post "/api/v2/organizations/{organization}/weakness-acceptances/{rule}/approve" => weakness_acceptance::approve, Policy(Action::WeaknessAcceptanceDecide);
-    post "/api/v2/organizations/{organization}/weakness-acceptances/{rule}/reject" => weakness_acceptance::reject, Policy(Action::WeaknessAcceptanceDecide);
+    post "/api/v2/organizations/{organization}/weakness-acceptances/{rule}/reject" => weakness_acceptance::reject, Policy(Action::WeaknessAcceptanceSubmit);
     post "/api/v2/organizations/{organization}/weakness-acceptances/{rule}/deactivate" => weakness_acceptance::deactivate, Policy(Action::WeaknessAcceptanceDecide);
     get "/api/v2/organizations/{organization}/weakness-acceptances/{rule}/runs" => weakness_acceptance::runs, Policy(Action::OrganizationRead);
     get "/api/v2/groups/{group}/metrics" => programme::of_group, Policy(Action::VulnerabilityRead);

@@ -279,7 +279,7 @@ pub async fn approve(
     decided(&auth, named, Command::Approve, body).await
 }
 
-/// Rejects one, with a reason. Needs `weakness_acceptance.decide`.
+/// Rejects one, with a reason. Needs `weakness_acceptance.decide`; who submitted it may withdraw it so with `weakness_acceptance.submit`.
 #[utoipa::path(post, path = "/api/v2/organizations/{organization}/weakness-acceptances/{rule}/reject", tag = "weakness acceptances", params(("organization" = String, Path), ("rule" = String, Path)), request_body = AcceptanceDecisionBody,
     responses((status = 200, body = WeaknessAcceptanceView), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
 pub async fn reject(

@@ -104,7 +104,7 @@ pub use vulnerability::{
 };
 pub use weakness_acceptance::{
     AcceptanceRun, AcceptanceRunStatus, WEAKNESS_ACCEPTANCES_MAX, WeaknessAcceptance,
-    WeaknessAcceptanceStatus, WeaknessName,
+    WeaknessAcceptanceBook, WeaknessAcceptanceStatus, WeaknessName,
 };
 pub use webhook::{
     Attempt, DELIVERY_KEPT_MS, Delivery, DeliveryState, ENDPOINTS_MAX, Endpoint, EndpointBook,

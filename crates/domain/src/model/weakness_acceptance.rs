@@ -102,6 +102,29 @@ impl Entity for WeaknessAcceptance {
     }
 }
 
+/// Which acceptances an organization has. Written with each that is made or removed, so that of two at once
+/// only one finds the last place free.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeaknessAcceptanceBook {
+    pub organization: OrganizationId,
+    /// Oldest first.
+    pub acceptances: Vec<RuleId>,
+}
+
+impl WeaknessAcceptanceBook {
+    #[must_use]
+    pub fn key_of(organization: OrganizationId) -> Key {
+        Key::new(Self::COLLECTION, organization.to_string(), "")
+    }
+}
+
+impl Entity for WeaknessAcceptanceBook {
+    const COLLECTION: &'static str = "weakness_acceptance_book";
+    fn key(&self) -> Key {
+        Self::key_of(self.organization)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AcceptanceRunStatus {

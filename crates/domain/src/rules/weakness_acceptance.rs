@@ -148,7 +148,8 @@ pub fn submitted_again(
     })
 }
 
-/// The acceptance after a person's decision.
+/// The acceptance after a person's decision. It takes a second person; whoever asked may only withdraw
+/// what they asked for, which is to reject it.
 ///
 /// # Errors
 /// `weakness_acceptance.state`, `approval.needs_person`, `approval.same_person`, `acceptance.in_past`,
@@ -160,6 +161,7 @@ pub fn decide(
 ) -> Result<WeaknessAcceptance> {
     reason_length(note)?;
     match (command, current.status) {
+        (Command::Reject, Status::Submitted) if is_withdrawal(current, note) => {}
         (Command::Approve | Command::Reject, Status::Submitted) => {
             second_person(&current.submitted, note)?;
         }
@@ -192,6 +194,12 @@ pub fn decide(
             ..next
         },
     })
+}
+
+/// Whether it is who asked that rejects it.
+#[must_use]
+pub fn is_withdrawal(current: &WeaknessAcceptance, note: &Note) -> bool {
+    current.submitted.is_same_person(note)
 }
 
 fn state(current: &WeaknessAcceptance, message: &str) -> Error {
@@ -430,6 +438,17 @@ mod tests {
         assert_eq!(
             code(Command::Reject, &person(2, 12, None)),
             Err("reason.required")
+        );
+        // Who asked may take it back, and says why.
+        for (withdraws, expected) in [
+            (person(1, 12, None), Err("reason.required")),
+            (person(1, 12, Some("not any more")), Ok(())),
+        ] {
+            assert_eq!(code(Command::Reject, &withdraws), expected);
+        }
+        assert_eq!(
+            code(Command::Reject, &machine),
+            Err("approval.needs_person")
         );
         assert_eq!(code(Command::Approve, &person(2, 12, None)), Ok(()));
         let approved = decide(&new, Command::Approve, &person(2, 12, None)).expect("is approved");

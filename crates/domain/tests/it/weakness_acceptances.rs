@@ -6,7 +6,8 @@ use gna_domain::error::Result;
 use gna_domain::id::{OrganizationId, RuleId};
 use gna_domain::model::{
     AcceptanceRun, AcceptanceRunStatus, AuditEntry, Group, HistoryEntry, Organization,
-    PolicyChange, Treatment, Vulnerability, WeaknessAcceptance, WeaknessAcceptanceStatus as Status,
+    PolicyChange, Treatment, Vulnerability, WEAKNESS_ACCEPTANCES_MAX, WeaknessAcceptance,
+    WeaknessAcceptanceBook, WeaknessAcceptanceStatus as Status,
 };
 use gna_domain::page::PageRequest;
 use gna_domain::policy::Role;
@@ -24,8 +25,9 @@ use gna_domain::time::Timestamp;
 use gna_storage::backend::counting::Calls;
 use gna_storage::repo::StoreJobs;
 use gna_testkit::{AtCommit, StoreBetween, Stores, trivy};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::failing::Failing;
 use crate::import::helpers::Scene;
@@ -646,4 +648,128 @@ async fn a_run_asks_the_store_no_more_often_for_more_groups_and_lists_them_once(
     let (long, three) = cost(6, 3).await;
     assert_eq!(three, 3);
     assert_eq!(long.query_many, many.query_many, "groups are listed once");
+}
+
+#[tokio::test]
+async fn who_asked_may_withdraw_it_and_only_another_person_approves_it() {
+    for stores in Stores::ALL {
+        let acme = Acme::on(stores).await;
+        let other = acme
+            .scene
+            .world
+            .in_organization(&acme.organization, Role::Member);
+        let code = |decided: Result<Stored<WeaknessAcceptance>>| {
+            decided.map(|_| "done").unwrap_or_else(|error| error.code())
+        };
+        let mias = acme.submit(&draft(LOG4SHELL)).await;
+        for (who, command) in [
+            (&acme.mia, Command::Approve),
+            (&other, Command::Reject),
+            (&acme.triager, Command::Reject),
+        ] {
+            assert_eq!(
+                code(acme.decide(who, mias, command).await),
+                "auth.forbidden"
+            );
+        }
+        let of = acme.organization.id;
+        let without = service::decide(&acme.mia, of, mias, Command::Reject, None, None).await;
+        assert_eq!(code(without), "reason.required");
+        let gone = acme.decide(&acme.mia, mias, Command::Reject).await;
+        let gone = gone.expect("is withdrawn");
+        assert_eq!(gone.status, Status::Rejected);
+        let by = gone.decided.as_ref().and_then(|note| note.person);
+        assert_eq!(by, acme.mia.actor.user());
+        assert_eq!(
+            code(acme.decide(&acme.mia, mias, Command::Reject).await),
+            "weakness_acceptance.state"
+        );
+
+        // An owner withdraws their own as well, and may not approve it.
+        let own = service::submit(&acme.olga, of, None, &draft("CWE-79"), Some("borne")).await;
+        let own = own.expect("is submitted").id;
+        assert_eq!(
+            code(acme.decide(&acme.olga, own, Command::Approve).await),
+            "approval.same_person"
+        );
+        acme.decide(&acme.olga, own, Command::Reject)
+            .await
+            .expect("is withdrawn");
+        acme.scene.world.run_jobs().await.expect("nothing is due");
+        assert!(acme.runs(mias).await.is_empty());
+    }
+}
+
+/// Asks for another acceptance at the moment at which somebody else does.
+struct Crowding {
+    was: AtomicBool,
+    ctx: Ctx,
+    organization: OrganizationId,
+}
+
+#[async_trait]
+impl AtCommit for Crowding {
+    async fn before(&self, changes: &ChangeSet) -> Result<()> {
+        let mut writes = changes.writes.iter();
+        let is_one = writes.any(|write| write.key.collection == "weakness_acceptance");
+        if is_one && !self.was.swap(true, Ordering::SeqCst) {
+            let draft = draft("CWE-89");
+            service::submit(&self.ctx, self.organization, None, &draft, Some("borne")).await?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn of_two_submitted_at_once_only_one_takes_the_last_place() {
+    for stores in Stores::ALL {
+        let mut acme = Acme::on(stores).await;
+        let mut last = None;
+        for number in 1..WEAKNESS_ACCEPTANCES_MAX {
+            last = Some(acme.submit(&draft(&format!("CWE-{number}"))).await);
+        }
+        let of = acme.organization.id;
+        let inner = acme.scene.world.ports.store.clone();
+        acme.scene.world.ports.store = Arc::new(StoreBetween {
+            inner: inner.clone(),
+            with: Arc::new(Crowding {
+                was: AtomicBool::new(false),
+                ctx: acme.mia.clone(),
+                organization: of,
+            }),
+        });
+        let late = acme
+            .scene
+            .world
+            .in_organization(&acme.organization, Role::Member);
+        let one = draft("CWE-22");
+        let refused = service::submit(&late, of, None, &one, Some("borne")).await;
+        assert_eq!(
+            refused.expect_err("the other was quicker").code(),
+            "weakness_acceptance.too_many"
+        );
+        acme.scene.world.ports.store = inner;
+        let there = service::list(&late, of).await.expect("lists").len();
+        assert_eq!(there, WEAKNESS_ACCEPTANCES_MAX, "{stores:?}");
+
+        // One that goes makes room.
+        let last = last.expect("there are some");
+        acme.decide(&acme.mia, last, Command::Reject)
+            .await
+            .expect("is withdrawn");
+        service::remove(&acme.olga, of, last).await.expect("goes");
+        service::submit(&late, of, None, &one, Some("borne"))
+            .await
+            .expect("has a place");
+        let store = acme.scene.world.ports.store.as_ref();
+        let key = WeaknessAcceptanceBook::key_of(of);
+        let books = repo::get_keys::<WeaknessAcceptanceBook>(store, &[key]).await;
+        let book = books.expect("reads").remove(0).expect("is there");
+        let all = service::list(&late, of).await.expect("lists");
+        let all: BTreeSet<RuleId> = all.iter().map(|acceptance| acceptance.id).collect();
+        assert_eq!(
+            book.acceptances.iter().copied().collect::<BTreeSet<_>>(),
+            all
+        );
+    }
 }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, RuleId};
 use crate::model::{
     AcceptanceRun, AuditEntry, Note, WEAKNESS_ACCEPTANCES_MAX, WeaknessAcceptance,
-    WeaknessAcceptanceStatus as Status,
+    WeaknessAcceptanceBook, WeaknessAcceptanceStatus as Status,
 };
 use crate::page::{Page, PageRequest};
 use crate::policy::Action;
@@ -100,12 +100,18 @@ pub async fn submit(
             None => {
                 let id = fresh(ctx.ports.ids.as_ref());
                 let new = rules::submitted(id, organization, draft, &note)?;
-                if all(ctx, organization).await?.len() >= WEAKNESS_ACCEPTANCES_MAX {
+                let book = book(ctx, organization).await?;
+                // Read after the book: what comes between makes the commit fail. What is older than books
+                // is in none.
+                let mut known = ids(&all(ctx, organization).await?);
+                if known.len() >= WEAKNESS_ACCEPTANCES_MAX {
                     return Err(Error::limit(
                         "weakness_acceptance.too_many",
                         format!("an organization has at most {WEAKNESS_ACCEPTANCES_MAX}; remove some that were rejected or are inactive"),
                     ));
                 }
+                known.push(id);
+                write_down(organization, book, known, &mut changes)?;
                 changes.create(&new, event())?;
                 (new, 1)
             }
@@ -117,12 +123,13 @@ pub async fn submit(
     .await
 }
 
-/// Decides on it, as another person than the one who asked. What follows from it for vulnerabilities is a
-/// job's. `expected` is the version of the record that the caller saw.
+/// Decides on it, as another person than the one who asked; who asked may withdraw it by rejecting it. What
+/// follows from it for vulnerabilities is a job's. `expected` is the version of the record that the caller
+/// saw.
 ///
 /// # Errors
-/// Not permitted (`weakness_acceptance.decide`), `not_found`, what [`rules::decide`] refuses,
-/// `store.conflict`, or the store's.
+/// Not permitted (`weakness_acceptance.decide`; to withdraw `weakness_acceptance.submit`), `not_found`,
+/// what [`rules::decide`] refuses, `store.conflict`, or the store's.
 pub async fn decide(
     ctx: &Ctx,
     organization: OrganizationId,
@@ -131,13 +138,19 @@ pub async fn decide(
     reason: Option<&str>,
     expected: Option<u64>,
 ) -> Result<Stored<WeaknessAcceptance>> {
-    ctx.permit(
-        Action::WeaknessAcceptanceDecide,
-        Resource::Organization(organization),
-    )?;
     let note = Note::new(&ctx.actor, ctx.now(), reason);
+    let place = Resource::Organization(organization);
+    let may_decide = ctx.permit(Action::WeaknessAcceptanceDecide, place);
+    let may_withdraw =
+        command == Command::Reject && ctx.can(Action::WeaknessAcceptanceSubmit, place);
+    if !may_withdraw {
+        may_decide.clone()?;
+    }
     retrying(|| async {
         let current = require(ctx, organization, id).await?;
+        if !rules::is_withdrawal(&current, &note) {
+            may_decide.clone()?;
+        }
         check_version(current.version, expected)?;
         let next = rules::decide(&current, command, &note)?;
         let mut changes = ChangeSet::new();
@@ -173,6 +186,10 @@ pub async fn remove(ctx: &Ctx, organization: OrganizationId, id: RuleId) -> Resu
             ));
         }
         let mut changes = ChangeSet::new();
+        let book = book(ctx, organization).await?;
+        let mut left = ids(&all(ctx, organization).await?);
+        left.retain(|known| *known != id);
+        write_down(organization, book, left, &mut changes)?;
         changes.delete(&current, Some(Event::named("weakness_acceptance.removed")));
         changes.create(&audit(ctx, &current, "weakness_acceptance.removed"), None)?;
         ctx.store().commit(changes).await.map(|_| ())
@@ -188,6 +205,34 @@ fn audit(ctx: &Ctx, value: &WeaknessAcceptance, what: &'static str) -> AuditEntr
         "tags": value.tags,
         "asset_tags": value.asset_tags,
     }))
+}
+
+async fn book(
+    ctx: &Ctx,
+    organization: OrganizationId,
+) -> Result<Option<Stored<WeaknessAcceptanceBook>>> {
+    let key = WeaknessAcceptanceBook::key_of(organization);
+    Ok(repo::get_keys(ctx.store(), &[key]).await?.pop().flatten())
+}
+
+fn ids(all: &[Stored<WeaknessAcceptance>]) -> Vec<RuleId> {
+    all.iter().map(|acceptance| acceptance.id).collect()
+}
+
+fn write_down(
+    organization: OrganizationId,
+    book: Option<Stored<WeaknessAcceptanceBook>>,
+    acceptances: Vec<RuleId>,
+    changes: &mut ChangeSet,
+) -> Result<()> {
+    let next = WeaknessAcceptanceBook {
+        organization,
+        acceptances,
+    };
+    match book {
+        Some(book) => changes.update(&book, &next, None),
+        None => changes.create(&next, None),
+    }
 }
 
 async fn find(
