@@ -283,14 +283,7 @@ pub fn granted(
 /// person has made since stays.
 #[must_use]
 pub fn taken_back(current: &Vulnerability, id: RuleId, version: u32) -> Vec<VulnerabilityEvent> {
-    let treatment = &current.triage.treatment;
-    let is_its_own = matches!(
-        treatment,
-        Treatment::Accepted { .. } | Treatment::AcceptedPermanently { .. }
-    ) && treatment
-        .decided()
-        .and_then(|note| author(&note.by))
-        .is_some_and(|(rule, of)| rule == id && of <= version);
+    let is_its_own = accepted_by(current).is_some_and(|(rule, of)| rule == id && of <= version);
     if !is_its_own || current.merged_into.is_some() {
         return Vec::new();
     }
@@ -300,6 +293,28 @@ pub fn taken_back(current: &Vulnerability, id: RuleId, version: u32) -> Vec<Vuln
     };
     let asked = request.map(|request| VulnerabilityEvent::AcceptanceRequested { request });
     std::iter::once(reset).chain(asked).collect()
+}
+
+/// The rule or weakness acceptance by which it is accepted, and the version of that.
+#[must_use]
+pub fn accepted_by(current: &Vulnerability) -> Option<(RuleId, u32)> {
+    match &current.triage.treatment {
+        Treatment::Accepted { decided, .. } | Treatment::AcceptedPermanently { decided, .. } => {
+            author(&decided.by)
+        }
+        Treatment::Untreated | Treatment::InProgress { .. } => None,
+    }
+}
+
+/// The last version of which nothing may hold any more; 0 where there is none.
+#[must_use]
+pub fn last_ended(acceptance: &WeaknessAcceptance) -> u32 {
+    match acceptance.status {
+        Status::Inactive => acceptance.version,
+        Status::Submitted | Status::Approved | Status::Rejected => {
+            acceptance.version.saturating_sub(1)
+        }
+    }
 }
 
 /// The rule and version that a note of [`super::triage_rule`] is by.
@@ -400,7 +415,11 @@ mod tests {
                 assert_eq!(code, expected, "{status:?}");
             }
         }
+        for (of, last) in [(&new, 0), (&approved, 0), (&rejected, 0), (&inactive, 1)] {
+            assert_eq!(last_ended(of), last, "{:?}", of.status);
+        }
         let second = again(&inactive).expect("is submitted");
+        assert_eq!(last_ended(&second), 1);
         assert_eq!((second.version, second.status), (2, Status::Submitted));
         assert_eq!((second.decided, second.ended), (None, None));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
-use crate::id::VulnerabilityId;
+use crate::id::{RuleId, VulnerabilityId};
 use crate::model::{
     Asset, HistoryEntry, Holder, Identity, State, Triage, Vulnerability, VulnerabilityEvent,
 };
@@ -12,12 +12,15 @@ use crate::policy::Action;
 use crate::port::repo;
 use crate::port::store::{ChangeSet, Stored};
 use crate::rules::lifecycle::{apply, apply_all, resettle_severity, settle};
+use crate::rules::weakness_acceptance::{accepted_by, taken_back};
 
 use super::vulnerability::{Step, commit_with, require};
+use super::weakness_acceptance;
 
 /// Separates `absorbed` from the vulnerability that took it in. The absorbed one gets back its
 /// state, what people had decided about it, and the keys that it had; both remember that they are kept apart, so that no later import
-/// merges them again. What reports said after the merge stays with the survivor.
+/// merges them again. What reports said after the merge stays with the survivor. A weakness acceptance that
+/// ended while they were one does not come back with what it had set.
 ///
 /// # Errors
 /// Not permitted, `vulnerability.not_merged`, `store.conflict`, or the store's.
@@ -45,7 +48,9 @@ pub async fn unmerge(
     mine.extend(triage_before(ctx, &survivor, other.id).await?);
     let after = apply_all(&survivor.value, &mine, ctx.now());
     mine.extend(resettle_severity(&after));
-    let theirs = restored(ctx, &other, &asset.value, into).await?;
+    let mut theirs = restored(ctx, &other, &asset.value, into).await?;
+    let mut apart = [(&survivor.value, &mut mine), (&other.value, &mut theirs)];
+    take_back_ended(ctx, &mut apart, &mut changes).await?;
     let steps = vec![
         Step {
             current: survivor,
@@ -134,6 +139,28 @@ async fn restored(
     let after = apply_all(&other.value, &events, ctx.now());
     events.extend(settle(&after, asset.default_ref));
     Ok(events)
+}
+
+/// Adds what takes back the acceptances that ended meanwhile: their runs went past what was merged.
+async fn take_back_ended(
+    ctx: &Ctx,
+    apart: &mut [(&Vulnerability, &mut Vec<VulnerabilityEvent>)],
+    changes: &mut ChangeSet,
+) -> Result<()> {
+    let mut ended: BTreeMap<RuleId, u32> = BTreeMap::new();
+    for (current, events) in apart {
+        let after = apply_all(current, events, ctx.now());
+        let Some((id, _)) = accepted_by(&after) else {
+            continue;
+        };
+        let last = match ended.get(&id) {
+            Some(last) => *last,
+            None => weakness_acceptance::last_ended(ctx, after.organization, id, changes).await?,
+        };
+        ended.insert(id, last);
+        events.extend(taken_back(&after, id, last));
+    }
+    Ok(())
 }
 
 /// The keys that the absorbed one had are its own again; those that only the survivor had stay.

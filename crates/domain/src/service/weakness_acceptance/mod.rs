@@ -244,6 +244,27 @@ async fn find(
     Ok(repo::get_keys(ctx.store(), &[key]).await?.pop().flatten())
 }
 
+/// The last version of one of which nothing may hold any more; 0 where there is none, or where the id is no
+/// acceptance's but a triage rule's. The changes then rest on that.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn last_ended(
+    ctx: &Ctx,
+    organization: OrganizationId,
+    id: RuleId,
+    changes: &mut ChangeSet,
+) -> Result<u32> {
+    if let Some(current) = find(ctx, organization, id).await? {
+        changes.require(&current);
+        return Ok(rules::last_ended(&current));
+    }
+    // Of one that was removed its runs are left; rules have none.
+    let page = PageRequest::first(1);
+    let ran = repo::children::<AcceptanceRun>(ctx.store(), &id.to_string(), false, page).await?;
+    Ok(if ran.items.is_empty() { 0 } else { u32::MAX })
+}
+
 /// All of an organization, for those who have already been let in.
 ///
 /// # Errors

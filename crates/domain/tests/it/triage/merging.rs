@@ -1,12 +1,13 @@
 //! Decisions on two records that turn out to be one, and on one that turns out to be two.
 
 use gna_domain::id::VulnerabilityId;
-use gna_domain::model::Vulnerability;
-use gna_domain::model::{FalsePositiveStatus, Treatment};
+use gna_domain::model::{FalsePositiveStatus, Organization, Treatment, Vulnerability};
 use gna_domain::policy::Role;
 use gna_domain::port::Stored;
+use gna_domain::port::repo;
 use gna_domain::rules::desk::{Command, Rating};
 use gna_domain::rules::{false_positive::Command as F, treatment::Command as T};
+use gna_domain::service::weakness_acceptance::{self as acceptance, Command as A, Draft};
 use gna_domain::service::{merge, triage, vulnerability};
 use gna_testkit::{Stores, trivy};
 
@@ -128,4 +129,93 @@ async fn what_was_decided_about_both_stays_with_the_survivor() {
         "it was decided on with this severity"
     );
     scene.check().await;
+}
+
+/// What becomes of a weakness acceptance while two are one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Meanwhile {
+    Nothing,
+    Ended,
+    Removed,
+    AskedForAgain,
+}
+
+/// How the one of two that has this weakness is treated after they were one for a while.
+async fn treatment_after(stores: Stores, weakness: &str, meanwhile: Meanwhile) -> Treatment {
+    let scene = Scene::on(stores).await;
+    let world = &scene.world;
+    let store = world.ports.store.as_ref();
+    let acme = repo::require::<Organization>(store, scene.group.organization).await;
+    let acme = acme.expect("is there").value;
+    let [olga, otto] = [Role::Owner; 2].map(|role| world.in_organization(&acme, role));
+    let lodash = ("lodash", "4.17.20");
+    scene
+        .import(trivy("package-lock.json", &[(CVE, lodash.0, lodash.1)]))
+        .await;
+    scene
+        .import(grype(&[(GHSA, None, lodash.0, lodash.1)]))
+        .await;
+    let two = scene.vulnerabilities().await;
+    let (survivor, absorbed) = (two[0].id, two[1].id);
+    let draft = Draft {
+        weakness: weakness.to_owned(),
+        ..Draft::default()
+    };
+    let why = Some("borne");
+    let id = acceptance::submit(&olga, acme.id, None, &draft, why).await;
+    let id = id.expect("is submitted").id;
+    acceptance::decide(&otto, acme.id, id, A::Approve, None, None)
+        .await
+        .expect("is approved");
+    world.run_jobs().await.expect("is applied");
+    scene
+        .import(grype(&[(GHSA, Some(CVE), lodash.0, lodash.1)]))
+        .await;
+    if meanwhile != Meanwhile::Nothing {
+        acceptance::decide(&otto, acme.id, id, A::Deactivate, why, None)
+            .await
+            .expect("ends");
+        world.run_jobs().await.expect("is taken back");
+    }
+    match meanwhile {
+        Meanwhile::Nothing | Meanwhile::Ended => {}
+        Meanwhile::Removed => {
+            acceptance::remove(&otto, acme.id, id).await.expect("goes");
+        }
+        Meanwhile::AskedForAgain => {
+            acceptance::submit(&olga, acme.id, Some(id), &draft, why)
+                .await
+                .expect("is submitted");
+        }
+    }
+    let triager = world.member(&scene.group, Role::Triager);
+    merge::unmerge(&triager, absorbed, Some("two things"))
+        .await
+        .expect("is separated");
+    scene.check().await;
+    let has_it = if weakness == CVE { survivor } else { absorbed };
+    let value = vulnerability::require(&triager, has_it).await;
+    value.expect("is there").value.triage.treatment
+}
+
+#[tokio::test]
+async fn what_a_weakness_acceptance_set_comes_back_only_while_that_is_in_force() {
+    for stores in Stores::ALL {
+        for weakness in [CVE, GHSA] {
+            for meanwhile in [
+                Meanwhile::Nothing,
+                Meanwhile::Ended,
+                Meanwhile::Removed,
+                Meanwhile::AskedForAgain,
+            ] {
+                let treatment = treatment_after(stores, weakness, meanwhile).await;
+                let is_borne = matches!(treatment, Treatment::AcceptedPermanently { .. });
+                assert_eq!(
+                    is_borne,
+                    meanwhile == Meanwhile::Nothing,
+                    "{weakness}, {meanwhile:?} on {stores:?}: {treatment:?}"
+                );
+            }
+        }
+    }
 }
