@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
+use super::bulk::run::discard;
 use super::import::on_thread;
 use super::priority;
 use super::schedule::NewSchedule;
@@ -106,7 +107,7 @@ pub async fn import(ctx: &Ctx, kind: FeedKind, source: &str, bytes: Bytes) -> Re
     let begun = begin(ctx, id, kind, source, false).await;
     if begun.is_err() {
         // Nobody will come for them.
-        ctx.ports.blobs.delete(&blob(kind, id)).await?;
+        discard(ctx, &blob(kind, id)).await;
     }
     begun
 }
@@ -259,12 +260,26 @@ impl Handler for FeedHandler {
         Ok(Outcome::done())
     }
 
-    async fn give_up(&self, ctx: &Ctx, job: &Job, _: &Error) -> Result<ChangeSet> {
-        let payload = payload_of(job)?;
-        if !payload.fetch {
-            ctx.ports.blobs.delete(&blob(payload.kind, job.id)).await?;
+    /// What was uploaded stays for whoever has it tried again, unless that can come to nothing.
+    async fn give_up(&self, ctx: &Ctx, job: &Job, error: &Error) -> Result<ChangeSet> {
+        if is_unreadable(error) || error.code() == "job.cancelled" {
+            forget(ctx, job).await;
         }
         Ok(ChangeSet::new())
+    }
+}
+
+/// Whether the same bytes are refused again.
+fn is_unreadable(error: &Error) -> bool {
+    error.kind() == Kind::Invalid || error.code() == "feed.too_large"
+}
+
+/// Drops what was uploaded for a job of this kind that nobody does any more.
+pub(super) async fn forget(ctx: &Ctx, job: &Job) {
+    if let Ok(payload) = payload_of(job)
+        && !payload.fetch
+    {
+        discard(ctx, &blob(payload.kind, job.id)).await;
     }
 }
 

@@ -6,6 +6,7 @@
 use serde_json::json;
 
 use super::access::{not_anonymous, retrying};
+use super::feeds;
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Kind, Result};
 use crate::id::{JobId, OrganizationId};
@@ -194,7 +195,7 @@ async fn replay_some(ctx: &Ctx, jobs: &[Stored<Job>]) -> Result<usize> {
     Ok(count)
 }
 
-/// Removes a dead letter for good.
+/// Removes a dead letter for good, with what was kept for another try.
 ///
 /// # Errors
 /// As [`replay`].
@@ -204,7 +205,11 @@ pub async fn discard(ctx: &Ctx, id: JobId) -> Result<()> {
         dead(&job)?;
         let mut changes = ChangeSet::new();
         changes.delete(&job, None);
-        commit(ctx, &job, "job.discarded", changes).await
+        commit(ctx, &job, "job.discarded", changes).await?;
+        if job.kind == feeds::KIND {
+            feeds::forget(ctx, &job).await;
+        }
+        Ok(())
     })
     .await
 }

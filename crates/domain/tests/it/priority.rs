@@ -1,18 +1,24 @@
 //! Priorities: what feeds and assets do to the search index, and what they leave alone.
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
 use gna_domain::Resource;
+use gna_domain::error::{Error, Result};
 use gna_domain::id::VulnerabilityId;
-use gna_domain::model::{Criticality, FeedKind, HistoryEntry, Threat, Vulnerability};
+use gna_domain::model::{Criticality, FeedKind, HistoryEntry, Job, Threat, Vulnerability};
 use gna_domain::page::PageRequest;
 use gna_domain::policy::Role;
 use gna_domain::port::search::{SearchUpdate, Sort};
-use gna_domain::port::{Handler, Jobs, Stored, repo};
+use gna_domain::port::store::ChangeSet;
+use gna_domain::port::{Blobs, Handler, Jobs, Stored, repo};
 use gna_domain::rules::priority::Factor;
 use gna_domain::service::asset::{self, UpdateAsset};
 use gna_domain::service::filter::VulnerabilityFilter;
-use gna_domain::service::{feeds, index, priority, vulnerability};
-use gna_testkit::{AtIndex, SearchBetween, Stores, trivy};
+use gna_domain::service::{feeds, index, job, priority, vulnerability};
+use gna_testkit::{
+    AtCommit, AtIndex, MemoryBlobs, SearchBetween, StoreBetween, Stores, World, trivy,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -366,19 +372,116 @@ async fn two_uploads_of_one_feed_at_once_are_both_taken_over_and_leave_nothing()
             .any(|name| name.starts_with(prefix))
     };
     assert!(!kept("feeds/"), "{:?}", world.blobs.names());
+}
 
-    // Given up, it keeps nothing; tried again, it says so.
-    let text = epss(3, &[one("CVE-2024-0001", 0.7)]);
-    feeds::import(&system, FeedKind::Epss, "late", text.into())
-        .await
-        .expect("is taken");
+/// Uploads a feed and has its job given up for this reason; answers the job.
+async fn given_up(world: &World, day: u32, error: &Error) -> Stored<Job> {
+    let system = world.system();
+    let text = epss(day, &[one("CVE-2024-0001", 0.5)]);
+    let job = feeds::import(&system, FeedKind::Epss, "late", text.into()).await;
+    let job = job.expect("is taken");
     let jobs = world.jobs();
     let claimed = jobs.claim("worker", &[feeds::KIND]).await;
     let claimed = claimed.expect("claims").expect("is due");
-    let error = gna_domain::Error::unavailable("store.unavailable", "no");
-    let told = feeds::FeedHandler.give_up(&system, claimed.job(), &error);
-    told.await.expect("is told");
-    assert!(!kept("feeds/"), "{:?}", world.blobs.names());
-    let again = feeds::FeedHandler.run(&system, &claimed).await;
-    assert_eq!(again.map(|_| ()).expect_err("is gone").code(), "feed.gone");
+    let told = feeds::FeedHandler.give_up(&system, claimed.job(), error);
+    let told = told.await.expect("is told");
+    jobs.bury(&claimed, error.message(), told)
+        .await
+        .expect("is given up");
+    job
+}
+
+/// How many uploads are kept.
+fn uploads(world: &World) -> usize {
+    let names = world.blobs.names();
+    let uploads = names.iter().filter(|name| name.starts_with("feeds/"));
+    uploads.count()
+}
+
+#[tokio::test]
+async fn what_was_uploaded_is_kept_while_another_try_can_come_to_something() {
+    for stores in Stores::ALL {
+        let desk = Desk::on(stores).await;
+        let world = &desk.scene.world;
+        let system = world.system();
+        let away = Error::unavailable("store.unavailable", "no");
+        let dead = given_up(world, 1, &away).await;
+        assert_eq!(uploads(world), 1, "{stores:?}");
+        job::replay(&system, dead.id).await.expect("is tried again");
+        world.run_jobs().await.expect("is applied");
+        assert_eq!(uploads(world), 0, "{stores:?}");
+        let last = feeds::list(&system).await.expect("lists").remove(0);
+        assert_eq!((last.entries, last.source.as_str()), (1, "late"));
+
+        // Nobody wants it any more.
+        let dead = given_up(world, 2, &away).await;
+        job::discard(&system, dead.id).await.expect("goes");
+        assert_eq!(uploads(world), 0, "{stores:?}");
+
+        // The next try would come to the same.
+        for hopeless in [
+            Error::invalid("feed.malformed", "it is broken"),
+            Error::limit("feed.too_large", "there is too much of it"),
+            Error::conflict("job.cancelled", "the job was cancelled"),
+        ] {
+            let dead = given_up(world, 3, &hopeless).await;
+            assert_eq!(uploads(world), 0, "{}", hopeless.code());
+            job::replay(&system, dead.id).await.expect("is tried again");
+            let again = world.run_jobs().await.expect_err("there is nothing left");
+            assert_eq!(again.code(), "feed.gone");
+            // It waits for another try in its lane: out of the way of what comes next.
+            world.clock.advance_days(1);
+            let claimed = world.jobs().claim("worker", &[feeds::KIND]).await;
+            let claimed = claimed.expect("claims").expect("is due");
+            let changes = ChangeSet::new();
+            world
+                .jobs()
+                .bury(&claimed, "gone", changes)
+                .await
+                .expect("ends");
+        }
+    }
+}
+
+/// A disk that gives nothing back, and a store that takes no job.
+struct Broken(Arc<MemoryBlobs>);
+
+#[async_trait]
+impl Blobs for Broken {
+    async fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
+        self.0.put(name, bytes).await
+    }
+
+    async fn get(&self, name: &str) -> Result<Bytes> {
+        self.0.get(name).await
+    }
+
+    async fn stream(&self, name: &str) -> Result<BoxStream<'static, Result<Bytes>>> {
+        self.0.stream(name).await
+    }
+
+    async fn delete(&self, _: &str) -> Result<()> {
+        Err(Error::unavailable("blob.unavailable", "the disk is away"))
+    }
+}
+
+#[async_trait]
+impl AtCommit for Broken {
+    async fn before(&self, _: &ChangeSet) -> Result<()> {
+        Err(Error::unavailable("store.unavailable", "the store is away"))
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_fails_says_why_also_where_its_bytes_stay() {
+    let mut world = World::new().await;
+    let broken = Arc::new(Broken(world.blobs.clone()));
+    world.ports.blobs = broken.clone();
+    world.ports.store = Arc::new(StoreBetween {
+        inner: world.ports.store.clone(),
+        with: broken,
+    });
+    let text = epss(1, &[one("CVE-2024-0001", 0.5)]);
+    let refused = feeds::import(&world.system(), FeedKind::Epss, "a", text.into()).await;
+    assert_eq!(refused.expect_err("fails").code(), "store.unavailable");
 }

@@ -151,10 +151,10 @@ async fn list(ctx: &Ctx, claimed: &Claimed, bulk: &Stored<Bulk>) -> Result<()> {
     ctx.store().commit(changes).await.map(|_| ())
 }
 
-/// Drops a plan that nobody goes on with. Where that fails the work must end all the same.
+/// Drops a plan, or an upload, that nobody goes on with. Where that fails the work must end all the same.
 pub(in crate::service) async fn discard(ctx: &Ctx, blob: &str) {
     if let Err(error) = ctx.ports.blobs.delete(blob).await {
-        tracing::warn!(%error, blob, "a plan that is not needed any more could not be removed");
+        tracing::warn!(%error, blob, "a file that is not needed any more could not be removed");
     }
 }
 
