@@ -105,7 +105,7 @@ impl GateStanding {
         } = terms;
         let base = base.map(|base| base.to_string()).unwrap_or_default();
         let terms = format!("{threshold}:{grace_days}:{debt_days}:{strict}:{new_only}");
-        let sort = format!("{}:{terms}:{base}", r#ref);
+        let sort = [r#ref.to_string(), terms, base].join(":");
         Key::new(Self::COLLECTION, asset.to_string(), sort)
     }
 }
