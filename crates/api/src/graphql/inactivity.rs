@@ -3,8 +3,10 @@
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use gna_domain::Ctx;
 use gna_domain::rules::inactivity::Verdict;
-use gna_domain::service::{inactivity, organization};
+use gna_domain::service::inactivity::{self, Inactive};
+use gna_domain::service::organization;
 
+use super::connection::{List, Wish, cost, listed};
 use super::enums::Role;
 use super::scalar::{DateTime, id, parse};
 
@@ -44,14 +46,37 @@ pub struct InactiveMember {
     pub verdict: InactivityVerdict,
 }
 
+impl From<Inactive> for InactiveMember {
+    fn from(of: Inactive) -> Self {
+        let (verdict, ends) = match of.verdict {
+            Verdict::Warn { .. } => (InactivityVerdict::Warn, None),
+            Verdict::Warned { ends } => (InactivityVerdict::Warned, Some(ends)),
+            Verdict::Remove => (InactivityVerdict::Remove, None),
+            // Whoever is active stays too, and is not listed.
+            Verdict::Keeper | Verdict::Active => (InactivityVerdict::Keeper, None),
+        };
+        Self {
+            user_id: id(of.user.id),
+            name: of.user.name,
+            email: of.user.email.as_str().to_owned(),
+            place: ID(of.membership.scope.to_string()),
+            role: of.membership.role.into(),
+            last_active: of.active.into(),
+            warned_at: of.membership.warned.map(Into::into),
+            ends_at: ends.map(Into::into),
+            verdict,
+        }
+    }
+}
+
 #[derive(Default)]
 pub struct InactivityQuery;
 
 #[Object]
 impl InactivityQuery {
     /// The memberships of an organization that the policy's `inactivityDays` would end, or that another number
-    /// would. Nothing is written. Needs `member.manage`.
-    #[graphql(complexity = "100 + child_complexity")]
+    /// would, by user. Nothing is written. Needs `member.manage`.
+    #[graphql(complexity = "cost(first, child_complexity)")]
     async fn inactive_members(
         &self,
         ctx: &Context<'_>,
@@ -59,30 +84,15 @@ impl InactivityQuery {
         #[graphql(desc = "To be tried in place of what policies say, everywhere.")] days: Option<
             u32,
         >,
-    ) -> Result<Vec<InactiveMember>> {
+        #[graphql(desc = "Items of a page, 1 to 200; 50 if left out.")] first: Option<i32>,
+        #[graphql(desc = "Cursor after which the page starts.")] after: Option<String>,
+    ) -> Result<List<InactiveMember>> {
         let gna = ctx.data::<Ctx>()?;
+        let wish = Wish::new(first, after)?;
         let of = organization::require(gna, parse(&organization, "organization")?).await?;
-        let all = inactivity::preview(gna, of.id, days).await?;
-        let shown = all.into_iter().filter_map(|of| {
-            let (verdict, ends) = match of.verdict {
-                Verdict::Active => return None,
-                Verdict::Warn { .. } => (InactivityVerdict::Warn, None),
-                Verdict::Warned { ends } => (InactivityVerdict::Warned, Some(ends)),
-                Verdict::Remove => (InactivityVerdict::Remove, None),
-                Verdict::Keeper => (InactivityVerdict::Keeper, None),
-            };
-            Some(InactiveMember {
-                user_id: id(of.user.id),
-                name: of.user.name,
-                email: of.user.email.as_str().to_owned(),
-                place: ID(of.membership.scope.to_string()),
-                role: of.membership.role.into(),
-                last_active: of.active.into(),
-                warned_at: of.membership.warned.map(Into::into),
-                ends_at: ends.map(Into::into),
-                verdict,
-            })
-        });
-        Ok(shown.collect())
+        let of = of.id;
+        let list =
+            move |ctx: Ctx, page| async move { inactivity::preview(&ctx, of, days, page).await };
+        Ok(listed(gna, &wish, list, InactiveMember::from).await?)
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::organization::named;
-use super::view::{ListView, ProblemView};
+use super::view::{ListView, PageParams, ProblemView};
 use crate::auth::Auth;
 use crate::extract::Params;
 use crate::problem::Problem;
@@ -73,8 +73,8 @@ pub struct InactivityParams {
     days: Option<u32>,
 }
 
-/// The memberships that the policy's `inactivity_days` would end. Nothing is written. Needs `member.manage`.
-#[utoipa::path(get, path = "/api/v2/organizations/{organization}/inactive-members", tag = "organizations", params(("organization" = String, Path), InactivityParams),
+/// The memberships that the policy's `inactivity_days` would end, by user. Nothing is written. Needs `member.manage`.
+#[utoipa::path(get, path = "/api/v2/organizations/{organization}/inactive-members", tag = "organizations", params(("organization" = String, Path), InactivityParams, PageParams),
     responses((status = 200, body = ListView<InactiveMemberView>), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
 pub async fn list(
     auth: Auth,
@@ -83,7 +83,8 @@ pub async fn list(
 ) -> Result<ListView<InactiveMemberView>, Problem> {
     let found = named(auth.ctx(), &name).await?;
     let days = params.parse("days", "a number of days")?;
+    let page = params.page()?;
     params.done()?;
-    let all = inactivity::preview(auth.ctx(), found.id, days).await?;
-    Ok(ListView::whole(all.into_iter().map(Into::into).collect()))
+    let page = inactivity::preview(auth.ctx(), found.id, days, page).await?;
+    Ok(ListView::page(page, Into::into))
 }

@@ -15,7 +15,7 @@ use crate::model::{
     AuditEntry, Group, Leaving, Letter, Membership, NoticeQueue, Organization, Overlap, OwnerRoll,
     Policy, Scope, Timing, User,
 };
-use crate::page::PageRequest;
+use crate::page::{Page, PageRequest};
 use crate::policy::{Action, Role};
 use crate::port::jobs::{Claimed, Handler, Outcome};
 use crate::port::store::{ChangeSet, Event, Stored};
@@ -56,16 +56,17 @@ pub struct Inactive {
     pub verdict: Verdict,
 }
 
-/// What the job would do now, with the policy as it is, or with another number of days everywhere. Nothing
-/// is written.
+/// A page of what the job would do now, by user, with the policy as it is, or with another number of days
+/// everywhere. Nothing is written.
 ///
 /// # Errors
-/// Not permitted (`member.manage`), `policy.range`, or the store's.
+/// Not permitted (`member.manage`), `policy.range`, `page.cursor`, or the store's.
 pub async fn preview(
     ctx: &Ctx,
     organization: OrganizationId,
     days: Option<u32>,
-) -> Result<Vec<Inactive>> {
+    wanted: PageRequest,
+) -> Result<Page<Inactive>> {
     ctx.permit(Action::MemberManage, Resource::Organization(organization))?;
     if let Some(inactivity_days) = days {
         crate::rules::policy::check(&Policy {
@@ -74,42 +75,70 @@ pub async fn preview(
         })?;
     }
     let terms = Terms::of(ctx, organization, days).await?;
-    let mut all = Vec::new();
-    let mut page = PageRequest::first(PAGE);
-    while !terms.is_never() {
-        let listed = page_of(ctx, organization, page).await?;
-        for (membership, user) in listed.items {
+    let mut found: Vec<(Inactive, PageRequest)> = Vec::new();
+    let mut read = PageRequest {
+        first: PAGE,
+        after: wanted.after,
+    };
+    // One more than is wanted tells whether anything follows.
+    while !terms.is_never() && found.len() <= wanted.first {
+        let listed = page_of(ctx, organization, read.clone()).await?;
+        for (at, held) in listed.items.into_iter().enumerate() {
+            let Some((membership, user)) = held else {
+                continue;
+            };
             let verdict = terms.verdict(&user, &membership, ctx.now());
-            if verdict != Verdict::Active {
-                all.push(Inactive {
-                    active: last_active(&user, &membership),
-                    membership,
-                    user,
-                    verdict,
-                });
+            if verdict == Verdict::Active {
+                continue;
             }
+            let up_to_it = PageRequest {
+                first: at + 1,
+                after: read.after.clone(),
+            };
+            let one = Inactive {
+                active: last_active(&user, &membership),
+                membership,
+                user,
+                verdict,
+            };
+            found.push((one, up_to_it));
         }
         match listed.next {
-            Some(next) => {
-                page = PageRequest {
-                    first: PAGE,
-                    after: Some(next),
-                }
-            }
+            Some(next) => read.after = Some(next),
             None => break,
         }
     }
-    Ok(all)
+    let is_more = found.len() > wanted.first;
+    found.truncate(wanted.first);
+    // The store tells where a page of its own ends: one that ends with the last that is shown.
+    let next = match found.last() {
+        Some((_, up_to_it)) if is_more => {
+            memberships(ctx, organization, up_to_it.clone()).await?.next
+        }
+        _ => None,
+    };
+    Ok(Page {
+        items: found.into_iter().map(|(one, _)| one).collect(),
+        next,
+    })
 }
 
+async fn memberships(
+    ctx: &Ctx,
+    organization: OrganizationId,
+    page: PageRequest,
+) -> Result<Page<Stored<Membership>>> {
+    let of = organization.to_string();
+    repo::list(ctx.store(), "by_organization", &[&of], false, page).await
+}
+
+/// A page of memberships with whose they are; none in place of one whose person is gone.
 async fn page_of(
     ctx: &Ctx,
     organization: OrganizationId,
     page: PageRequest,
-) -> Result<crate::page::Page<(Membership, User)>> {
-    let of = organization.to_string();
-    let listed =
-        repo::list::<Membership>(ctx.store(), "by_organization", &[&of], false, page).await?;
+) -> Result<Page<Option<(Membership, User)>>> {
+    let listed = memberships(ctx, organization, page).await?;
     let ids: BTreeSet<UserId> = listed.items.iter().map(|held| held.user).collect();
     let ids: Vec<UserId> = ids.into_iter().collect();
     let users = repo::get_many::<User>(ctx.store(), &ids).await?;
@@ -118,13 +147,10 @@ async fn page_of(
         .flatten()
         .map(|user| (user.id, user.value))
         .collect();
-    let items = listed.items.into_iter();
-    Ok(crate::page::Page {
-        items: items
-            .filter_map(|held| Some((held.value.clone(), users.get(&held.user)?.clone())))
-            .collect(),
-        next: listed.next,
-    })
+    Ok(listed.map(|held| {
+        let user = users.get(&held.user)?.clone();
+        Some((held.value, user))
+    }))
 }
 
 /// How long who may stay away where, and which owner stays.
@@ -230,7 +256,7 @@ impl InactiveHandler {
         let mut page = PageRequest::first(PAGE);
         while !terms.is_never() {
             let listed = page_of(ctx, organization.id, page).await?;
-            for (membership, user) in listed.items {
+            for (membership, user) in listed.items.into_iter().flatten() {
                 if matches!(
                     terms.verdict(&user, &membership, ctx.now()),
                     Verdict::Warn { .. } | Verdict::Remove

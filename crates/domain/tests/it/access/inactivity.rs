@@ -2,6 +2,7 @@
 
 use super::*;
 use gna_domain::model::{Job, Letter, Membership, PolicyChange};
+use gna_domain::page::Page;
 use gna_domain::port::Jobs;
 use gna_domain::port::store::{ChangeSet, Stored};
 use gna_domain::rules::inactivity::Verdict;
@@ -56,9 +57,14 @@ impl Start {
     }
 
     async fn verdicts(&self, days: Option<u32>) -> Vec<(String, Verdict)> {
-        let all = inactivity::preview(&self.world.system(), self.acme.id, days).await;
-        let of = |one: inactivity::Inactive| (one.user.name, one.verdict);
-        all.expect("reads").into_iter().map(of).collect()
+        let page = self.preview(days, PageRequest::first(100)).await;
+        assert_eq!(page.next, None);
+        page.items
+    }
+
+    async fn preview(&self, days: Option<u32>, page: PageRequest) -> Page<(String, Verdict)> {
+        let all = inactivity::preview(&self.world.system(), self.acme.id, days, page).await;
+        all.expect("reads").map(|one| (one.user.name, one.verdict))
     }
 }
 
@@ -205,8 +211,47 @@ async fn a_group_may_say_something_else_and_nobody_may_say_too_little() {
     assert_eq!(start.roles(bob.user.id).await, [start.shop()]);
     let bobs = start.sign_in("bob", PASSWORD).await.expect("enters");
     let bobs = start.ctx(&bobs).await;
-    let seen = inactivity::preview(&bobs, start.acme.id, None).await;
+    let page = PageRequest::first(10);
+    let seen = inactivity::preview(&bobs, start.acme.id, None, page).await;
     assert_eq!(code(seen), "auth.forbidden");
+}
+
+#[tokio::test]
+async fn a_preview_comes_in_pages_that_leave_nobody_out() {
+    for stores in Stores::ALL {
+        let start = strict(stores).await;
+        let names = ["bob", "cleo", "dora", "emil", "fred", "gina", "hugo"];
+        for name in names {
+            start.join(name, start.shop(), Role::Reader).await;
+        }
+        start.world.clock.advance_days(30);
+        // They come, so that a page of memberships holds fewer than it shows.
+        for name in ["cleo", "emil", "gina"] {
+            let again = start.sign_in(name, PASSWORD).await.expect("enters");
+            start.ctx(&again).await;
+        }
+        let whole = start.verdicts(Some(14)).await;
+        let mut away: Vec<&str> = whole.iter().map(|(name, _)| name.as_str()).collect();
+        away.sort_unstable();
+        assert_eq!(away, ["ada", "bob", "dora", "fred", "hugo"]);
+        for first in 1..=6 {
+            let mut seen = Vec::new();
+            let mut pages = 0;
+            let mut wanted = PageRequest::first(first);
+            loop {
+                let page = start.preview(Some(14), wanted.clone()).await;
+                assert!(page.items.len() <= first, "{first}: {:?}", page.items);
+                seen.extend(page.items);
+                pages += 1;
+                match page.next {
+                    Some(next) => wanted.after = Some(next),
+                    None => break,
+                }
+            }
+            assert_eq!(seen, whole, "in pages of {first}");
+            assert_eq!(pages, whole.len().div_ceil(first), "in pages of {first}");
+        }
+    }
 }
 
 #[tokio::test]
