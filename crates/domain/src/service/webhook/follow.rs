@@ -11,7 +11,7 @@ use super::super::feed::{Follower, Owes};
 use super::super::message::{Message, Messages, Subjects};
 use super::deliver;
 use crate::ctx::Ctx;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id::OrganizationId;
 use crate::model::{Delivery, DeliveryState, Endpoint, EndpointBook, Job};
 use crate::page::PageRequest;
@@ -35,22 +35,35 @@ const READY_MAX: usize = 1_000;
 /// What endpoints are owed.
 #[derive(Default)]
 pub struct Webhooks {
-    /// By their text: reading one costs a thread.
-    ready: Mutex<BTreeMap<String, Condition>>,
+    /// By their text, with why it can't be read where it can't: reading one costs a thread.
+    ready: Mutex<BTreeMap<String, Result<Condition>>>,
 }
 
 impl Webhooks {
     fn condition(&self, source: &str) -> Result<Condition> {
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = ready.get(source) {
-            return Ok(known.clone());
+            return known.clone();
         }
-        let condition = webhook_filter::compile(source)?;
+        drop(ready);
+        // Without the lock: whoever has theirs ready does not wait for it.
+        let read = webhook_filter::compile(source);
+        self.keep(source, &read);
+        read
+    }
+
+    fn keep(&self, source: &str, read: &Result<Condition>) {
+        // That there was no thread for it says nothing of the text.
+        if let Err(error) = read
+            && error.kind() == Kind::Unavailable
+        {
+            return;
+        }
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if ready.len() >= READY_MAX {
             ready.clear();
         }
-        ready.insert(source.to_owned(), condition.clone());
-        Ok(condition)
+        ready.insert(source.to_owned(), read.clone());
     }
 
     /// Whether the endpoint's condition is true of a message.
@@ -201,4 +214,38 @@ pub(super) fn job(ctx: &Ctx, delivery: &Delivery, about: &str) -> Job {
         .in_lane(format!("webhook:{}:{lane}", delivery.endpoint))
         .yielding()
         .of(delivery.organization)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_is_read_once_also_one_that_can_not_be_read() {
+        let webhooks = Webhooks::default();
+        let kept = || webhooks.ready.lock().expect("nobody panicked").len();
+        for (at, source) in ["event ==", "", "vulnerability.scor > 7.0", "event == 'x'"]
+            .into_iter()
+            .enumerate()
+        {
+            let code = || webhooks.condition(source).err().map(|error| error.code());
+            let first = code();
+            assert_eq!(kept(), at + 1, "{source:?}");
+            assert_eq!(code(), first, "{source:?}");
+            assert_eq!(kept(), at + 1, "{source:?}");
+        }
+        // Changed beside it, it shows that what is kept is what is answered.
+        let odd = Error::invalid("condition.syntax", "as it was kept");
+        webhooks.keep("event ==", &Err(odd.clone()));
+        assert_eq!(webhooks.condition("event ==").err(), Some(odd));
+    }
+
+    #[test]
+    fn what_says_nothing_of_the_condition_is_not_kept() {
+        let webhooks = Webhooks::default();
+        let odd = Error::unavailable("condition.no_thread", "no thread could be started");
+        webhooks.keep("event ==", &Err(odd));
+        let refused = webhooks.condition("event ==").err();
+        assert!(refused.is_some_and(|error| error.kind() == Kind::Invalid));
+    }
 }
