@@ -195,7 +195,15 @@ pub async fn ensure(
     }
 }
 
-async fn by_name(ctx: &Ctx, group: GroupId, name: &str) -> Result<Option<Stored<Asset>>> {
+/// The group's asset of that name, if there is one; for those who have already been let in.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn by_name(
+    ctx: &Ctx,
+    group: GroupId,
+    name: &str,
+) -> Result<Option<Stored<Asset>>> {
     repo::find::<Asset>(ctx.store(), "name", &[&group.to_string(), name]).await
 }
 

@@ -172,13 +172,20 @@ async fn change(
     .await
 }
 
-/// The environment of an asset that a report is said to be about.
+/// The environment of an asset that a report is said to be about; none where the asset is yet to be made.
 ///
 /// # Errors
-/// `environment.unknown`, or the store's.
-pub(super) async fn named(ctx: &Ctx, asset: &Asset, name: &str) -> Result<ReportEnvironment> {
-    let wanted = rules::name(name)?;
-    let book = books(ctx, &[asset.id]).await?.into_iter().next().flatten();
+/// On the field `environment`: `environment.name`, `environment.unknown`; or the store's.
+pub(super) async fn named(
+    ctx: &Ctx,
+    asset: Option<AssetId>,
+    name: &str,
+) -> Result<ReportEnvironment> {
+    let wanted = rules::name(name).map_err(|error| error.on_field("environment"))?;
+    let book = match asset {
+        Some(asset) => books(ctx, &[asset]).await?.into_iter().next().flatten(),
+        None => None,
+    };
     let known = book.as_ref().and_then(|book| book.named(&wanted));
     known
         .map(|known| ReportEnvironment {

@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::id::{AssetId, GroupId, ReportId};
 use crate::import::{Category, FormatInfo, Warning};
 use crate::model::{
-    Asset, AssetKind, AuditEntry, Counts, Group, Job, Progress, Report, ReportStatus,
+    Asset, AssetKind, AuditEntry, Counts, Group, Job, Progress, Report, ReportEnvironment,
+    ReportStatus, asset_name,
 };
 use crate::page::{Page, PageRequest};
 use crate::policy::Action;
@@ -48,7 +49,8 @@ const FILE_NAME_LIMIT: usize = 300;
 ///
 /// # Errors
 /// Not permitted, `report.empty`, `report.unknown_format`, `commit.malformed`,
-/// `report.scanned_in_future`, `environment.name`, `environment.unknown`, or the store's.
+/// `report.scanned_in_future`, `name.malformed`, `environment.name`, `environment.unknown`, or the
+/// store's. What is refused leaves no asset and no ref behind.
 pub async fn upload(
     ctx: &Ctx,
     group: GroupId,
@@ -59,6 +61,7 @@ pub async fn upload(
         .await?
         .value;
     check(ctx, &upload, &bytes)?;
+    let environment = environment_of(ctx, group.id, &upload).await?;
     let asset = asset::ensure(
         ctx,
         &group,
@@ -67,10 +70,6 @@ pub async fn upload(
     )
     .await?;
     let r#ref = asset::ensure_ref(ctx, &asset, upload.r#ref.as_deref()).await?;
-    let environment = match upload.environment.as_deref() {
-        Some(name) => Some(environment::named(ctx, &asset, name).await?),
-        None => None,
-    };
     let now = ctx.now();
     let report = Report {
         id: fresh(ctx.ports.ids.as_ref()),
@@ -167,7 +166,23 @@ fn check(ctx: &Ctx, upload: &UploadReport, bytes: &Bytes) -> Result<()> {
         )
         .on_field("scannedAt"));
     }
+    asset_name(&upload.asset)?;
+    upload.r#ref.as_deref().map(asset_name).transpose()?;
     Ok(())
+}
+
+/// The environment that an upload names. Of an asset that is not there yet it has none.
+async fn environment_of(
+    ctx: &Ctx,
+    group: GroupId,
+    upload: &UploadReport,
+) -> Result<Option<ReportEnvironment>> {
+    let Some(name) = upload.environment.as_deref() else {
+        return Ok(None);
+    };
+    let asset = asset::by_name(ctx, group, &asset_name(&upload.asset)?).await?;
+    let asset = asset.map(|asset| asset.id);
+    environment::named(ctx, asset, name).await.map(Some)
 }
 
 /// One report.

@@ -250,6 +250,33 @@ async fn what_is_wrong_is_refused_and_changes_nothing() {
     let all = environment::of_asset(&tess, &known).await.expect("may");
     assert_eq!(all, [staging]);
 
+    // What is refused leaves nothing behind: no asset, no ref.
+    for (name, branch, environment, code) in [
+        ("checkout", "feature", "moon", "environment.unknown"),
+        ("checkout", "feature", "", "environment.name"),
+        ("new", "main", "staging", "environment.unknown"),
+        ("new", "main", "", "environment.name"),
+        ("new", "ma\nin", "staging", "name.malformed"),
+        ("ne\nw", "main", "staging", "name.malformed"),
+    ] {
+        let upload = UploadReport {
+            asset: name.to_owned(),
+            r#ref: Some(branch.to_owned()),
+            ..about(environment)
+        };
+        let refused = report::upload(&scene.ci, scene.group.id, upload, scan(&[]).into()).await;
+        assert_eq!(
+            refused.expect_err("refused").code(),
+            code,
+            "{name} {branch}"
+        );
+        let page = PageRequest::first(10);
+        let assets = asset::of_group(&tess, &scene.group, page.clone()).await;
+        assert_eq!(assets.expect("may").items.len(), 1, "{name} {branch}");
+        let refs = asset::refs(&tess, &known, page).await.expect("may");
+        assert_eq!(refs.items.len(), 1, "{name} {branch}");
+    }
+
     // Two people who add one of the same name at once: one of them is refused.
     let (one, two) = tokio::join!(
         scene.web(&mona, "production", PRODUCTION),
