@@ -8,10 +8,11 @@ use axum::http::header;
 use axum::http::request::Parts;
 use gna_domain::ctx::Ctx;
 use gna_domain::error::{Error, Result};
+use gna_domain::model::Change;
 use gna_domain::page::{Cursor, PageRequest};
 use gna_domain::port::store::ById;
 use gna_domain::time::Timestamp;
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use std::str::FromStr;
 
 use crate::problem::Problem;
@@ -243,6 +244,26 @@ pub fn content_type(headers: &axum::http::HeaderMap) -> Option<String> {
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
 
+/// Reads a field of a body that tells null from what is left out; for `deserialize_with`.
+///
+/// # Errors
+/// The deserializer's.
+pub fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(input).map(Some)
+}
+
+/// What [`said`] read, as a change: left out it stays, null clears it.
+#[must_use]
+pub fn change<T>(said: Option<Option<T>>) -> Change<T> {
+    match said {
+        None => Change::Unset,
+        Some(None) => Change::Clear,
+        Some(Some(value)) => Change::Set(value),
+    }
+}
+
 /// An id in a path. One that can't be an id is answered like one that leads nowhere.
 ///
 /// # Errors
@@ -277,6 +298,23 @@ mod tests {
         );
         assert_eq!(params.one("tool").expect("a value").as_deref(), Some("a"));
         params.done().expect("nothing is left");
+    }
+
+    #[test]
+    fn left_out_null_and_a_value_are_three_things() {
+        #[derive(serde::Deserialize)]
+        struct Body {
+            #[serde(default, deserialize_with = "said")]
+            days: Option<Option<u32>>,
+        }
+        for (body, expected) in [
+            ("{}", Change::Unset),
+            (r#"{ "days": null }"#, Change::Clear),
+            (r#"{ "days": 3 }"#, Change::Set(3)),
+        ] {
+            let body: Body = serde_json::from_str(body).expect("a body");
+            assert_eq!(change(body.days), expected);
+        }
     }
 
     #[test]

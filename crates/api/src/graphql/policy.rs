@@ -75,7 +75,8 @@ impl From<model::PolicyField> for PolicyField {
     }
 }
 
-fn change<T>(input: MaybeUndefined<T>) -> model::Change<T> {
+/// Left out it stays, null clears it.
+pub(super) fn change<T>(input: MaybeUndefined<T>) -> model::Change<T> {
     match input {
         MaybeUndefined::Undefined => model::Change::Unset,
         MaybeUndefined::Null => model::Change::Clear,

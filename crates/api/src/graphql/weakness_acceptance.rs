@@ -4,16 +4,14 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject
 use gna_domain::Ctx;
 use gna_domain::id::OrganizationId;
 use gna_domain::model;
-use gna_domain::page::PageRequest;
 use gna_domain::port::store::Stored;
 use gna_domain::service::organization;
 use gna_domain::service::weakness_acceptance::{self as service, Command, Draft};
 
+use super::connection::{List, Wish, cost, listed};
 use super::failure::Failure;
 use super::scalar::{DateTime, id, parse};
-
-/// Runs that are shown of one acceptance, latest first.
-const RUNS: usize = 20;
+use super::triage::Note;
 
 /// What has become of it.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,27 +111,6 @@ impl AcceptanceRun {
     }
 }
 
-/// A decision of a person.
-#[derive(SimpleObject)]
-pub struct AcceptanceNote {
-    /// Who: id of a user or a token.
-    pub actor: String,
-    /// When.
-    pub at: DateTime,
-    /// Why.
-    pub reason: Option<String>,
-}
-
-impl From<&model::Note> for AcceptanceNote {
-    fn from(note: &model::Note) -> Self {
-        Self {
-            actor: note.by.clone(),
-            at: note.at.into(),
-            reason: note.reason.clone(),
-        }
-    }
-}
-
 pub struct WeaknessAcceptance(Stored<model::WeaknessAcceptance>);
 
 /// That an organization bears a weakness wherever it is found in its groups.
@@ -176,23 +153,32 @@ impl WeaknessAcceptance {
         self.0.created.into()
     }
     /// Who asks for it.
-    async fn submitted(&self) -> AcceptanceNote {
-        (&self.0.submitted).into()
+    async fn submitted(&self) -> Note {
+        Note(self.0.submitted.clone())
     }
     /// Who approved or rejected it.
-    async fn decided(&self) -> Option<AcceptanceNote> {
-        self.0.decided.as_ref().map(Into::into)
+    async fn decided(&self) -> Option<Note> {
+        self.0.decided.clone().map(Note)
     }
     /// Who made it inactive.
-    async fn ended(&self) -> Option<AcceptanceNote> {
-        self.0.ended.as_ref().map(Into::into)
+    async fn ended(&self) -> Option<Note> {
+        self.0.ended.clone().map(Note)
     }
-    /// How it went over what there is: the latest 20 times, latest first.
-    #[graphql(complexity = "20 * child_complexity")]
-    async fn runs(&self, ctx: &Context<'_>) -> Result<Vec<AcceptanceRun>> {
-        let page = PageRequest::first(RUNS);
-        let runs = service::runs(ctx.data::<Ctx>()?, &self.0, page).await?;
-        Ok(runs.items.into_iter().map(AcceptanceRun).collect())
+    /// How it went over what there is, latest first.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn runs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Items of a page, 1 to 200; 50 if left out.")] first: Option<i32>,
+        #[graphql(desc = "Cursor after which the page starts.")] after: Option<String>,
+    ) -> Result<List<AcceptanceRun>> {
+        let of = self.0.clone();
+        let list = move |ctx: Ctx, page| {
+            let of = of.clone();
+            async move { service::runs(&ctx, &of, page).await }
+        };
+        let wish = Wish::new(first, after)?;
+        Ok(listed(ctx.data::<Ctx>()?, &wish, list, AcceptanceRun).await?)
     }
 }
 
@@ -280,7 +266,7 @@ pub struct WeaknessAcceptanceQuery;
 #[Object]
 impl WeaknessAcceptanceQuery {
     /// The weakness acceptances of an organization, oldest first; 100 at most.
-    #[graphql(complexity = "20 * child_complexity")]
+    #[graphql(complexity = "100 * child_complexity")]
     async fn weakness_acceptances(
         &self,
         ctx: &Context<'_>,

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
 use gna_domain::Ctx;
-use gna_domain::model::{self, Change};
+use gna_domain::model;
 use gna_domain::page::Cursor;
 use gna_domain::port::store::Stored;
 use gna_domain::service::webhook::delivery;
@@ -10,6 +10,7 @@ use gna_domain::service::webhook::endpoint::{self, EndpointChange, NewEndpoint};
 
 use super::connection::{List, Wish, cost, listed};
 use super::enums::SeverityLevel;
+use super::policy::change;
 use super::scalar::{DateTime, id, parse, parse_all};
 use super::user::{DONE, DonePayload};
 
@@ -303,7 +304,7 @@ impl WebhookMutation {
         #[graphql(desc = "The change.")] input: UpdateWebhookInput,
     ) -> Result<WebhookPayload> {
         let of = parse(&input.id, "input.id")?;
-        let change = EndpointChange {
+        let next = EndpointChange {
             url: input.url,
             description: input.description,
             events: input.events,
@@ -311,19 +312,11 @@ impl WebhookMutation {
                 Some(groups) => Some(parse_all(Some(groups), "input.groups")?),
                 None => None,
             },
-            min_level: match input.min_level {
-                MaybeUndefined::Undefined => Change::Unset,
-                MaybeUndefined::Null => Change::Clear,
-                MaybeUndefined::Value(level) => Change::Set(level.into()),
-            },
-            condition: match input.condition {
-                MaybeUndefined::Undefined => Change::Unset,
-                MaybeUndefined::Null => Change::Clear,
-                MaybeUndefined::Value(source) => Change::Set(source),
-            },
+            min_level: change(input.min_level.map_value(Into::into)),
+            condition: change(input.condition),
             enabled: input.enabled,
         };
-        let changed = endpoint::update(ctx.data::<Ctx>()?, of, change).await?;
+        let changed = endpoint::update(ctx.data::<Ctx>()?, of, next).await?;
         Ok(WebhookPayload {
             webhook: Webhook(changed),
         })

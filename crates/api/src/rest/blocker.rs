@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use gna_domain::Error;
-use gna_domain::model::{Blocker, BlockerEntry, BlockerKind, BlockerStatus, Note};
+use gna_domain::model::{Blocker, BlockerEntry, BlockerKind, BlockerStatus};
 use gna_domain::policy::Action;
 use gna_domain::port::store::Stored;
 use gna_domain::rules::blocker::Command;
@@ -13,31 +13,10 @@ use gna_domain::service::scope::{self, Place};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::view::{ListView, PageParams, PlaceParams, ProblemView, place};
+use super::view::{ListView, NoteView, PageParams, PlaceParams, ProblemView, place};
 use crate::auth::Auth;
 use crate::extract::{self, Params, id};
 use crate::problem::Problem;
-
-/// Who said something, when, and in which words.
-#[derive(Serialize, ToSchema)]
-pub struct NoteView {
-    /// A user's or a token's id, or a part of Gna.
-    by: String,
-    #[schema(format = DateTime)]
-    at: String,
-    /// Plain text or Markdown, as it was sent: it may hold HTML, which must not be trusted.
-    text: Option<String>,
-}
-
-impl From<Note> for NoteView {
-    fn from(note: Note) -> Self {
-        Self {
-            by: note.by,
-            at: note.at.to_string(),
-            text: note.reason,
-        }
-    }
-}
 
 /// Something that is in the way.
 #[derive(Serialize, ToSchema)]

@@ -2,38 +2,21 @@
 
 use axum::Json;
 use axum::extract::Path;
-use gna_domain::model::{Change, Group, PolicyChange};
+use gna_domain::model::{Group, PolicyChange};
 use gna_domain::page::{Count, Cursor};
 use gna_domain::rules::policy_trial::Effect;
 use gna_domain::service::group;
 use gna_domain::service::policy_trial::{self, Trial};
 use gna_domain::{Ctx, Resource};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::organization::named;
 use super::view::ProblemView;
 use crate::auth::Auth;
-use crate::extract::{self, id};
+use crate::extract::{self, change, id, said};
 use crate::policy_fields::policy_fields;
 use crate::problem::Problem;
-
-/// Null is something else than nothing.
-fn said<'de, D, T>(value: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::<T>::deserialize(value).map(Some)
-}
-
-fn change<T>(said: Option<Option<T>>) -> Change<T> {
-    match said {
-        None => Change::Unset,
-        Some(None) => Change::Clear,
-        Some(Some(value)) => Change::Set(value),
-    }
-}
 
 macro_rules! policy {
     ($($(#[$doc:meta])* $field:ident: $type:ident;)*) => {

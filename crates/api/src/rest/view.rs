@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use gna_domain::error::Result;
-use gna_domain::model::Failure;
+use gna_domain::model::{Failure, Note};
 use gna_domain::page::Page;
 use gna_domain::service::scope::Place;
 use serde::Serialize;
@@ -74,6 +74,27 @@ pub struct ProblemView {
     field: Option<String>,
     /// Also in the header `X-Request-Id`; the server's log has it.
     request_id: String,
+}
+
+/// Who decided or said something, when, and in which words.
+#[derive(Serialize, ToSchema)]
+pub struct NoteView {
+    /// A user's or a token's id, or a part of Gna.
+    by: String,
+    #[schema(format = DateTime)]
+    at: String,
+    /// Plain text or Markdown, as it was sent: it may hold HTML, which must not be trusted.
+    reason: Option<String>,
+}
+
+impl From<Note> for NoteView {
+    fn from(note: Note) -> Self {
+        Self {
+            by: note.by,
+            at: note.at.to_string(),
+            reason: note.reason,
+        }
+    }
 }
 
 /// Why work on many records was given up.

@@ -7,7 +7,7 @@ use gna_domain::Ctx;
 use gna_domain::error::{Error, Result};
 use gna_domain::id::{OrganizationId, RuleId};
 use gna_domain::model::{
-    AcceptanceRun, AcceptanceRunStatus, Note, WeaknessAcceptance, WeaknessAcceptanceStatus,
+    AcceptanceRun, AcceptanceRunStatus, WeaknessAcceptance, WeaknessAcceptanceStatus,
 };
 use gna_domain::port::store::Stored;
 use gna_domain::service::weakness_acceptance::{self as service, Command, Draft};
@@ -17,30 +17,10 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use super::organization::named;
-use super::view::{FailureView, ListView, PageParams, ProblemView};
+use super::view::{FailureView, ListView, NoteView, PageParams, ProblemView};
 use crate::auth::Auth;
 use crate::extract::{self, Params};
 use crate::problem::Problem;
-
-/// A decision of a person.
-#[derive(Serialize, ToSchema)]
-pub struct AcceptanceNoteView {
-    /// Id of a user or a token.
-    actor: String,
-    #[schema(format = DateTime)]
-    at: String,
-    reason: Option<String>,
-}
-
-impl From<Note> for AcceptanceNoteView {
-    fn from(note: Note) -> Self {
-        Self {
-            actor: note.by,
-            at: note.at.to_string(),
-            reason: note.reason,
-        }
-    }
-}
 
 /// That an organization bears a weakness wherever it is found in its groups.
 #[derive(Serialize, ToSchema)]
@@ -66,11 +46,11 @@ pub struct WeaknessAcceptanceView {
     record_version: u64,
     #[schema(format = DateTime)]
     created: String,
-    submitted: AcceptanceNoteView,
+    submitted: NoteView,
     /// Who approved or rejected it.
-    decided: Option<AcceptanceNoteView>,
+    decided: Option<NoteView>,
     /// Who made it inactive.
-    ended: Option<AcceptanceNoteView>,
+    ended: Option<NoteView>,
 }
 
 impl From<Stored<WeaknessAcceptance>> for WeaknessAcceptanceView {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use gna_domain::id::OrganizationId;
-use gna_domain::model::{Attempt, Change, Delivery, DeliveryState, Endpoint, Level};
+use gna_domain::model::{Attempt, Delivery, DeliveryState, Endpoint, Level};
 use gna_domain::page::Cursor;
 use gna_domain::port::store::Stored;
 use gna_domain::secret::Secret;
@@ -12,13 +12,13 @@ use gna_domain::service::webhook::delivery;
 use gna_domain::service::webhook::endpoint::{self, EndpointChange, NewEndpoint};
 use gna_domain::time::Timestamp;
 use gna_domain::{Ctx, Error};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::organization::named;
 use super::view::{ListView, PageParams, ProblemView};
 use crate::auth::Auth;
-use crate::extract::{self, Params, id};
+use crate::extract::{self, Params, change, id, said};
 use crate::problem::Problem;
 
 /// An address that events are sent to, without its secret.
@@ -207,21 +207,6 @@ pub struct WebhookChange {
     enabled: Option<bool>,
 }
 
-/// Tells null from what is left out.
-fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    input: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(input).map(Some)
-}
-
-fn wish<T>(said: Option<Option<T>>) -> Change<T> {
-    match said {
-        None => Change::Unset,
-        Some(None) => Change::Clear,
-        Some(Some(value)) => Change::Set(value),
-    }
-}
-
 /// From when on.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -329,7 +314,7 @@ pub async fn update(
     extract::Json(wanted): extract::Json<WebhookChange>,
 ) -> Result<Json<WebhookView>, Problem> {
     let id = id::<Endpoint>(auth.ctx(), &text)?;
-    let change = EndpointChange {
+    let next = EndpointChange {
         url: wanted.url,
         description: wanted.description,
         events: wanted.events,
@@ -337,11 +322,11 @@ pub async fn update(
             .groups
             .map(|groups| ids(&groups, "groups"))
             .transpose()?,
-        min_level: wish(wanted.min_level),
-        condition: wish(wanted.condition),
+        min_level: change(wanted.min_level),
+        condition: change(wanted.condition),
         enabled: wanted.enabled,
     };
-    Ok(Json(endpoint::update(auth.ctx(), id, change).await?.into()))
+    Ok(Json(endpoint::update(auth.ctx(), id, next).await?.into()))
 }
 
 /// Removes an endpoint with its secret. Needs `webhook.manage`.

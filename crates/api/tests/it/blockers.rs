@@ -165,6 +165,9 @@ async fn a_blocker_is_opened_changed_and_solved_over_rest() {
     assert_eq!(rita.get(list).await.json()["items"][0]["id"], opened["id"]);
     let open = rita.get(&format!("{list}&status=OPEN")).await.json();
     assert_eq!(open["items"], json!([]));
+    let solved = rita.get(&path).await.json()["solved"].clone();
+    assert_eq!(solved["reason"], "the tunnel is up");
+    assert_eq!(solved["by"], entries["items"][5]["note"]["by"]);
     let odd = rita.get(&format!("{list}&status=open")).await;
     assert_eq!(odd.code(), "query.malformed");
     assert_eq!(ci.get(&path).await.status, 403);
