@@ -132,7 +132,7 @@ impl Asset {
         .await?)
     }
     /// Where it runs, by name.
-    #[graphql(complexity = "50 + child_complexity")]
+    #[graphql(complexity = "50 * child_complexity")]
     async fn environments(&self, ctx: &Context<'_>) -> Result<Vec<Environment>> {
         let all = environment::of_asset(ctx.data::<Ctx>()?, &self.0).await?;
         Ok(all.into_iter().map(Environment).collect())

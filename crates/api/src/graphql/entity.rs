@@ -110,6 +110,7 @@ impl EntityQuery {
     }
 
     /// What can be chosen in a connected account, like its projects; asks the app.
+    #[graphql(complexity = "100 * child_complexity")]
     async fn entity_options(
         &self,
         ctx: &Context<'_>,

@@ -197,6 +197,7 @@ impl GateRun {
         &self.0.notes
     }
     /// What broke it, the worst first; 100 at most are kept.
+    #[graphql(complexity = "100 * child_complexity")]
     async fn breaking(&self) -> Vec<GateOffender> {
         self.0.breaking.iter().map(Into::into).collect()
     }
@@ -253,6 +254,7 @@ pub struct RunGatePayload {
     /// The verdict, which is on record now.
     pub run: GateRun,
     /// What breaks the gate, the worst first; 1,000 at most.
+    #[graphql(complexity = "100 * child_complexity")]
     pub breaking: Vec<GateOffender>,
 }
 
@@ -278,7 +280,7 @@ pub struct GateMutation;
 #[Object]
 impl GateMutation {
     /// Gives a verdict on all that is present on the report's ref, and records it.
-    #[graphql(complexity = "1_000 + child_complexity * 100")]
+    #[graphql(complexity = "1_000 + child_complexity")]
     async fn run_gate(
         &self,
         ctx: &Context<'_>,

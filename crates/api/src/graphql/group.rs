@@ -179,7 +179,7 @@ impl Group {
         Ok(all.into())
     }
     /// Its own triage rules, in the order in which they are asked; its organization's come before them.
-    #[graphql(complexity = "50 + child_complexity")]
+    #[graphql(complexity = "50 * child_complexity")]
     async fn triage_rules(&self, ctx: &Context<'_>) -> Result<Vec<TriageRule>> {
         rules_of(ctx, self.resource()).await
     }
@@ -317,6 +317,7 @@ impl Group {
         .await?)
     }
     /// Its API tokens, newest first.
+    #[graphql(complexity = "100 * child_complexity")]
     async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<ApiToken>> {
         let tokens = token::list_of_group(ctx.data::<Ctx>()?, self.0.id).await?;
         Ok(tokens.into_iter().map(ApiToken).collect())

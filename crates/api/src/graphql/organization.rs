@@ -88,13 +88,13 @@ impl Organization {
         Ok(all.into())
     }
     /// Its portfolios, by tag: groups that share one.
-    #[graphql(complexity = "100 + child_complexity * 5")]
+    #[graphql(complexity = "100 + child_complexity * 20")]
     async fn portfolios(&self, ctx: &Context<'_>) -> Result<Vec<Portfolio>> {
         let all = portfolio::list(ctx.data::<Ctx>()?, self.0.id).await?;
         Ok(all.into_iter().map(Portfolio).collect())
     }
     /// Its triage rules, in the order in which they are asked, in all its groups and before theirs.
-    #[graphql(complexity = "50 + child_complexity")]
+    #[graphql(complexity = "50 * child_complexity")]
     async fn triage_rules(&self, ctx: &Context<'_>) -> Result<Vec<TriageRule>> {
         rules_of(ctx, self.resource()).await
     }

@@ -18,6 +18,7 @@ impl Portfolio {
         &self.0.tag
     }
     /// The groups, by slug.
+    #[graphql(complexity = "50 * child_complexity")]
     async fn groups(&self) -> Vec<Group> {
         let groups = self.0.groups.iter().cloned();
         groups.map(|group| Group(Arc::new(group))).collect()

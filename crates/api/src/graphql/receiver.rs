@@ -94,7 +94,8 @@ pub struct ReceiverQuery;
 
 #[Object]
 impl ReceiverQuery {
-    /// The receivers of an organization, oldest first; there are few.
+    /// The receivers of an organization, oldest first; 100 at most.
+    #[graphql(complexity = "100 * child_complexity")]
     async fn webhook_receivers(
         &self,
         ctx: &Context<'_>,

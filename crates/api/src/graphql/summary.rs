@@ -73,7 +73,8 @@ pub struct SummaryQuery;
 
 #[Object]
 impl SummaryQuery {
-    /// The groups on which the caller gets a periodic report; there are few.
+    /// The groups on which the caller gets a periodic report; 100 at most.
+    #[graphql(complexity = "100 * child_complexity")]
     async fn report_subscriptions(&self, ctx: &Context<'_>) -> Result<Vec<ReportSubscription>> {
         let all = summary::list(ctx.data::<Ctx>()?).await?;
         Ok(all.into_iter().map(ReportSubscription).collect())

@@ -61,6 +61,7 @@ impl User {
         self.0.created.into()
     }
     /// Its API tokens, newest first; for administrators.
+    #[graphql(complexity = "100 * child_complexity")]
     async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<ApiToken>> {
         let tokens = token::list_of_user(ctx.data::<Ctx>()?, self.0.id).await?;
         Ok(tokens.into_iter().map(ApiToken).collect())

@@ -36,6 +36,7 @@ impl Viewer {
         &self.0.permissions
     }
     /// The organizations the caller has a part in, by slug.
+    #[graphql(complexity = "10 * child_complexity")]
     async fn organizations(&self) -> Vec<ViewerOrganization> {
         self.0
             .organizations
@@ -45,6 +46,7 @@ impl Viewer {
             .collect()
     }
     /// One's own API tokens, newest first; for people with a session.
+    #[graphql(complexity = "100 * child_complexity")]
     async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<ApiToken>> {
         Ok(token::list(ctx.data::<Ctx>()?)
             .await?
@@ -53,6 +55,7 @@ impl Viewer {
             .collect())
     }
     /// One's own sessions, newest first; for people with a session.
+    #[graphql(complexity = "100 * child_complexity")]
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>> {
         Ok(session::list(ctx.data::<Ctx>()?)
             .await?
@@ -80,6 +83,7 @@ impl ViewerOrganization {
         &self.0.permissions
     }
     /// The caller's groups in it, by slug; an owner has all of them.
+    #[graphql(complexity = "50 * child_complexity")]
     async fn groups(&self) -> Vec<ViewerGroup> {
         self.0.groups.iter().cloned().map(ViewerGroup).collect()
     }

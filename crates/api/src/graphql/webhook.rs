@@ -61,6 +61,7 @@ impl WebhookDelivery {
         self.0.tries
     }
     /// The last 20 tries.
+    #[graphql(complexity = "20 * child_complexity")]
     async fn attempts(&self) -> Vec<WebhookAttempt> {
         let attempts = self.0.attempts.iter().cloned();
         attempts
@@ -171,7 +172,8 @@ pub struct WebhookQuery;
 
 #[Object]
 impl WebhookQuery {
-    /// The endpoints of an organization, oldest first; there are few.
+    /// The endpoints of an organization, oldest first; 20 at most.
+    #[graphql(complexity = "20 * child_complexity")]
     async fn webhooks(
         &self,
         ctx: &Context<'_>,
