@@ -281,6 +281,17 @@ pub async fn ensure_ref(ctx: &Ctx, asset: &Asset, name: Option<&str>) -> Result<
         };
         let mut changes = ChangeSet::new();
         changes.create(&made, Some(Event::named("ref.created")))?;
+        let audit = AuditEntry::new(
+            ctx,
+            Some(made.organization),
+            "ref.created",
+            [
+                made.group.to_string(),
+                made.asset.to_string(),
+                made.id.to_string(),
+            ],
+        );
+        changes.create(&audit.with(serde_json::json!({ "name": made.name })), None)?;
         match ctx.store().commit(changes).await {
             Ok(_) => {
                 return Ok(Stored {

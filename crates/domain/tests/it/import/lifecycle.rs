@@ -1,6 +1,7 @@
 //! From first sight to closing and back.
 
-use gna_domain::model::{ReportStatus, State};
+use gna_domain::model::{AuditEntry, ReportStatus, State};
+use gna_domain::port::repo;
 use gna_domain::port::search::{Condition, SearchRequest, Selection, Sort};
 use gna_domain::service::report::UploadReport;
 use serde_json::Value;
@@ -34,6 +35,30 @@ async fn the_same_report_twice_changes_nothing() {
             "not even a version moved"
         );
         scene.check().await;
+    }
+}
+
+#[tokio::test]
+async fn a_ref_that_an_upload_makes_is_in_the_audit_log_once() {
+    for stores in Stores::ALL {
+        let scene = Scene::on(stores).await;
+        let on_feature = || UploadReport {
+            r#ref: Some("feature".to_owned()),
+            ..UploadReport::default()
+        };
+        scene.import(issues(&["a"])).await;
+        scene.import_as(on_feature(), issues(&["a"])).await;
+        scene.import_as(on_feature(), issues(&["a"])).await;
+        let store = scene.world.ports.store.as_ref();
+        let of = scene.group.organization.to_string();
+        let audit = repo::all_children::<AuditEntry>(store, &of).await;
+        let audit = audit.expect("reads");
+        let made: Vec<_> = audit
+            .iter()
+            .filter(|entry| entry.action == "ref.created")
+            .collect();
+        assert_eq!(made.len(), 1, "{audit:?}");
+        assert_eq!(made[0].actor, scene.ci.actor.label());
     }
 }
 
