@@ -29,7 +29,7 @@ pub const EVENT_TYPES: &[EventType] = &[
     of(
         "asset.updated",
         "asset",
-        "its name, its importance or its default ref changed",
+        "its importance, its tags or its default ref changed",
     ),
     of(
         "blocker.commented",
