@@ -88,10 +88,17 @@ impl Organization {
         Ok(all.into())
     }
     /// Its portfolios, by tag: groups that share one.
-    #[graphql(complexity = "100 + child_complexity * 20")]
-    async fn portfolios(&self, ctx: &Context<'_>) -> Result<Vec<Portfolio>> {
-        let all = portfolio::list(ctx.data::<Ctx>()?, self.0.id).await?;
-        Ok(all.into_iter().map(Portfolio).collect())
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn portfolios(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Items of a page, 1 to 200; 50 if left out.")] first: Option<i32>,
+        #[graphql(desc = "Cursor after which the page starts.")] after: Option<String>,
+    ) -> Result<List<Portfolio>> {
+        let of = self.0.id;
+        let list = move |ctx: Ctx, page| async move { portfolio::list(&ctx, of, page).await };
+        let wish = Wish::new(first, after)?;
+        Ok(listed(ctx.data::<Ctx>()?, &wish, list, Portfolio).await?)
     }
     /// Its triage rules, in the order in which they are asked, in all its groups and before theirs.
     #[graphql(complexity = "50 * child_complexity")]

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::Path;
-use gna_domain::error::Error;
 use gna_domain::service::portfolio::{self, Portfolio};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +9,7 @@ use utoipa::ToSchema;
 use super::group::GroupView;
 use super::organization::named;
 use super::programme::MetricsView;
-use super::view::{ListView, ProblemView};
+use super::view::{ListView, PageParams, ProblemView};
 use crate::auth::Auth;
 use crate::extract::Params;
 use crate::problem::Problem;
@@ -34,17 +33,18 @@ impl From<Portfolio> for PortfolioView {
 }
 
 /// The portfolios of an organization, by tag, of the groups that the caller may see.
-#[utoipa::path(get, path = "/api/v2/organizations/{organization}/portfolios", tag = "organizations", params(("organization" = String, Path)),
+#[utoipa::path(get, path = "/api/v2/organizations/{organization}/portfolios", tag = "organizations", params(("organization" = String, Path), PageParams),
     responses((status = 200, body = ListView<PortfolioView>), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
 pub async fn list(
     auth: Auth,
     Path(name): Path<String>,
-    params: Params,
+    mut params: Params,
 ) -> Result<ListView<PortfolioView>, Problem> {
+    let page = params.page()?;
     params.done()?;
     let found = named(auth.ctx(), &name).await?;
-    let all = portfolio::list(auth.ctx(), found.id).await?;
-    Ok(ListView::whole(all.into_iter().map(Into::into).collect()))
+    let page = portfolio::list(auth.ctx(), found.id, page).await?;
+    Ok(ListView::page(page, Into::into))
 }
 
 /// A portfolio in numbers, over those of its groups whose vulnerabilities the caller may see.
@@ -57,10 +57,7 @@ pub async fn metrics(
 ) -> Result<Json<MetricsView>, Problem> {
     params.done()?;
     let found = named(auth.ctx(), &name).await?;
-    let all = portfolio::list(auth.ctx(), found.id).await?;
-    let one = all.into_iter().find(|portfolio| portfolio.tag == tag);
-    let one =
-        one.ok_or_else(|| Error::not_found("not_found", "no group that you may see has this tag"))?;
+    let one = portfolio::tagged(auth.ctx(), found.id, &tag).await?;
     let numbers = portfolio::numbers(auth.ctx(), &one).await?;
     Ok(Json(numbers.into()))
 }

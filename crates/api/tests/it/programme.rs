@@ -154,14 +154,13 @@ async fn groups_that_share_a_tag_are_a_portfolio() {
         let set = olga.data(set, input).await;
         assert_eq!(set["updateGroup"]["group"]["tags"], json!(["online"]));
     }
-    let show =
-        "{ organization(slug: \"acme\") { portfolios { tag groups { slug } metrics { open } } } }";
-    let seen = olga.data(show, json!({})).await["organization"]["portfolios"].clone();
+    let show = "{ organization(slug: \"acme\") { portfolios { edges { node { tag groups { slug } metrics { open } } } } } }";
+    let seen = olga.data(show, json!({})).await["organization"]["portfolios"]["edges"].clone();
     let all = json!([{ "tag": "online", "groups": [{ "slug": "bank" }, { "slug": "shop" }], "metrics": { "open": 6 } }]);
-    assert_eq!(seen, all);
-    let hers = tess.data(show, json!({})).await["organization"]["portfolios"].clone();
+    assert_eq!(seen, json!([{ "node": all[0] }]));
+    let hers = tess.data(show, json!({})).await["organization"]["portfolios"]["edges"].clone();
     assert_eq!(
-        hers[0]["groups"],
+        hers[0]["node"]["groups"],
         json!([{ "slug": "shop" }]),
         "only what she may see"
     );
@@ -220,7 +219,11 @@ async fn rest_tries_policies_and_counts_portfolios() {
 
     let id = place.shop.id;
     let tagged = gna_domain::service::group::UpdateGroup {
-        tags: Some(vec!["online".to_owned()]),
+        tags: Some(vec![
+            "online".to_owned(),
+            "core~2".to_owned(),
+            "x".to_owned(),
+        ]),
         ..Default::default()
     };
     gna_domain::service::group::update(&place.world.system(), id, tagged)
@@ -230,8 +233,34 @@ async fn rest_tries_policies_and_counts_portfolios() {
         .get("/api/v2/organizations/acme/portfolios")
         .await
         .json();
-    assert_eq!(all["items"][0]["tag"], "online");
-    assert_eq!(all["items"][0]["groups"][0]["slug"], "shop");
+    let tags = |list: &Value| -> Vec<String> {
+        let items = list["items"].as_array().expect("a list");
+        let tags = items.iter().filter_map(|item| item["tag"].as_str());
+        tags.map(str::to_owned).collect()
+    };
+    assert_eq!(tags(&all), ["core~2", "online", "x"]);
+    assert_eq!(all["items"][1]["groups"][0]["slug"], "shop");
+    let mut paged = Vec::new();
+    let mut next = String::new();
+    for _ in 0..3 {
+        let path = format!("/api/v2/organizations/acme/portfolios?first=1&after={next}");
+        let page = tess.get(&path).await.json();
+        paged.extend(tags(&page));
+        next = page["next"].as_str().unwrap_or_default().to_owned();
+    }
+    assert_eq!((paged, next), (tags(&all), String::new()));
+    // A tag that looks like a cursor is none.
+    let ask = "query($after: String) { organization(slug: \"acme\") { portfolios(first: 1, after: $after) {
+        edges { cursor node { tag } } pageInfo { hasNextPage } } } }";
+    let mut after = Value::Null;
+    for (tag, more) in [("core~2", true), ("online", true), ("x", false)] {
+        let body = json!({ "query": ask, "variables": { "after": after } });
+        let page =
+            tess.post("/api", &body).await.json()["data"]["organization"]["portfolios"].take();
+        assert_eq!(page["edges"][0]["node"]["tag"], tag, "{page}");
+        assert_eq!(page["pageInfo"]["hasNextPage"], more, "{page}");
+        after = page["edges"][0]["cursor"].clone();
+    }
     let numbers = "/api/v2/organizations/acme/portfolios/online/metrics";
     assert_eq!(tess.get(numbers).await.json()["open"], 1);
     let none = tess
