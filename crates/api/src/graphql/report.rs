@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject, Uplo
 use gna_domain::id::ReportId;
 use gna_domain::import;
 use gna_domain::model;
+use gna_domain::page::PageRequest;
 use gna_domain::policy::Action;
 use gna_domain::service::report;
 use gna_domain::service::report::UploadReport;
@@ -238,10 +239,11 @@ impl Report {
         #[graphql(desc = "How many at most, 1 to 1000; 100 if left out.")] first: Option<u32>,
     ) -> Result<Vec<ReportWarning>> {
         let most = usize::try_from(first.unwrap_or(100).clamp(1, 1_000)).unwrap_or(1);
-        let warnings = report::warnings(ctx.data::<Ctx>()?, self.0.id).await?;
+        let page = PageRequest::first(most);
+        let warnings = report::warnings(ctx.data::<Ctx>()?, self.0.id, page).await?;
         Ok(warnings
+            .items
             .into_iter()
-            .take(most)
             .map(|warning| ReportWarning {
                 code: warning.code,
                 message: warning.message,

@@ -14,7 +14,7 @@ use gna_domain::service::{report, scope};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::view::{ListView, ProblemView, place};
+use super::view::{ListView, PageParams, PlaceParams, ProblemView, place};
 use crate::auth::Auth;
 use crate::extract::{Params, id};
 use crate::problem::Problem;
@@ -206,7 +206,7 @@ impl From<Warning> for WarningView {
 }
 
 /// The reports of a group, newest first.
-#[utoipa::path(get, path = "/api/v2/reports", tag = "reports", params(super::view::PlaceParams, super::view::PageParams),
+#[utoipa::path(get, path = "/api/v2/reports", tag = "reports", params(PlaceParams, PageParams),
     responses((status = 200, body = ListView<ReportView>), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
 pub async fn list(auth: Auth, mut params: Params) -> Result<ListView<ReportView>, Problem> {
     let place = place(&mut params)?;
@@ -226,17 +226,18 @@ pub async fn show(auth: Auth, Path(report): Path<String>) -> Result<Json<ReportV
 }
 
 /// What was not taken as written, in the order of the report.
-#[utoipa::path(get, path = "/api/v2/reports/{report}/warnings", tag = "reports", params(("report" = String, Path)),
+#[utoipa::path(get, path = "/api/v2/reports/{report}/warnings", tag = "reports", params(("report" = String, Path), PageParams),
     responses((status = 200, body = ListView<WarningView>), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
 pub async fn warnings(
     auth: Auth,
     Path(report): Path<String>,
+    mut params: Params,
 ) -> Result<ListView<WarningView>, Problem> {
     let id = id::<Report>(auth.ctx(), &report)?;
-    let warnings = report::warnings(auth.ctx(), id).await?;
-    Ok(ListView::whole(
-        warnings.into_iter().map(WarningView::from).collect(),
-    ))
+    let page = params.page()?;
+    params.done()?;
+    let page = report::warnings(auth.ctx(), id, page).await?;
+    Ok(ListView::page(page, WarningView::from))
 }
 
 /// The bytes as they were uploaded. Needs `report.download`, and is written into the audit log.

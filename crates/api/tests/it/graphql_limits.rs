@@ -28,6 +28,27 @@ async fn what_is_too_much_is_refused_with_a_code() {
     for (query, code) in [
         (deep.as_str(), "graphql.too_deep"),
         (dear, "graphql.too_complex"),
+        // Lists without pages cost as much as they may hold.
+        (
+            "{ viewer { organizations { groups { group { vulnerabilities { edges { node { id } } } } } } } }",
+            "graphql.too_complex",
+        ),
+        (
+            r#"{ organization(slug: "acme") { portfolios { edges { node { groups { assets { edges { node { id } } } } } } } } }"#,
+            "graphql.too_complex",
+        ),
+        (
+            r#"{ webhooks(organization: "x") { deliveries(first: 200) { edges { node { id event state body } } } } }"#,
+            "graphql.too_complex",
+        ),
+        (
+            r#"{ webhookReceivers(organization: "x") { received(first: 200) { edges { node { id } } } } }"#,
+            "graphql.too_complex",
+        ),
+        (
+            "{ users(first: 200) { edges { node { tokens { id } } } } }",
+            "graphql.too_complex",
+        ),
         (&format!("{{ {aliased} }}"), "graphql.too_many_aliases"),
         (&"{a".repeat(90), "graphql.too_deep"),
         ("{ nonsense }", "graphql.invalid"),

@@ -34,6 +34,43 @@ async fn uploaded(place: &Place, actor: &Actor, bytes: Vec<u8>) -> Value {
 }
 
 #[tokio::test]
+async fn what_was_not_taken_of_a_report_is_told_page_by_page() {
+    let place = Place::new().await;
+    let tess = place.tess().await;
+    let report = json!({
+        "format": "gna-report", "version": 1, "tool": { "name": "prober" }, "category": "DAST",
+        "findings": [{}, {}, {}],
+    });
+    let report = uploaded(&place, &tess, report.to_string().into_bytes()).await;
+    assert_eq!(report["counts"]["skipped"]["item.skipped"], 3, "{report}");
+    let path = format!(
+        "/api/v2/reports/{}/warnings",
+        report["id"].as_str().expect("an id")
+    );
+    let all = tess.get(&path).await.json();
+    let items = all["items"].as_array().expect("a list");
+    assert!(items.len() >= 3, "{all}");
+    assert_eq!(all["next"], Value::Null);
+    let mut paged = Vec::new();
+    let mut next = String::new();
+    loop {
+        let page = tess.get(&format!("{path}?first=2&after={next}")).await;
+        let page = page.json();
+        let some = page["items"].as_array().expect("a list");
+        assert!((1..=2).contains(&some.len()), "{page}");
+        paged.extend(some.clone());
+        match page["next"].as_str() {
+            Some(after) => next = after.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(&paged, items);
+    let odd = tess.get(&format!("{path}?after=x")).await;
+    assert_eq!(odd.code(), "page.cursor");
+    assert_eq!(place.eve().await.get(&path).await.status, 404);
+}
+
+#[tokio::test]
 async fn a_report_goes_in_by_any_way_and_comes_out_as_vulnerabilities() {
     let place = Place::new().await;
     let tess = place.tess().await;

@@ -14,7 +14,7 @@ use crate::model::{
     Asset, AssetKind, AuditEntry, Counts, Group, Job, Progress, Report, ReportEnvironment,
     ReportStatus, asset_name,
 };
-use crate::page::{Page, PageRequest};
+use crate::page::{Cursor, Page, PageRequest};
 use crate::policy::Action;
 use crate::port::store::{ChangeSet, Event, Stored};
 use crate::port::{fresh, repo};
@@ -274,18 +274,32 @@ pub fn formats(ctx: &Ctx) -> Result<Vec<FormatInfo>> {
     Ok(ctx.ports.parsing.formats())
 }
 
-/// What was not taken as written, in the order of the report.
+/// A page of what was not taken as written, in the order of the report.
 ///
 /// # Errors
-/// Not permitted, or the store's.
-pub async fn warnings(ctx: &Ctx, id: ReportId) -> Result<Vec<Warning>> {
+/// Not permitted, `page.cursor`, or the store's.
+pub async fn warnings(ctx: &Ctx, id: ReportId, page: PageRequest) -> Result<Page<Warning>> {
     let report = require(ctx, id).await?;
+    // They never change: the number of those before is a cursor.
+    let passed = page.after.map_or(Ok(0), |after| {
+        after.0.parse::<usize>().map_err(|_| {
+            Error::invalid(
+                "page.cursor",
+                "this cursor is not one of ours; start again without it",
+            )
+            .on_field("after")
+        })
+    })?;
     if report.warnings == 0 {
-        return Ok(Vec::new());
+        return Ok(Page::empty());
     }
     let bytes = ctx.ports.blobs.get(&report.warnings_blob()).await?;
-    serde_json::from_slice(&bytes)
-        .map_err(|_| Error::internal("blob.corrupt", "the warnings of the report can't be read"))
+    let all: Vec<Warning> = serde_json::from_slice(&bytes)
+        .map_err(|_| Error::internal("blob.corrupt", "the warnings of the report can't be read"))?;
+    let end = passed.saturating_add(page.first);
+    let next = (end < all.len()).then(|| Cursor(end.to_string()));
+    let items = all.into_iter().skip(passed).take(page.first).collect();
+    Ok(Page { items, next })
 }
 
 /// The bytes as they were uploaded.
