@@ -54,7 +54,7 @@ impl Viewer {
             .map(ApiToken)
             .collect())
     }
-    /// One's own sessions, newest first; for people with a session.
+    /// One's own sessions, newest first, 100 at most; for people with a session.
     #[graphql(complexity = "100 * child_complexity")]
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>> {
         Ok(session::list(ctx.data::<Ctx>()?)

@@ -8,6 +8,7 @@ use crate::ctx::{Ctx, Resource};
 use crate::error::Result;
 use crate::id::{SessionId, UserId};
 use crate::model::{AuditEntry, Session, User};
+use crate::page::PageRequest;
 use crate::policy::Action;
 use crate::port::{ChangeSet, Entity, Key, Stored, repo};
 use crate::secret::Secret;
@@ -36,7 +37,11 @@ async fn end(ctx: &Ctx, key: &Key) -> Result<()> {
     .await
 }
 
-/// One's own live sessions, newest first.
+/// The most sessions that [`list`] shows.
+pub const SESSIONS_SHOWN: usize = 100;
+
+/// One's own live sessions, newest first: up to [`SESSIONS_SHOWN`]. What is older ends with
+/// [`revoke_others`] or by itself.
 ///
 /// # Errors
 /// `auth.required`, `auth.person_required`, or the store's.
@@ -45,11 +50,21 @@ pub async fn list(ctx: &Ctx) -> Result<Vec<Session>> {
     let epoch = repo::require::<User>(ctx.store(), user)
         .await?
         .session_epoch;
-    let sessions = repo::list_all::<Session>(ctx.store(), "by_user", &[&user.to_string()]).await?;
-    let now = ctx.now();
-    let live = sessions.into_iter().map(|session| session.value);
-    let mut live: Vec<Session> = live.filter(|session| session.is_live(epoch, now)).collect();
+    let of = user.to_string();
+    let mut live: Vec<Session> = Vec::new();
+    let mut page = PageRequest::first(SESSIONS_SHOWN);
+    loop {
+        let listed =
+            repo::list::<Session>(ctx.store(), "by_user", &[&of], true, page.clone()).await?;
+        let some = listed.items.into_iter().map(|session| session.value);
+        live.extend(some.filter(|session| session.is_live(epoch, ctx.now())));
+        match listed.next {
+            Some(next) if live.len() < SESSIONS_SHOWN => page.after = Some(next),
+            _ => break,
+        }
+    }
     live.sort_by_key(|session| std::cmp::Reverse((session.created, session.id)));
+    live.truncate(SESSIONS_SHOWN);
     Ok(live)
 }
 

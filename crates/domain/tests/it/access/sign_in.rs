@@ -1,6 +1,9 @@
 //! Signing in and out, sessions, what a call costs, and how guessing is slowed down.
 
 use super::*;
+use gna_domain::model::Session;
+use gna_domain::port::fresh;
+use gna_domain::port::store::ChangeSet;
 
 #[tokio::test]
 async fn signing_in_tells_nothing_and_signing_out_ends_the_session() {
@@ -89,6 +92,36 @@ async fn a_call_costs_two_reads_and_a_write_at_most_once_a_minute() {
             assert_eq!(start.world.calls.take(), expected, "{credential:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_list_of_sessions_has_the_newest_of_those_that_go_on() {
+    let start = start().await;
+    let ada = start.sign_in("ada", PASSWORD).await.expect("signs in");
+    let ports = &start.world.ports;
+    for at in 0..150_i64 {
+        let session = Session {
+            id: fresh(ports.ids.as_ref()),
+            digest: format!("{at:064x}"),
+            // Every third is over.
+            epoch: ada.session.epoch + u32::from(at % 3 == 0),
+            created: ada.session.created.plus_millis(at + 1),
+            ..ada.session.clone()
+        };
+        let mut changes = ChangeSet::new();
+        changes.create(&session, None).expect("writes as JSON");
+        ports.store.commit(changes).await.expect("commits");
+    }
+    let ctx = start.ctx(&ada).await;
+    let listed = session::list(&ctx).await.expect("lists");
+    assert_eq!(listed.len(), session::SESSIONS_SHOWN);
+    let made: Vec<_> = listed.iter().map(|session| session.created).collect();
+    let expected: Vec<_> = (0..150_i64)
+        .rev()
+        .filter(|at| at % 3 != 0)
+        .map(|at| ada.session.created.plus_millis(at + 1))
+        .collect();
+    assert_eq!(made, expected);
 }
 
 #[tokio::test]
