@@ -435,6 +435,9 @@ async fn integrations(talk: &mut Talk, mia: &Actor) {
                 .await;
         }
         if version == "v1" {
+            let options = ("get", "/api/integrations/options");
+            t.say(mia, "v1-integrations-options", options, "", NONE)
+                .await;
             t.say(
                 mia,
                 "v1-demo-sample",

@@ -111,7 +111,29 @@ async fn the_first_version_serves_the_page_of_friggs_clients() {
     let body = json!({"entities": [tracker, keyed], "config": {"type": "pair", "project": "p1"}});
     let (status, two) = send(&mia, "POST", all, body).await;
     assert_eq!((status, &two["status"]), (201, &json!("ENABLED")), "{two}");
-    holds_together(&mia.get(all).await.json());
+    let list = mia.get(all).await.json();
+    holds_together(&list);
+    // Later clients ask for the types alone, and find by the type which of them are installed.
+    let (status, options) = send(&mia, "GET", &format!("{all}/options"), json!({})).await;
+    assert_eq!(status, 200, "{options}");
+    let options = options["integrations"].as_array().expect("options");
+    for integration in list["integrations"].as_array().expect("integrations") {
+        let option = options
+            .iter()
+            .find(|option| option["type"] == integration["type"]);
+        let option = option.expect("what is installed is among what can be");
+        assert_eq!(option["type"], integration["config"]["type"]);
+        for word in ["name", "description", "category", "icon"] {
+            assert!(option["display"][word].is_string(), "{option}");
+        }
+    }
+    let needs: Vec<(&Value, &Value)> = options
+        .iter()
+        .map(|option| (&option["type"], &option["requiredEntities"]))
+        .collect();
+    let (echo, pair) = (json!("echo"), json!("pair"));
+    let (one_app, two_apps) = (json!(["tracker"]), json!(["tracker", "keyed"]));
+    assert_eq!(needs, [(&echo, &one_app), (&pair, &two_apps)]);
 
     let of_one = format!("{all}/{}", text(&one["id"]));
     let (status, form) = send(&mia, "GET", &format!("{of_one}/config/options"), json!({})).await;

@@ -21,7 +21,9 @@ use utoipa::ToSchema;
 
 use super::choose;
 use super::entity::failing;
-use super::integration_view::{IntegrationView, IntegrationsView, OptionsView, combined};
+use super::integration_view::{
+    IntegrationView, IntegrationsView, OptionsView, combined, v1_options,
+};
 use super::place::{Sent, given, known, required};
 use super::view::FaultView;
 use crate::auth::Auth;
@@ -107,6 +109,14 @@ pub async fn v1_list(
     Ok(Json(combined(
         &modules, &recipes, &accounts, &found, &joined,
     )))
+}
+
+/// v1: the types of integrations alone. Needs a token or session.
+pub async fn v1_types(State(state): State<AppState>, auth: Auth) -> Result<Json<Value>, Problem> {
+    let ctx = auth.ctx();
+    let recipes = integration::recipes(ctx, state.recipes.as_ref())?;
+    let modules = module::list(ctx, state.apps.as_ref())?;
+    Ok(Json(v1_options(&recipes, &modules)))
 }
 
 /// Integrations of an organization for its owners, one's own for members; oldest first.

@@ -229,3 +229,56 @@ fn option(known: &Known, recipes: &[RecipeInfo]) -> Value {
         },
     })
 }
+
+/// The types of integrations as v1 lists them alone. Clients find by an option's `type` whether it is
+/// installed, and send it back as `config.type`: here it is the type's own, not an app's.
+pub fn v1_options(recipes: &[RecipeInfo], modules: &[Known]) -> Value {
+    let options: Vec<Value> = recipes
+        .iter()
+        .map(|recipe| type_option(recipe, modules))
+        .collect();
+    json!({ "integrations": options })
+}
+
+fn type_option(recipe: &RecipeInfo, modules: &[Known]) -> Value {
+    let names = of_recipe(recipe);
+    let apps: Vec<&Known> = modules
+        .iter()
+        .filter(|known| names.contains(known.module.name.as_str()))
+        .collect();
+    let only = match apps.as_slice() {
+        [one] => Some(&one.module.display),
+        _ => None,
+    };
+    // Clients want an account of each that is named; where any of several will do, none is.
+    let required: Vec<&str> = recipe
+        .slots
+        .iter()
+        .filter_map(|slot| match slot.modules.as_slice() {
+            [one] => Some(one.as_str()),
+            _ => None,
+        })
+        .collect();
+    let by_name: Map<String, Value> = apps
+        .iter()
+        .map(|known| {
+            let app = TypeView::from(*known);
+            (known.module.name.to_string(), json!(app))
+        })
+        .collect();
+    json!({
+        "type": recipe.name,
+        "hasUserConfig": has_config(recipe),
+        "isMany": true,
+        "requiresNewEntity": false,
+        "requiredEntities": required,
+        "modules": by_name,
+        "display": {
+            "name": recipe.label,
+            "description": recipe.description,
+            "category": recipe.category,
+            "detailsUrl": only.map_or("", |display| display.details_url.as_str()),
+            "icon": only.and_then(|display| display.icon.as_deref()).unwrap_or_default(),
+        },
+    })
+}

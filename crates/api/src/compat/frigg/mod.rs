@@ -100,6 +100,7 @@ routes! {
 
     get "/api/integrations" => integration::v1_list, OWN;
     post "/api/integrations" => integration::v1_create, OWN;
+    get "/api/integrations/options" => integration::v1_types, SAME;
     get "/api/integrations/{integration}" => integration::v1_show, OWN;
     patch "/api/integrations/{integration}" => integration::v1_change, OWN;
     delete "/api/integrations/{integration}" => integration::v1_remove, OWN;

@@ -237,16 +237,21 @@ impl From<&ConnectedEntity> for EntityView {
     }
 }
 
-/// The same in v1, which also calls the credential and the user by shorter names.
+/// The same in v1, which shows an account as its database has it: with other names of the same. Where it
+/// shows one alone, `_id` is the only name of the id (`@friggframework/core` 1.1.7).
 pub fn v1_entity(entity: &ConnectedEntity) -> Value {
     let mut body = json!(EntityView::from(entity));
     if let Some(body) = body.as_object_mut() {
-        body.insert(
-            "credential".to_owned(),
-            entity.credential.to_string().into(),
-        );
-        body.insert("user".to_owned(), entity.owner.to_string().into());
-        body.insert("subType".to_owned(), entity.module.as_str().into());
+        for (name, value) in [
+            ("_id", entity.id.to_string()),
+            ("credential", entity.credential.to_string()),
+            ("user", entity.owner.to_string()),
+            ("subType", entity.module.to_string()),
+            ("createdAt", entity.created.to_string()),
+            ("updatedAt", entity.updated.to_string()),
+        ] {
+            body.insert(name.to_owned(), value.into());
+        }
     }
     body
 }
