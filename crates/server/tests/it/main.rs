@@ -5,6 +5,7 @@ mod connect;
 mod deploy;
 mod features;
 mod feeds;
+mod frigg;
 mod functions;
 mod gate;
 mod guide;
