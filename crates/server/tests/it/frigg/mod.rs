@@ -192,6 +192,9 @@ fn differences(there: &Value, here: &Value, at: &str, found: &mut BTreeSet<Strin
             }
         }
         (Value::Array(there), Value::Array(here)) => {
+            if here.is_empty() && !there.is_empty() {
+                found.insert(format!("{at} is empty"));
+            }
             for there in there {
                 for here in here {
                     differences(there, here, &format!("{at}[]"), found);
