@@ -203,6 +203,13 @@ pub fn schema() -> SchemaBuilder<Query, Mutation, subscription::Subscriptions> {
         "A page of organizations.",
     )
     .override_output_type_description::<List<report::Report>>("A page of reports.")
+    .override_output_type_description::<List<portfolio::Portfolio>>("A page of portfolios.")
+    .override_output_type_description::<List<inactivity::InactiveMember>>(
+        "A page of members who have not come for long.",
+    )
+    .override_output_type_description::<List<weakness_acceptance::AcceptanceRun>>(
+        "A page of an acceptance's runs.",
+    )
     .override_output_type_description::<List<schedule::Schedule>>("A page of schedules.")
     .override_output_type_description::<List<user::User>>("A page of accounts.")
     .override_output_type_description::<List<webhook::WebhookDelivery>>("A page of messages.")

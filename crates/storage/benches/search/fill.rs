@@ -142,7 +142,7 @@ pub async fn update(search: &SqliteSearch, large: usize, groups: usize) {
         touching.push(begun.elapsed());
         search
             .apply(SearchUpdate {
-                removed: ids,
+                removed: ids.into_iter().map(Into::into).collect(),
                 ..SearchUpdate::default()
             })
             .await

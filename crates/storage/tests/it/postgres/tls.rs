@@ -31,7 +31,7 @@ fn settings(server: &Server, [pem, key]: &[PathBuf; 2]) -> [String; 3] {
 async fn refusal(host: &str, server: &Server, words: &str) -> String {
     let port = server.port;
     let url = format!("postgres://postgres:hunter2@{host}:{port}/postgres?connections=4&{words}");
-    let refused = PostgresDb::open(&Address::parse(&url).unwrap()).await;
+    let refused = PostgresDb::open(&Address::parse(&url).expect("an address")).await;
     match refused.err() {
         Some(Error::Unavailable(told)) => told,
         other => panic!("{words}: {other:?}"),

@@ -215,7 +215,7 @@ async fn of_two_thousand_lanes_that_are_waited_for_a_look_reads_no_more_than_it_
         let waiting: Vec<Job> = (0..LANES)
             .map(|n| {
                 bench.pass(1);
-                bench.job().in_lane(&lane(n))
+                bench.job().in_lane(lane(n))
             })
             .collect();
         bench.add_all(&waiting).await;
