@@ -159,51 +159,57 @@ impl Wish {
 
 /// A page of what a service lists, as a connection.
 ///
+/// In a box, as whatever else a field of a node may have to wait for long: each field of each node of
+/// a page gets a future as large as that of the largest field beside it.
+///
 /// # Errors
 /// The service's.
-pub async fn listed<T, N, F, Fut>(
-    ctx: &Ctx,
-    wish: &Wish,
+pub fn listed<'a, T, N, F, Fut>(
+    ctx: &'a Ctx,
+    wish: &'a Wish,
     list: F,
-    node: impl Fn(T) -> N,
-) -> Result<List<N>>
+    node: impl Fn(T) -> N + Send + 'a,
+) -> BoxFuture<'a, Result<List<N>>>
 where
     T: Send + 'static,
-    N: OutputType,
+    N: OutputType + 'a,
     F: Fn(Ctx, PageRequest) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<Page<T>>> + Send + 'static,
 {
-    let page = list(ctx.clone(), wish.whole()).await?;
-    let is_all = wish.after.is_none() && page.next.is_none();
-    let totals = if is_all {
-        Totals::Known(Count::Exact(
-            page.items.len().try_into().unwrap_or(u64::MAX),
-        ))
-    } else {
-        Totals::Asked(Box::new(move |ctx| {
-            let list = list.clone();
-            Box::pin(async move {
-                let page = list(ctx, PageRequest::first(LIST_BOUND)).await?;
-                let count = page.items.len().try_into().unwrap_or(u64::MAX);
-                Ok(if page.next.is_some() {
-                    Count::AtLeast(count)
-                } else {
-                    Count::Exact(count)
+    Box::pin(async move {
+        let page = list(ctx.clone(), wish.whole()).await?;
+        let is_all = wish.after.is_none() && page.next.is_none();
+        let totals = if is_all {
+            Totals::Known(Count::Exact(
+                page.items.len().try_into().unwrap_or(u64::MAX),
+            ))
+        } else {
+            Totals::Asked(Box::new(move |ctx| {
+                let list = list.clone();
+                Box::pin(async move {
+                    let page = list(ctx, PageRequest::first(LIST_BOUND)).await?;
+                    let count = page.items.len().try_into().unwrap_or(u64::MAX);
+                    Ok(if page.next.is_some() {
+                        Count::AtLeast(count)
+                    } else {
+                        Count::Exact(count)
+                    })
                 })
-            })
-        }))
-    };
-    let has_previous = wish.after.is_some() || wish.pass_over > 0;
-    let mut connection = List::with_additional_fields(has_previous, page.next.is_some(), totals);
-    let last = page.items.len();
-    for (at, item) in page.items.into_iter().enumerate().skip(wish.pass_over) {
-        let cursor = match &page.next {
-            Some(next) if at + 1 == last => next.0.clone(),
-            _ => wish.cursor(at + 1),
+            }))
         };
-        connection.edges.push(Edge::new(cursor, node(item)));
-    }
-    Ok(connection)
+        let has_previous = wish.after.is_some() || wish.pass_over > 0;
+        let mut connection =
+            List::with_additional_fields(has_previous, page.next.is_some(), totals);
+        let last = page.items.len();
+        for (at, item) in page.items.into_iter().enumerate().skip(wish.pass_over) {
+            let cursor = match &page.next {
+                Some(next) if at + 1 == last => next.0.clone(),
+                _ => wish.cursor(at + 1),
+            };
+            connection.edges.push(Edge::new(cursor, node(item)));
+        }
+        Ok(connection)
+    })
 }
 
 #[cfg(test)]

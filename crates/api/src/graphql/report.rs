@@ -240,7 +240,8 @@ impl Report {
     ) -> Result<Vec<ReportWarning>> {
         let most = usize::try_from(first.unwrap_or(100).clamp(1, 1_000)).unwrap_or(1);
         let page = PageRequest::first(most);
-        let warnings = report::warnings(ctx.data::<Ctx>()?, self.0.id, page).await?;
+        let warnings = report::warnings(ctx.data::<Ctx>()?, self.0.id, page);
+        let warnings = Box::pin(warnings).await?;
         Ok(warnings
             .items
             .into_iter()
