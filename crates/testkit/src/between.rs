@@ -100,6 +100,11 @@ pub trait AtIndex: Send + Sync + 'static {
 
     /// After so many rows were rewritten for their priority.
     fn prioritized(&self, _rows: u64) {}
+
+    /// Whether an index that has room for a second one may use it; else it is made anew in place.
+    fn has_room(&self) -> bool {
+        true
+    }
 }
 
 /// An index with somebody before it.
@@ -154,6 +159,9 @@ impl<B: AtIndex> Search for SearchBetween<B> {
         self.inner.rebuilding().await
     }
     async fn renew(&self) -> Result<Option<Arc<dyn Search>>> {
-        self.inner.renew().await
+        match self.with.has_room() {
+            true => self.inner.renew().await,
+            false => Ok(None),
+        }
     }
 }

@@ -25,6 +25,10 @@ impl AtIndex for Gate {
         self.came.fetch_add(1, Ordering::SeqCst);
         self.open.acquire().await.expect("never closed").forget();
     }
+
+    fn has_room(&self) -> bool {
+        false
+    }
 }
 
 impl Gate {
