@@ -14,11 +14,14 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::sync::Arc;
 
+use super::handover::Handover;
+
 /// Longest name, in bytes.
 const LONGEST_NAME: usize = 512;
 
 pub struct ObjectBlobs {
     objects: Arc<dyn ObjectStore>,
+    handover: Handover,
 }
 
 impl ObjectBlobs {
@@ -57,7 +60,10 @@ impl ObjectBlobs {
                 ));
             }
         };
-        Ok(Self { objects })
+        Ok(Self {
+            objects,
+            handover: Handover::default(),
+        })
     }
 }
 
@@ -137,11 +143,16 @@ fn outward(error: &object_store::Error) -> Error {
 #[async_trait]
 impl Blobs for ObjectBlobs {
     async fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
-        let put = self.objects.put(&path(name)?, bytes.into()).await;
-        put.map(|_| ()).map_err(|error| outward(&error))
+        let put = self.objects.put(&path(name)?, bytes.clone().into()).await;
+        put.map_err(|error| outward(&error))?;
+        self.handover.keep(name, bytes);
+        Ok(())
     }
 
     async fn get(&self, name: &str) -> Result<Bytes> {
+        if let Some(bytes) = self.handover.take(name) {
+            return Ok(bytes);
+        }
         let found = self.objects.get(&path(name)?).await;
         let found = found.map_err(|error| outward(&error))?;
         found.bytes().await.map_err(|error| outward(&error))
@@ -158,6 +169,7 @@ impl Blobs for ObjectBlobs {
 
     /// Removing what is not there is no error: the wish is met.
     async fn delete(&self, name: &str) -> Result<()> {
+        drop(self.handover.take(name));
         match self.objects.delete(&path(name)?).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(outward(&error)),

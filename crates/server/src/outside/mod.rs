@@ -2,6 +2,7 @@
 
 mod blobs;
 mod clock;
+mod handover;
 mod ids;
 #[cfg(feature = "mail")]
 mod mail;
