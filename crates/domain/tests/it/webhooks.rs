@@ -194,6 +194,8 @@ async fn an_event_is_signed_and_sent_once_to_whoever_wants_it() {
             .map(body)
             .find(|body| body.contains("vulnerability.created"));
         let created: Value = serde_json::from_str(&created.expect("was sent")).expect("JSON");
+        let at = created["timestamp"].as_str().expect("a text");
+        assert!(Timestamp::parse(at).is_ok() && at.ends_with('Z'), "{at}");
         assert_eq!(
             created["data"]["vulnerability"]["identifiers"][0],
             "CVE-2024-0002"

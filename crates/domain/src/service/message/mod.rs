@@ -42,7 +42,7 @@ impl Message {
 }
 
 fn body(event: &str, at: Timestamp, data: &Value) -> Value {
-    json!({ "type": event, "timestamp": at, "data": data })
+    json!({ "type": event, "timestamp": at.to_string(), "data": data })
 }
 
 /// The message that tries an endpoint.
