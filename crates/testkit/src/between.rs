@@ -15,7 +15,7 @@ use gna_domain::port::{Search, Store};
 use gna_domain::time::Timestamp;
 use std::sync::Arc;
 
-/// What happens before each commit.
+/// What happens before each commit, and before each read by key.
 #[async_trait]
 pub trait AtCommit: Send + Sync + 'static {
     /// What the store is said to take at once.
@@ -26,9 +26,11 @@ pub trait AtCommit: Send + Sync + 'static {
     /// # Errors
     /// Then there is no commit.
     async fn before(&self, changes: &ChangeSet) -> Result<()>;
+
+    async fn reads(&self) {}
 }
 
-/// A store with somebody before its commits.
+/// A store with somebody before its commits and its reads by key.
 pub struct StoreBetween<B> {
     pub inner: Arc<dyn Store>,
     pub with: Arc<B>,
@@ -43,6 +45,7 @@ impl<B: AtCommit> Store for StoreBetween<B> {
         self.with.limits(self.inner.limits())
     }
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Raw>>> {
+        self.with.reads().await;
         self.inner.get(keys).await
     }
     async fn find(&self, uniques: &[UniqueKey]) -> Result<Vec<Option<Raw>>> {

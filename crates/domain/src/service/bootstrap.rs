@@ -93,6 +93,10 @@ pub async fn claim(ctx: &Ctx, secret: &Secret, claim: Claim) -> Result<SignedIn>
             edits.push((Resource::Organization(organization.id), Some(Role::Owner)));
         }
         edit_roles(&acting, &mut changes, user.id, &[], &edits).await?;
+        // The roll may have come between the look at the link and these edits, which then add to it.
+        if is_claimed(ctx).await? {
+            return Err(no_link());
+        }
         let subject = [user.id.to_string()];
         changes.create(
             &AuditEntry::new(&acting, None, "instance.claimed", subject),

@@ -1,6 +1,11 @@
 //! Accounts: the first one, passwords, one-time links, disabling.
 
 use super::*;
+use async_trait::async_trait;
+use gna_domain::port::ChangeSet;
+use gna_testkit::{AtCommit, StoreBetween};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 #[tokio::test]
 async fn the_first_administrator_claims_once_on_every_store() {
@@ -33,6 +38,68 @@ async fn the_first_administrator_claims_once_on_every_store() {
     }
 }
 
+/// Lets another link claim before one of the reads.
+struct Overtaken {
+    anonymous: Ctx,
+    link: Secret,
+    at: usize,
+    reads: AtomicUsize,
+    claimed: AtomicBool,
+}
+
+#[async_trait]
+impl AtCommit for Overtaken {
+    async fn before(&self, _: &ChangeSet) -> gna_domain::error::Result<()> {
+        Ok(())
+    }
+
+    async fn reads(&self) {
+        if self.reads.fetch_add(1, Ordering::SeqCst) == self.at {
+            let claim = bootstrap::claim(&self.anonymous, &self.link, claim("eve"));
+            let claimed = claim.await.is_ok();
+            self.claimed.store(claimed, Ordering::SeqCst);
+        }
+    }
+}
+
+fn claim(name: &str) -> Claim {
+    Claim {
+        person: person(name),
+        organization: None,
+        origin: Origin::default(),
+    }
+}
+
+#[tokio::test]
+async fn whenever_another_link_claims_there_is_one_administrator() {
+    for at in 0.. {
+        let mut world = World::new().await;
+        let mut links = Vec::new();
+        for _ in 0..2 {
+            let link = bootstrap::claim_link(&world.system()).await;
+            links.push(link.expect("mints").expect("unclaimed"));
+        }
+        let overtaken = Arc::new(Overtaken {
+            anonymous: world.anonymous(),
+            link: links.remove(0),
+            at,
+            reads: AtomicUsize::new(0),
+            claimed: AtomicBool::new(false),
+        });
+        world.ports.store = Arc::new(StoreBetween {
+            inner: world.ports.store.clone(),
+            with: overtaken.clone(),
+        });
+        let claimed = bootstrap::claim(&world.anonymous(), &links[0], claim("ada")).await;
+        if overtaken.reads.load(Ordering::SeqCst) <= at {
+            assert!(at > 3, "it reads more than that");
+            return;
+        }
+        let other = overtaken.claimed.load(Ordering::SeqCst);
+        assert!(claimed.is_ok() != other, "exactly one, at read {at}");
+    }
+}
+
 #[tokio::test]
 async fn of_two_links_one_claims_and_the_other_is_dead() {
     let world = World::new().await;
@@ -46,11 +113,6 @@ async fn of_two_links_one_claims_and_the_other_is_dead() {
                 .expect("unclaimed"),
         );
     }
-    let claim = |name| Claim {
-        person: person(name),
-        organization: None,
-        origin: Origin::default(),
-    };
     let anonymous = world.anonymous();
     let (ada, eve) = tokio::join!(
         bootstrap::claim(&anonymous, &links[0], claim("ada")),
