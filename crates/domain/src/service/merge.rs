@@ -6,13 +6,15 @@ use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::{RuleId, VulnerabilityId};
 use crate::model::{
-    Asset, HistoryEntry, Holder, Identity, State, Triage, Vulnerability, VulnerabilityEvent,
+    Asset, HistoryEntry, Holder, Identity, State, Triage, Verification, VerificationStatus,
+    Vulnerability, VulnerabilityEvent,
 };
 use crate::policy::Action;
 use crate::port::repo;
 use crate::port::store::{ChangeSet, Stored};
 use crate::rules::lifecycle::{apply, apply_all, resettle_severity, settle};
 use crate::rules::weakness_acceptance::{accepted_by, taken_back};
+use crate::time::Timestamp;
 
 use super::vulnerability::{Step, commit_with, require};
 use super::weakness_acceptance;
@@ -95,10 +97,7 @@ async fn triage_before(
             }
             _ => {}
         }
-        value = match (value, event) {
-            (None, VulnerabilityEvent::Created { value }) => Some(value.as_ref().clone()),
-            (value, event) => value.map(|value| apply(&value, event, at)),
-        };
+        value = after(value, event, at);
     }
     Ok(before
         .filter(|_| merged.as_ref() == Some(&survivor.triage))
@@ -107,7 +106,20 @@ async fn triage_before(
         }))
 }
 
-/// The events that bring the absorbed one back to what it was before the merge.
+/// A record after one more of its events; there is none before it was created.
+fn after(
+    value: Option<Vulnerability>,
+    event: &VulnerabilityEvent,
+    at: Timestamp,
+) -> Option<Vulnerability> {
+    match (value, event) {
+        (None, VulnerabilityEvent::Created { value }) => Some(value.as_ref().clone()),
+        (value, event) => value.map(|value| apply(&value, event, at)),
+    }
+}
+
+/// The events that bring the absorbed one back to what it was before the merge. A retest that waited,
+/// which the merge had answered, waits again; on hold for nothing, since what blocked it may be solved.
 async fn restored(
     ctx: &Ctx,
     other: &Stored<Vulnerability>,
@@ -115,7 +127,7 @@ async fn restored(
     into: VulnerabilityId,
 ) -> Result<Vec<VulnerabilityEvent>> {
     let history = repo::all_children::<HistoryEntry>(ctx.store(), &other.id.to_string()).await?;
-    let mut state = State::Open;
+    let mut before: Option<Vulnerability> = None;
     for entry in &history {
         let merged_here = entry
             .events
@@ -125,19 +137,32 @@ async fn restored(
             break;
         }
         for event in &entry.events {
-            match event {
-                VulnerabilityEvent::Created { value } => state = value.state,
-                VulnerabilityEvent::StateChanged { state: next } => state = *next,
-                _ => {}
-            }
+            before = after(before, event, entry.at);
         }
     }
+    let state = before.as_ref().map_or(State::Open, |before| before.state);
     let mut events = vec![
         VulnerabilityEvent::Unmerged { other: into },
         VulnerabilityEvent::StateChanged { state },
     ];
-    let after = apply_all(&other.value, &events, ctx.now());
-    events.extend(settle(&after, asset.default_ref));
+    let retest = before.and_then(|before| before.triage.verification);
+    if let Some(retest) = retest.filter(Verification::is_pending) {
+        let retest = Verification {
+            status: VerificationStatus::Requested,
+            held: None,
+            blocker: None,
+            ..retest
+        };
+        let triage = Triage {
+            verification: Some(retest),
+            ..other.triage.clone()
+        };
+        events.push(VulnerabilityEvent::TriageMerged {
+            triage: Box::new(triage),
+        });
+    }
+    let now = apply_all(&other.value, &events, ctx.now());
+    events.extend(settle(&now, asset.default_ref));
     Ok(events)
 }
 

@@ -6,6 +6,7 @@ use gna_domain::policy::Role;
 use gna_domain::port::Stored;
 use gna_domain::port::repo;
 use gna_domain::rules::desk::{Command, Rating};
+use gna_domain::rules::verification::Command as V;
 use gna_domain::rules::{false_positive::Command as F, treatment::Command as T};
 use gna_domain::service::weakness_acceptance::{self as acceptance, Command as A, Draft};
 use gna_domain::service::{merge, triage, vulnerability};
@@ -16,20 +17,33 @@ use crate::import::identity::grype;
 
 const GHSA: &str = "GHSA-35jh-r3h4-6jhm";
 const CVE: &str = "CVE-2021-23337";
+const LODASH: (&str, &str) = ("lodash", "4.17.20");
+
+/// Two records of one thing, each found by a tool that does not know the other's name for it: the one
+/// that will survive, and the one that will be absorbed.
+async fn two_of_lodash(scene: &Scene) -> (VulnerabilityId, VulnerabilityId) {
+    let (name, version) = LODASH;
+    scene
+        .import(trivy("package-lock.json", &[(CVE, name, version)]))
+        .await;
+    scene.import(grype(&[(GHSA, None, name, version)])).await;
+    let two = scene.vulnerabilities().await;
+    (two[0].id, two[1].id)
+}
+
+/// A report that has both names.
+async fn they_are_one(scene: &Scene) {
+    let (name, version) = LODASH;
+    scene
+        .import(grype(&[(GHSA, Some(CVE), name, version)]))
+        .await;
+}
 
 #[tokio::test]
 async fn the_strictest_decision_wins_and_comes_apart_again() {
     for stores in Stores::ALL {
         let scene = Scene::on(stores).await;
-        let lodash = ("lodash", "4.17.20");
-        scene
-            .import(trivy("package-lock.json", &[(CVE, lodash.0, lodash.1)]))
-            .await;
-        scene
-            .import(grype(&[(GHSA, None, lodash.0, lodash.1)]))
-            .await;
-        let two = scene.vulnerabilities().await;
-        let (survivor, absorbed) = (two[0].id, two[1].id);
+        let (survivor, absorbed) = two_of_lodash(&scene).await;
         let triager = scene.world.member(&scene.group, Role::Triager);
         let act = async |id: VulnerabilityId, command: Command| -> Stored<Vulnerability> {
             triage::act(&triager, id, &command, Some("because"), None)
@@ -48,9 +62,7 @@ async fn the_strictest_decision_wins_and_comes_apart_again() {
         )
         .await;
 
-        scene
-            .import(grype(&[(GHSA, Some(CVE), lodash.0, lodash.1)]))
-            .await;
+        they_are_one(&scene).await;
         let one = vulnerability::require(&triager, survivor)
             .await
             .expect("is there");
@@ -95,23 +107,13 @@ async fn the_strictest_decision_wins_and_comes_apart_again() {
 #[tokio::test]
 async fn what_was_decided_about_both_stays_with_the_survivor() {
     let scene = Scene::on(Stores::Memory).await;
-    let lodash = ("lodash", "4.17.20");
-    scene
-        .import(trivy("package-lock.json", &[(CVE, lodash.0, lodash.1)]))
-        .await;
-    scene
-        .import(grype(&[(GHSA, None, lodash.0, lodash.1)]))
-        .await;
-    let two = scene.vulnerabilities().await;
-    let (survivor, absorbed) = (two[0].id, two[1].id);
+    let (survivor, absorbed) = two_of_lodash(&scene).await;
     let triager = scene.world.member(&scene.group, Role::Triager);
     let rate = Command::Rate(Some(Rating::Score(9.9)));
     triage::act(&triager, absorbed, &rate, None, None)
         .await
         .expect("is rated");
-    scene
-        .import(grype(&[(GHSA, Some(CVE), lodash.0, lodash.1)]))
-        .await;
+    they_are_one(&scene).await;
     let until = scene.world.ports.clock.now().plus_days(20);
     let accept = Command::Treatment(T::Accept { until });
     triage::act(&triager, survivor, &accept, Some("both"), None)
@@ -131,6 +133,44 @@ async fn what_was_decided_about_both_stays_with_the_survivor() {
     scene.check().await;
 }
 
+#[tokio::test]
+async fn a_retest_that_waited_waits_again_and_is_not_on_hold() {
+    for stores in Stores::ALL {
+        for held in [false, true] {
+            let scene = Scene::on(stores).await;
+            let (_, absorbed) = two_of_lodash(&scene).await;
+            let triager = scene.world.member(&scene.group, Role::Triager);
+            let act = async |command: V| -> Stored<Vulnerability> {
+                let command = Command::Verification(command);
+                triage::act(&triager, absorbed, &command, Some("mended"), None)
+                    .await
+                    .expect("is done")
+            };
+            let asked = act(V::Request).await;
+            if held {
+                act(V::Hold).await;
+            }
+            they_are_one(&scene).await;
+            let gone = vulnerability::require(&triager, absorbed).await;
+            let gone = gone.expect("is there").value.triage.verification;
+            assert!(
+                !gone.is_some_and(|it| it.is_pending()),
+                "it is of no record"
+            );
+
+            let back = merge::unmerge(&triager, absorbed, Some("two things"))
+                .await
+                .expect("is separated");
+            assert_eq!(
+                back.triage.verification, asked.triage.verification,
+                "{stores:?}, on hold: {held}"
+            );
+            scene.check().await;
+            act(V::Hold).await;
+        }
+    }
+}
+
 /// What becomes of a weakness acceptance while two are one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Meanwhile {
@@ -148,15 +188,7 @@ async fn treatment_after(stores: Stores, weakness: &str, meanwhile: Meanwhile) -
     let acme = repo::require::<Organization>(store, scene.group.organization).await;
     let acme = acme.expect("is there").value;
     let [olga, otto] = [Role::Owner; 2].map(|role| world.in_organization(&acme, role));
-    let lodash = ("lodash", "4.17.20");
-    scene
-        .import(trivy("package-lock.json", &[(CVE, lodash.0, lodash.1)]))
-        .await;
-    scene
-        .import(grype(&[(GHSA, None, lodash.0, lodash.1)]))
-        .await;
-    let two = scene.vulnerabilities().await;
-    let (survivor, absorbed) = (two[0].id, two[1].id);
+    let (survivor, absorbed) = two_of_lodash(&scene).await;
     let draft = Draft {
         weakness: weakness.to_owned(),
         ..Draft::default()
@@ -168,9 +200,7 @@ async fn treatment_after(stores: Stores, weakness: &str, meanwhile: Meanwhile) -
         .await
         .expect("is approved");
     world.run_jobs().await.expect("is applied");
-    scene
-        .import(grype(&[(GHSA, Some(CVE), lodash.0, lodash.1)]))
-        .await;
+    they_are_one(&scene).await;
     if meanwhile != Meanwhile::Nothing {
         acceptance::decide(&otto, acme.id, id, A::Deactivate, why, None)
             .await
