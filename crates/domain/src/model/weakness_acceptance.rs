@@ -102,13 +102,11 @@ impl Entity for WeaknessAcceptance {
     }
 }
 
-/// Which acceptances an organization has. Written with each that is made or removed, so that of two at once
-/// only one finds the last place free.
+/// Written with each acceptance that an organization gets, so that of two at once only one finds the last
+/// place free.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeaknessAcceptanceBook {
     pub organization: OrganizationId,
-    /// Oldest first.
-    pub acceptances: Vec<RuleId>,
 }
 
 impl WeaknessAcceptanceBook {

@@ -100,18 +100,14 @@ pub async fn submit(
             None => {
                 let id = fresh(ctx.ports.ids.as_ref());
                 let new = rules::submitted(id, organization, draft, &note)?;
-                let book = book(ctx, organization).await?;
-                // Read after the book: what comes between makes the commit fail. What is older than books
-                // is in none.
-                let mut known = ids(&all(ctx, organization).await?);
-                if known.len() >= WEAKNESS_ACCEPTANCES_MAX {
+                // Before they are counted: what comes between makes the commit fail.
+                write_down(ctx, organization, &mut changes).await?;
+                if all(ctx, organization).await?.len() >= WEAKNESS_ACCEPTANCES_MAX {
                     return Err(Error::limit(
                         "weakness_acceptance.too_many",
                         format!("an organization has at most {WEAKNESS_ACCEPTANCES_MAX}; remove some that were rejected or are inactive"),
                     ));
                 }
-                known.push(id);
-                write_down(organization, book, known, &mut changes)?;
                 changes.create(&new, event())?;
                 (new, 1)
             }
@@ -186,10 +182,6 @@ pub async fn remove(ctx: &Ctx, organization: OrganizationId, id: RuleId) -> Resu
             ));
         }
         let mut changes = ChangeSet::new();
-        let book = book(ctx, organization).await?;
-        let mut left = ids(&all(ctx, organization).await?);
-        left.retain(|known| *known != id);
-        write_down(organization, book, left, &mut changes)?;
         changes.delete(&current, Some(Event::named("weakness_acceptance.removed")));
         changes.create(&audit(ctx, &current, "weakness_acceptance.removed"), None)?;
         ctx.store().commit(changes).await.map(|_| ())
@@ -207,29 +199,15 @@ fn audit(ctx: &Ctx, value: &WeaknessAcceptance, what: &'static str) -> AuditEntr
     }))
 }
 
-async fn book(
+async fn write_down(
     ctx: &Ctx,
     organization: OrganizationId,
-) -> Result<Option<Stored<WeaknessAcceptanceBook>>> {
-    let key = WeaknessAcceptanceBook::key_of(organization);
-    Ok(repo::get_keys(ctx.store(), &[key]).await?.pop().flatten())
-}
-
-fn ids(all: &[Stored<WeaknessAcceptance>]) -> Vec<RuleId> {
-    all.iter().map(|acceptance| acceptance.id).collect()
-}
-
-fn write_down(
-    organization: OrganizationId,
-    book: Option<Stored<WeaknessAcceptanceBook>>,
-    acceptances: Vec<RuleId>,
     changes: &mut ChangeSet,
 ) -> Result<()> {
-    let next = WeaknessAcceptanceBook {
-        organization,
-        acceptances,
-    };
-    match book {
+    let key = WeaknessAcceptanceBook::key_of(organization);
+    let books = repo::get_keys::<WeaknessAcceptanceBook>(ctx.store(), &[key]).await?;
+    let next = WeaknessAcceptanceBook { organization };
+    match books.into_iter().next().flatten() {
         Some(book) => changes.update(&book, &next, None),
         None => changes.create(&next, None),
     }
