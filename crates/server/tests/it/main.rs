@@ -19,6 +19,7 @@ mod live;
 mod modules;
 #[cfg(feature = "mail")]
 mod notices;
+mod npm;
 mod numbers;
 mod oidc;
 #[cfg(feature = "opensearch")]

@@ -2,6 +2,7 @@
 //! library of Standard Webhooks (the npm package `standardwebhooks`). Skipped where node, npm or the
 //! package can't be had.
 
+use crate::npm;
 use crate::run::{Said, gna, run, sample};
 use crate::server::Server;
 use serde_json::{Value, json};
@@ -47,17 +48,17 @@ struct Endpoint {
 impl Endpoint {
     /// None where it can't be had, with why.
     fn start(folder: &Path) -> Option<Self> {
-        let installed = Command::new("npm")
-            .args(["install", "--no-audit", "--no-fund", "standardwebhooks@1"])
-            .current_dir(folder)
-            .output();
-        if !installed.is_ok_and(|installed| installed.status.success()) {
-            eprintln!("SKIPPED: there is no npm here, or it can't get standardwebhooks");
-            return None;
-        }
+        let packages = match npm::installed("standardwebhooks", &["standardwebhooks@1"]) {
+            Ok(packages) => packages.join("node_modules"),
+            Err(why) => {
+                eprintln!("SKIPPED: {why}");
+                return None;
+            }
+        };
         std::fs::write(folder.join("receiver.js"), RECEIVER).expect("writes");
         let started = Command::new("node")
             .arg("receiver.js")
+            .env("NODE_PATH", packages)
             .current_dir(folder)
             .stdout(Stdio::piped())
             .spawn();

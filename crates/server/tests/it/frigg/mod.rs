@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::npm;
 use crate::run::run;
 use crate::server::Server;
 
@@ -70,33 +71,6 @@ const DIFFERENT: &[(&str, &[&str], &str)] = &[
 fn file(name: &str) -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/frigg");
     here.join(name)
-}
-
-/// The folder with the packages; installed once per target folder.
-fn installed() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("frigg-core");
-    let complete = folder.join("complete");
-    let wanted = PACKAGES.join(" ");
-    if std::fs::read_to_string(&complete).is_ok_and(|there| there == wanted) {
-        return Ok(folder);
-    }
-    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let done = Command::new("npm")
-        .args(["install", "--no-audit", "--no-fund", "--silent"])
-        .args(PACKAGES)
-        .arg("--prefix")
-        .arg(&folder)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    match done {
-        Ok(status) if status.success() => {
-            std::fs::write(complete, wanted).map_err(|error| error.to_string())?;
-            Ok(folder)
-        }
-        Ok(_) => Err(format!("npm can't install {wanted}")),
-        Err(error) => Err(format!("npm can't be started ({error})")),
-    }
 }
 
 /// What the client of `talk.mjs` said and was answered.
@@ -260,7 +234,7 @@ fn here(folder: &Path) -> Vec<Value> {
 
 #[test]
 fn a_client_made_of_friggs_framework_finds_here_what_it_finds_there() {
-    let folder = match installed() {
+    let folder = match npm::installed("frigg-core", &PACKAGES) {
         Ok(folder) => folder,
         Err(why) => return println!("SKIPPED: {why}"),
     };

@@ -5,10 +5,12 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
+
+use crate::npm;
 
 /// A running provider; ends with the test.
 pub struct Provider {
@@ -21,7 +23,7 @@ impl Provider {
     /// # Errors
     /// Why the package can't be had.
     pub fn start(redirect: &str, access_seconds: u32) -> Result<Self, String> {
-        let folder = installed()?;
+        let folder = npm::installed("oidc-provider", &["oidc-provider@8"])?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/oidc/provider.mjs");
         // Modules are looked for beside the script.
         let copy = folder.join("provider.mjs");
@@ -67,36 +69,6 @@ impl Drop for Provider {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// The folder with the package; installed once per target folder.
-fn installed() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oidc-provider");
-    if folder
-        .join("node_modules/oidc-provider/package.json")
-        .is_file()
-    {
-        return Ok(folder);
-    }
-    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let done = Command::new("npm")
-        .args([
-            "install",
-            "--no-audit",
-            "--no-fund",
-            "--silent",
-            "oidc-provider@8",
-        ])
-        .arg("--prefix")
-        .arg(&folder)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    match done {
-        Ok(status) if status.success() => Ok(folder),
-        Ok(_) => Err("npm can't install oidc-provider".to_owned()),
-        Err(error) => Err(format!("npm can't be started ({error})")),
     }
 }
 
