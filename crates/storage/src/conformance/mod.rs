@@ -16,6 +16,7 @@ pub mod mongodb;
 #[cfg(feature = "opensearch")]
 pub mod opensearch;
 pub mod pages;
+pub mod ports;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod races;

@@ -1,6 +1,7 @@
 //! For tests: an index of its own on the server that `TEST_OPENSEARCH_URL` names, and a server that a
 //! test may kill.
 
+use super::ports::free_port;
 use crate::search::OpenSearch;
 use crate::search::opensearch::Address;
 use gna_domain::port::Search;
@@ -16,10 +17,6 @@ pub const JARS: &str = "TEST_OPENSEARCH_JARS";
 
 /// Longest wait for a server to answer, which takes some ten seconds on an idle machine.
 const START: Duration = Duration::from_secs(300);
-/// Where servers of tests listen: below what the system gives to whoever asks for any port, so that
-/// nobody else has the port while its server is away.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
-
 /// An index that goes when this is dropped.
 pub struct Place {
     /// The URL of the index.
@@ -214,12 +211,4 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn free_port() -> u16 {
-    let random = RandomState::new().build_hasher().finish();
-    let from = PORTS.start + u16::try_from(random % PORTS.len() as u64).unwrap_or_default();
-    let mut ports = (from..PORTS.end).chain(PORTS.start..from);
-    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    ports.find(is_free).expect("a free port")
 }

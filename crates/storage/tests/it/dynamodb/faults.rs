@@ -8,6 +8,7 @@ use gna_storage::backend::dynamodb::{Address, DynamoBackend, DynamoDb, table};
 use gna_storage::conformance::TestClock;
 use gna_storage::conformance::dynamodb::{Place, VARIABLE};
 use gna_storage::conformance::make::{create, item};
+use gna_storage::conformance::ports::free_port;
 use gna_storage::kernel::{Backend, Batch, Error};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
@@ -107,11 +108,7 @@ impl Engine {
             );
             return None;
         };
-        // A port that was free a moment ago.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|socket| socket.local_addr())
-            .expect("a free port")
-            .port();
+        let port = free_port();
         let mut engine = Self {
             jars,
             folder: tempfile::tempdir().expect("a folder"),

@@ -4,6 +4,7 @@
 use super::super::load::{Load, progress, survives};
 use gna_storage::backend::mongodb::{Address, MongoBackend, MongoDb};
 use gna_storage::conformance::TestClock;
+use gna_storage::conformance::ports::free_port;
 use gna_storage::kernel::Error;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -26,11 +27,7 @@ impl Server {
             );
             return None;
         };
-        // A port that was free a moment ago.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|socket| socket.local_addr())
-            .expect("a free port")
-            .port();
+        let port = free_port();
         let folder = tempfile::tempdir().expect("a folder");
         let mut server = Self {
             program,

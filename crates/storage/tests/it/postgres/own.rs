@@ -1,6 +1,7 @@
 //! A PostgreSQL server of the test's own.
 
 use gna_storage::backend::postgres::{Address, PostgresDb};
+use gna_storage::conformance::ports::free_port;
 use gna_storage::kernel::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,11 +33,7 @@ impl Server {
             eprintln!("SKIPPED: no PostgreSQL server is installed in /usr/lib/postgresql");
             return None;
         };
-        // A port that was free a moment ago.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|socket| socket.local_addr())
-            .expect("a free port")
-            .port();
+        let port = free_port();
         let folder = tempfile::tempdir().expect("a folder");
         let server = Self { bin, folder, port };
         server.give(server.folder.path());
