@@ -147,6 +147,16 @@ impl OpenSearch {
         changed
     }
 
+    /// Answers a question in time, by what this process wrote before.
+    async fn asked<T>(&self, question: impl Future<Output = Result<T>>) -> Result<T> {
+        in_time(async {
+            self.ready().await?;
+            self.show().await?;
+            question.await
+        })
+        .await
+    }
+
     /// What this process wrote is seen by what it asks afterwards.
     async fn show(&self) -> Result<()> {
         let written = self.written.load(Ordering::SeqCst);
@@ -272,23 +282,17 @@ impl Search for OpenSearch {
             .as_ref()
             .map(|after| cursor::decode(request.sort, after))
             .transpose()?;
-        in_time(async {
-            self.ready().await?;
-            self.show().await?;
-            answer::query(self.client(), &self.alias(), request, after).await
-        })
-        .await
+        let alias = self.alias();
+        self.asked(answer::query(self.client(), &alias, request, after))
+            .await
     }
 
     async fn count(&self, selection: &Selection, bound: u64) -> Result<Count> {
         check::selection(selection)?;
         plan::check(&selection.condition)?;
-        in_time(async {
-            self.ready().await?;
-            self.show().await?;
-            answer::count(self.client(), &self.alias(), selection, bound).await
-        })
-        .await
+        let alias = self.alias();
+        self.asked(answer::count(self.client(), &alias, selection, bound))
+            .await
     }
 
     async fn facets(
@@ -300,11 +304,14 @@ impl Search for OpenSearch {
         check::selection(selection)?;
         plan::check(&selection.condition)?;
         check::facets(fields)?;
-        in_time(async {
-            self.ready().await?;
-            self.show().await?;
-            answer::facets(self.client(), &self.alias(), selection, fields, limit).await
-        })
+        let alias = self.alias();
+        self.asked(answer::facets(
+            self.client(),
+            &alias,
+            selection,
+            fields,
+            limit,
+        ))
         .await
     }
 
