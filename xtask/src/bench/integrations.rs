@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::http::Client;
-use super::server::Server;
+use super::server::{Product, Server};
 use super::{megabytes, print, rate, seconds};
 
 /// Accounts; with as many groups they make all pairs.
@@ -16,16 +16,16 @@ const SETTLE: Duration = Duration::from_secs(10);
 
 /// # Errors
 /// A request that fails, or more integrations than there are pairs.
-pub fn run(gna: &Path, data: &Path, count: usize, idle_seconds: u64) -> Result<()> {
+pub fn run(product: &Product, data: &Path, count: usize, idle_seconds: u64) -> Result<()> {
     anyhow::ensure!(count <= SIDE * SIDE, "at most {} can be made", SIDE * SIDE);
-    let mut server = Server::start(gna, data)?;
+    let mut server = Server::start(product, data)?;
     let started = Instant::now();
     fill(&server, count)?;
     let filled = started.elapsed();
     server.stop()?;
     drop(server);
     let started = Instant::now();
-    let server = Server::start(gna, data)?;
+    let server = Server::start(product, data)?;
     let start = started.elapsed();
     std::thread::sleep(SETTLE);
     let cpu = server.cpu_seconds()?;

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 pub use generate::sarif;
 use http::Client;
-use server::Server;
+use server::{Product, Server};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -59,7 +59,7 @@ pub struct Args {
     /// How long nothing happens to them, in seconds
     #[arg(long, default_value_t = 60)]
     idle_seconds: u64,
-    /// Address of another store, for lambda
+    /// Address of another store: `postgres://…` for what serves, any for lambda
     #[arg(long)]
     url: Option<String>,
     /// The binary to measure
@@ -91,17 +91,26 @@ pub fn run(args: &Args) -> Result<bool> {
         Some(folder) => tempfile::tempdir_in(folder)?,
         None => tempfile::tempdir()?,
     };
+    let product = Product {
+        binary: gna.clone(),
+        url: args.url.clone(),
+    };
     let wanted = |name: &str| {
         args.scenarios.is_empty() || args.scenarios.iter().any(|scenario| scenario == name)
     };
     if wanted("import") {
-        import(&gna, folder.path().join("import"), args.findings)?;
+        import(&product, folder.path().join("import"), args.findings)?;
     }
     if wanted("gate") {
         gate::judge(&gna, folder.path())?;
     }
     if wanted("webhooks") {
-        webhooks::run(&gna, folder.path(), args.events_per_second, args.seconds)?;
+        webhooks::run(
+            &product,
+            folder.path(),
+            args.events_per_second,
+            args.seconds,
+        )?;
     }
     if wanted("jobs") {
         jobs::run(&folder.path().join("jobs"), args.jobs, args.slots)?;
@@ -114,7 +123,7 @@ pub fn run(args: &Args) -> Result<bool> {
     }
     if wanted("integrations-idle") {
         let data = folder.path().join("integrations");
-        integrations::run(&gna, &data, args.integrations, args.idle_seconds)?;
+        integrations::run(&product, &data, args.integrations, args.idle_seconds)?;
     }
     if args.scenarios.iter().any(|scenario| scenario == "lambda") {
         lambda::cold_start(&gna, folder.path(), args.url.as_deref())?;
@@ -122,32 +131,32 @@ pub fn run(args: &Args) -> Result<bool> {
     if ["grown", "page", "facets", "idle"].into_iter().any(wanted) {
         let data = args.keep.clone().unwrap_or(folder.path().join("large"));
         let filled = data.exists();
-        let mut server = Server::start(&gna, &data)?;
+        let mut server = Server::start(&product, &data)?;
         if !filled {
             fill(&server, args.store)?;
         }
         if wanted("grown") {
-            grown(&gna, &server, folder.path().join("empty"))?;
+            grown(&product, &server, folder.path().join("empty"))?;
         }
         if wanted("page") {
-            page::run(&server, args.store)?;
+            page::run(&server, product.store(), args.store)?;
         }
         if wanted("facets") {
-            facets(&server)?;
+            facets(&server, product.store())?;
         }
         if wanted("idle") {
             server.stop()?;
-            idle(&gna, &data)?;
+            idle(&product, &data)?;
         }
     }
     Ok(true)
 }
 
 /// From a file to committed, deduplicated and searchable; then the same report once more.
-fn import(gna: &std::path::Path, data: PathBuf, findings: usize) -> Result<()> {
+fn import(product: &Product, data: PathBuf, findings: usize) -> Result<()> {
     let report = generate::sarif(findings, 1);
     let bytes = report.len();
-    let server = Server::start(gna, &data)?;
+    let server = Server::start(product, &data)?;
     let mut client = Client::new(&server.url, &server.token)?;
     let wanted = searchable(&mut client)? + findings as u64;
     for round in ["first", "same again"] {
@@ -158,7 +167,7 @@ fn import(gna: &std::path::Path, data: PathBuf, findings: usize) -> Result<()> {
         wait_until_searchable(&mut client, wanted)?;
         let searchable = started.elapsed();
         print(&json!({
-            "scenario": "import", "round": round, "findings": findings, "megabytes": megabytes(bytes as u64),
+            "scenario": "import", "store": product.store(), "round": round, "findings": findings, "megabytes": megabytes(bytes as u64),
             "committed_s": seconds(committed), "searchable_s": seconds(searchable),
             "findings_per_s": rate(findings, searchable), "cpu_s": server.cpu_seconds()? - cpu,
             "peak_megabytes": megabytes(server.peak_bytes()?), "counts": counts,
@@ -236,8 +245,8 @@ fn fill(server: &Server, count: usize) -> Result<()> {
 }
 
 /// 1,000 findings into an empty store and into a large one, five times each.
-fn grown(gna: &std::path::Path, large: &Server, data: PathBuf) -> Result<()> {
-    let empty = Server::start(gna, &data)?;
+fn grown(product: &Product, large: &Server, data: PathBuf) -> Result<()> {
+    let empty = Server::start(product, &data)?;
     let measure = |server: &Server, round: u64| -> Result<Duration> {
         let mut client = Client::new(&server.url, &server.token)?;
         let report = generate::sarif(1_000, 1_000_000 + round);
@@ -252,13 +261,13 @@ fn grown(gna: &std::path::Path, large: &Server, data: PathBuf) -> Result<()> {
     }
     let (empty, large) = (median(&mut times.0), median(&mut times.1));
     print(
-        &json!({ "scenario": "grown", "findings": 1_000, "empty_s": seconds(empty), "large_s": seconds(large), "ratio": seconds(large) / seconds(empty) }),
+        &json!({ "scenario": "grown", "store": product.store(), "findings": 1_000, "empty_s": seconds(empty), "large_s": seconds(large), "ratio": seconds(large) / seconds(empty) }),
     );
     Ok(())
 }
 
 /// All facets of one group.
-fn facets(server: &Server) -> Result<()> {
+fn facets(server: &Server, store: &str) -> Result<()> {
     let mut client = Client::new(&server.url, &server.token)?;
     let mut times = Vec::new();
     for _ in 0..50 {
@@ -267,21 +276,21 @@ fn facets(server: &Server) -> Result<()> {
         times.push(started.elapsed());
     }
     print(
-        &json!({ "scenario": "facets", "p50_ms": millis(percentile(&mut times, 50)), "p99_ms": millis(percentile(&mut times, 99)) }),
+        &json!({ "scenario": "facets", "store": store, "p50_ms": millis(percentile(&mut times, 50)), "p99_ms": millis(percentile(&mut times, 99)) }),
     );
     Ok(())
 }
 
 /// Start with the large file, then a minute of nothing.
-fn idle(gna: &std::path::Path, data: &std::path::Path) -> Result<()> {
+fn idle(product: &Product, data: &std::path::Path) -> Result<()> {
     let started = Instant::now();
-    let server = Server::start(gna, data)?;
+    let server = Server::start(product, data)?;
     let start = started.elapsed();
     std::thread::sleep(Duration::from_secs(5));
     let cpu = server.cpu_seconds()?;
     std::thread::sleep(Duration::from_secs(60));
     print(
-        &json!({ "scenario": "idle", "start_s": seconds(start), "cpu_s_per_minute": server.cpu_seconds()? - cpu, "resident_megabytes": megabytes(server.resident_bytes()?) }),
+        &json!({ "scenario": "idle", "store": product.store(), "start_s": seconds(start), "cpu_s_per_minute": server.cpu_seconds()? - cpu, "resident_megabytes": megabytes(server.resident_bytes()?) }),
     );
     Ok(())
 }

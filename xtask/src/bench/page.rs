@@ -46,7 +46,7 @@ struct PageInfo {
 
 /// # Errors
 /// A request that fails, or a page that is not full.
-pub fn run(server: &Server, count: usize) -> Result<()> {
+pub fn run(server: &Server, store: &str, count: usize) -> Result<()> {
     let mut times = Vec::new();
     let total = Instant::now();
     let clients: Vec<_> = (0..2)
@@ -63,7 +63,7 @@ pub fn run(server: &Server, count: usize) -> Result<()> {
         );
     }
     print(&json!({
-        "scenario": "page", "vulnerabilities": count, "requests": REQUESTS, "per_s": rate(REQUESTS, total.elapsed()),
+        "scenario": "page", "store": store, "vulnerabilities": count, "requests": REQUESTS, "per_s": rate(REQUESTS, total.elapsed()),
         "p50_ms": millis(percentile(&mut times, 50)), "p99_ms": millis(percentile(&mut times, 99)),
     }));
     Ok(())

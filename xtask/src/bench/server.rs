@@ -2,13 +2,44 @@
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Clock ticks in a second, as `/proc` counts them on Linux.
 const TICKS: f64 = 100.0;
+
+/// What is measured.
+pub struct Product {
+    pub binary: PathBuf,
+    /// A server of PostgreSQL (`postgres://…`, without a schema); the default store if there is none.
+    pub url: Option<String>,
+}
+
+impl Product {
+    /// The kind of store, as a word of the output.
+    pub fn store(&self) -> &str {
+        let scheme = self.url.as_ref().and_then(|url| url.split(':').next());
+        scheme.unwrap_or("sqlite")
+    }
+
+    /// The address of the store that belongs to a folder: a schema of its own, so that a new folder is
+    /// an empty store and a kept one is found again.
+    fn address(&self, data: &Path) -> Option<String> {
+        let url = self.url.as_ref()?;
+        let path = std::path::absolute(data).unwrap_or(data.to_owned());
+        let hash = Sha256::digest(path.as_os_str().as_encoded_bytes());
+        let name: String = hash
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let glue = if url.contains('?') { '&' } else { '?' };
+        Some(format!("{url}{glue}schema=bench_{name}"))
+    }
+}
 
 pub struct Server {
     child: Child,
@@ -18,18 +49,21 @@ pub struct Server {
 
 impl Server {
     /// Starts `gna serve --demo` and waits until it says that it answers.
-    pub fn start(gna: &Path, data: &Path) -> Result<Self> {
-        Self::of(Command::new(gna), gna, data)
+    pub fn start(product: &Product, data: &Path) -> Result<Self> {
+        Self::of(Command::new(&product.binary), product, data)
     }
 
     /// The same with a configuration file.
-    pub fn configured(gna: &Path, data: &Path, config: &Path) -> Result<Self> {
-        let mut command = Command::new(gna);
+    pub fn configured(product: &Product, data: &Path, config: &Path) -> Result<Self> {
+        let mut command = Command::new(&product.binary);
         command.env("GNA_CONFIG", config);
-        Self::of(command, gna, data)
+        Self::of(command, product, data)
     }
 
-    fn of(mut command: Command, gna: &Path, data: &Path) -> Result<Self> {
+    fn of(mut command: Command, product: &Product, data: &Path) -> Result<Self> {
+        if let Some(address) = product.address(data) {
+            command.env("GNA_STORE__URL", address);
+        }
         let mut child = command
             .args([
                 "serve",
@@ -43,7 +77,7 @@ impl Server {
             .env("GNA_LOG__LEVEL", "warn")
             .stdout(Stdio::piped())
             .spawn()
-            .with_context(|| format!("starting {}", gna.display()))?;
+            .with_context(|| format!("starting {}", product.binary.display()))?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("its output")?).read_line(&mut line)?;
         let told: Value =

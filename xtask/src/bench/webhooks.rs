@@ -17,7 +17,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::http::Client;
-use super::server::Server;
+use super::server::{Product, Server};
 use super::{millis, percentile, print, rate};
 
 /// Connections that send at the same time.
@@ -27,10 +27,10 @@ const REST: Duration = Duration::from_secs(60);
 
 /// # Errors
 /// A request that fails, or deliveries that do not come.
-pub fn run(gna: &Path, folder: &Path, per_second: usize, seconds: usize) -> Result<()> {
+pub fn run(product: &Product, folder: &Path, per_second: usize, seconds: usize) -> Result<()> {
     let config = folder.join("webhooks.toml");
     std::fs::write(&config, "[egress]\nallow = ['127.0.0.0/8']\nports = []\n")?;
-    let server = Server::configured(gna, &folder.join("webhooks"), &config)?;
+    let server = Server::configured(product, &folder.join("webhooks"), &config)?;
     accept(&server, per_second, seconds)?;
     deliver(&server, per_second, seconds)
 }
