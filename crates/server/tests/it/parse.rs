@@ -183,3 +183,40 @@ fn a_format_of_ones_own_reads_reports_and_may_replace_one_by_code() {
     let listed = run(folder.path(), &["formats"]).ended(0);
     assert!(listed.stdout.contains("Own gitleaks"), "{}", listed.stdout);
 }
+
+#[test]
+fn a_format_of_ones_own_gets_the_memory_that_it_is_granted_and_no_more() {
+    let folder = tempfile::tempdir().expect("folder");
+    let write = |file: &str, text: &str| {
+        std::fs::write(folder.path().join(file), text).expect("written");
+    };
+    // Text that doubles: 16 bytes become 16 << N, beside the half that it was made of.
+    std::fs::create_dir(folder.path().join("formats")).expect("made");
+    write(
+        "formats/acme.toml",
+        "name = 'acme'\ntitle = 'Acme'\ntool = 'Acme'\ncategory = 'SAST'\n\
+         docs = 'https://acme.example'\nidentity = 'rule'\ninput = 'jsonl'\n\
+         map = 'reduce range(.doublings) as $i (\"xxxxxxxxxxxxxxxx\"; . + .) | {title: \"\\(length)\", rule: \"large\"}'\n\
+         [[detect]]\nkeys = ['doublings']\n",
+    );
+    write("gna.toml", "[formats]\ndir = \"formats\"\n");
+    write("report.jsonl", "{\"doublings\": 20}\n{\"doublings\": 26}\n");
+    // Where memory is laid out differs from start to start.
+    for _ in 0..20 {
+        let said = run(
+            folder.path(),
+            &["parse", "--json", "--format", "acme", "report.jsonl"],
+        );
+        let [report] = said.json().try_into().expect("one line");
+        let findings = report["findings"].as_array().expect("a list");
+        let titles: Vec<&Value> = findings.iter().map(|one| &one["title"]).collect();
+        assert_eq!(titles, [&json!("16777216")], "{report}");
+        let warning = &report["warnings"][0];
+        assert!(
+            warning["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("ran out of memory")),
+            "{warning}"
+        );
+    }
+}

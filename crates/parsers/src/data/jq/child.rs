@@ -62,9 +62,19 @@ fn limit(setup: &Setup) -> io::Result<()> {
     Resource::CPU.set(setup.cpu_seconds, setup.cpu_seconds)?;
     // Not every system has this one; the deadline still ends a program that eats all memory.
     if Resource::AS.is_supported() {
-        Resource::AS.set(setup.memory_bytes, setup.memory_bytes)?;
+        let most = setup.memory_bytes.saturating_add(own_bytes());
+        Resource::AS.set(most, most)?;
     }
     Ok(())
+}
+
+/// Address space that the program takes before it has read anything; 0 where the system does not tell.
+#[cfg(unix)]
+fn own_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
+    let kib = size.and_then(|size| size.split_whitespace().next()?.parse::<u64>().ok());
+    kib.map_or(0, |kib| kib.saturating_mul(1_024))
 }
 
 #[cfg(not(unix))]

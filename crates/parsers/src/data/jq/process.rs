@@ -16,6 +16,15 @@ const AHEAD: usize = 4;
 /// First argument that makes `gna` run [`super::child_main`].
 pub const WORKER_COMMAND: &str = "jq-worker";
 
+/// For mimalloc, which `gna` is linked with: by itself it reserves 1 GiB before the child can limit its
+/// address space. What does not fit in there would then fail at once, however little is in use; and what
+/// fits would be more than was granted.
+const SMALL_ARENAS: [(&str, &str); 2] = [
+    // KiB; further ones are reserved as they are needed.
+    ("MIMALLOC_ARENA_RESERVE", "32768"),
+    ("MIMALLOC_ALLOW_THP", "0"),
+];
+
 /// How the child process is started, and what it may use. Configuration of the caller.
 #[derive(Clone, Debug)]
 pub struct Runner {
@@ -26,7 +35,8 @@ pub struct Runner {
     pub item_deadline: Duration,
     /// How long the child may take to start and to run the `meta` program.
     pub meta_deadline: Duration,
-    /// Address space of the child, in bytes. Enforced where the system can (Linux does).
+    /// Address space of the child beside its program, in bytes. Enforced where the system can (Linux
+    /// does).
     pub memory_bytes: u64,
     /// Processor time of one child, in seconds; a child that used it up on good items is replaced.
     pub cpu_seconds: u64,
@@ -85,6 +95,7 @@ impl Process {
         };
         let mut command = Command::new(&program);
         command.args(&runner.args).env_clear();
+        command.envs(SMALL_ARENAS);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
