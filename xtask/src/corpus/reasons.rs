@@ -1,8 +1,8 @@
 //! The differences from the peer that are meant, read from the tables of `docs/FORMATS.md`.
 //!
 //! Two tables are read, found by their first column's heading:
-//! `| Peer's name | Format |` says which of our formats reads what the peer calls so, where the
-//! file alone does not tell; `| Differs in | File | Says | Reason |` excuses tuples: the format, a
+//! `| Peer's name | Formats |` says which of our formats read what the peer calls so, so that a file
+//! that is not recognised is not left out; `| Differs in | File | Says | Reason |` excuses tuples: the format, a
 //! file (or `*`), a text that the tuple's title or component holds (or `*`, or `(file)` for a file
 //! that we refuse), and why.
 
@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 pub struct Reasons {
-    names: Vec<(String, String)>,
+    names: Vec<(String, Vec<String>)>,
     differences: Vec<Difference>,
 }
 
@@ -44,7 +44,11 @@ impl Reasons {
                 heading = first;
             } else if first.starts_with("---") || first.starts_with(":--") {
             } else if heading == "Peer's name" {
-                names.push((first, cells.get(1).cloned().unwrap_or_default()));
+                let formats = cells.get(1).map(String::as_str).unwrap_or_default();
+                let formats = formats
+                    .split(", ")
+                    .map(|name| name.trim_matches('`').to_owned());
+                names.push((first, formats.collect()));
             } else if heading == "Differs in" {
                 let [format, file, says, reason] = cells
                     .try_into()
@@ -56,12 +60,15 @@ impl Reasons {
         Ok(Self { names, differences })
     }
 
-    /// Our format for one of the peer's names.
-    pub fn format_of(&self, scan_type: &str) -> Option<String> {
-        self.names
-            .iter()
-            .find(|(name, _)| name == scan_type)
-            .map(|(_, format)| format.clone())
+    /// Our formats for one of the peer's names; none where it is not listed.
+    pub fn formats_of(&self, scan_type: &str) -> &[String] {
+        let named = self.names.iter().find(|(name, _)| name == scan_type);
+        named.map_or(&[], |(_, formats)| formats)
+    }
+
+    /// All formats that are listed beside a name.
+    pub fn formats(&self) -> impl Iterator<Item = &String> {
+        self.names.iter().flat_map(|(_, formats)| formats)
     }
 
     pub fn excuses(&self, format: &str, file: &str, row: &Value) -> bool {
@@ -99,9 +106,10 @@ mod tests {
 
     #[test]
     fn the_tables_of_the_document_are_read() {
-        let text = "| Peer's name | Format |\n|---|---|\n| `Foo Scan` | `foo` |\n\n| Differs in | File | Says | Reason |\n|---|---|---|---|\n| `foo` | `foo/a.json` | grouped | they group |\n";
+        let text = "| Peer's name | Formats |\n|---|---|\n| Foo Scan | `foo`, `foo-xml` |\n\n| Differs in | File | Says | Reason |\n|---|---|---|---|\n| `foo` | `foo/a.json` | grouped | they group |\n";
         let reasons = Reasons::of(text).expect("reads");
-        assert_eq!(reasons.format_of("Foo Scan").as_deref(), Some("foo"));
+        assert_eq!(reasons.formats_of("Foo Scan"), ["foo", "foo-xml"]);
+        assert!(reasons.formats_of("Bar Scan").is_empty());
         let row = serde_json::json!({ "title": "it is grouped" });
         assert!(reasons.excuses("foo", "foo/a.json", &row));
         assert!(!reasons.excuses("foo", "foo/b.json", &row));

@@ -189,9 +189,7 @@ impl Format for Gitlab {
             && (outline.has_any(&["remediations", "scan", "dependency_files"]) || items)
         {
             Confidence::Likely
-        } else if items && !outline.has("bomFormat")
-            || outline.keys == ["__comment__", "vulnerabilities"]
-        {
+        } else if items && !outline.has("bomFormat") {
             Confidence::Weak
         } else {
             Confidence::No
