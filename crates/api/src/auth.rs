@@ -20,6 +20,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::adopter;
 use crate::operator;
 use crate::problem::Problem;
+use crate::recency::Recency;
 use crate::state::{ApiConfig, AppState};
 
 /// The header of calls by scripts; any value.
@@ -104,7 +105,16 @@ fn address(parts: &Parts, config: &ApiConfig) -> Option<IpAddr> {
     last.or(peer)
 }
 
+/// Who calls, with ports that note how far the request's commits reach.
 async fn identify(parts: &Parts, state: &AppState) -> Result<Caller> {
+    let mut caller = who(parts, state).await?;
+    if let Some(recency) = parts.extensions.get::<Recency>() {
+        caller.ctx.ports = recency.over(caller.ctx.ports);
+    }
+    Ok(caller)
+}
+
+async fn who(parts: &Parts, state: &AppState) -> Result<Caller> {
     // Put there by this very process, for its own command line; nothing that is sent becomes one.
     if let Some(caller) = parts.extensions.get::<Caller>() {
         return Ok(caller.clone());

@@ -16,6 +16,7 @@ pub mod numbers;
 pub mod operator;
 mod policy_fields;
 pub mod problem;
+mod recency;
 pub mod rest;
 pub mod state;
 pub mod ui;
@@ -54,6 +55,7 @@ pub fn app(state: AppState) -> Router {
         .merge(ui::router())
         .fallback(|| async { problem::Problem(middleware::no_such_route()) })
         .layer(from_fn_with_state(state.clone(), middleware::rate))
+        .layer(from_fn_with_state(state.clone(), middleware::recency))
         .layer(from_fn_with_state(state.clone(), middleware::envelope))
         .with_state(state)
 }

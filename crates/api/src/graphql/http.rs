@@ -3,7 +3,7 @@
 //! A GET never runs an operation. Read next: [`super::document`], [`super::errors`].
 
 use async_graphql::http::ALL_WEBSOCKET_PROTOCOLS;
-use async_graphql::{BatchRequest, BatchResponse, Data, Executor, Request, Response};
+use async_graphql::{BatchRequest, BatchResponse, Data, Executor, Request, Response, Value};
 use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Path, State, WebSocketUpgrade};
@@ -29,6 +29,7 @@ use super::viewer::CurrentSession;
 use super::{GnaSchema, schema};
 use crate::auth::{Auth, CallOrigin, signed_out};
 use crate::problem::Problem;
+use crate::recency::Recency;
 use crate::state::AppState;
 
 /// Largest request without files, in bytes.
@@ -144,6 +145,7 @@ async fn run(
     caller: Auth,
     CallOrigin(origin): CallOrigin,
     headers: HeaderMap,
+    recency: Recency,
     body: Body,
 ) -> std::result::Result<HttpResponse, Problem> {
     let request = read(&caller, &headers, body, state.config.max_upload_bytes).await?;
@@ -165,6 +167,11 @@ async fn run(
             BatchResponse::Batch(futures::future::join_all(all).await)
         }
     };
+    let response = if recency.is_stale() {
+        stale(response)
+    } else {
+        response
+    };
     let body = serde_json::to_vec(&response)
         .map_err(|_| Error::internal("graphql.encode", "the answer can't be written"))?;
     let mut answer = (StatusCode::OK, body).into_response();
@@ -175,6 +182,15 @@ async fn run(
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(answer)
+}
+
+/// Says in each answer that it may lack what the request's position tells of.
+fn stale(response: BatchResponse) -> BatchResponse {
+    let told = |response: Response| response.extension("stale", Value::Boolean(true));
+    match response {
+        BatchResponse::Single(response) => BatchResponse::Single(told(response)),
+        BatchResponse::Batch(all) => BatchResponse::Batch(all.into_iter().map(told).collect()),
+    }
 }
 
 async fn read(
@@ -229,6 +245,8 @@ async fn look(
     request: axum::extract::Request,
 ) -> std::result::Result<HttpResponse, Problem> {
     let (mut parts, _) = request.into_parts();
+    // What is done over a websocket has no answer with headers, and outlives this request.
+    parts.extensions.remove::<Recency>();
     if !parts.headers.contains_key(header::UPGRADE) {
         return Ok(page());
     }

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::auth::{Auth, signed_out};
 use crate::problem::Problem;
+use crate::recency::{POSITION, Recency};
 use crate::rest::{is_hook, is_upload, largest_body, shows_secret};
 use crate::state::AppState;
 
@@ -74,8 +75,11 @@ async fn once(state: &AppState, request: Request, next: Next) -> Result<Response
         Begun::Again(answer) => return Ok(replay(answer)),
         Begun::First(attempt) => attempt,
     };
+    let recency = Recency::from_request_parts(&mut parts, state).await;
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     let (response, answer) = copied(response).await?;
+    let Ok(reached) = recency.map(|recency| recency.header());
+    let answer = answer.map(|answer| reaching(answer, reached.as_ref()));
     match answer {
         Some(answer) => idempotency::finish(auth.ctx(), &attempt, answer).await?,
         None => idempotency::forget(auth.ctx(), &attempt).await?,
@@ -125,6 +129,15 @@ async fn copied(response: Response) -> Result<(Response, Option<Answer>)> {
             body,
         });
     Ok((Response::from_parts(parts, Body::from(body)), answer))
+}
+
+/// An answer that is given again still says how far what was done reaches.
+fn reaching(mut answer: Answer, reached: Option<&HeaderValue>) -> Answer {
+    if let Some(position) = reached.and_then(|value| value.to_str().ok()) {
+        let header = (POSITION.to_string(), position.to_owned());
+        answer.headers.push(header);
+    }
+    answer
 }
 
 fn replay(answer: Answer) -> Response {

@@ -17,7 +17,7 @@ use crate::compat::frigg;
 #[openapi(
     info(
         title = "Gna",
-        description = "Scanner reports in, vulnerabilities out. Conventions, error codes and limits: docs/API-DESIGN.md. Most of what can be changed is changed by GraphQL at /api.",
+        description = "Scanner reports in, vulnerabilities out. Conventions, error codes and limits: docs/API-DESIGN.md. What was written is found at once by whoever sends the header X-Gna-Position of the answer with the next list, export or GraphQL request; X-Gna-Stale: true means that it may be missing. Most of what can be changed is changed by GraphQL at /api.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(

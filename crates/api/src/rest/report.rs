@@ -6,6 +6,7 @@ use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
+use gna_domain::ctx::Ctx;
 use gna_domain::import::{Category, Refusal, Warning};
 use gna_domain::model::{Counts, Report, ReportStatus};
 use gna_domain::policy::Action;
@@ -18,6 +19,7 @@ use super::view::{ListView, PageParams, PlaceParams, ProblemView, place};
 use crate::auth::Auth;
 use crate::extract::{Params, id};
 use crate::problem::Problem;
+use crate::recency::Recency;
 
 /// One uploaded scanner output and what became of it.
 #[derive(Serialize, ToSchema)]
@@ -220,9 +222,30 @@ pub async fn list(auth: Auth, mut params: Params) -> Result<ListView<ReportView>
 /// One report.
 #[utoipa::path(get, path = "/api/v2/reports/{report}", tag = "reports", params(("report" = String, Path)),
     responses((status = 200, body = ReportView), (status = "default", body = ProblemView, content_type = "application/problem+json")))]
-pub async fn show(auth: Auth, Path(report): Path<String>) -> Result<Json<ReportView>, Problem> {
+pub async fn show(
+    auth: Auth,
+    recency: Recency,
+    Path(report): Path<String>,
+) -> Result<Json<ReportView>, Problem> {
     let id = id::<Report>(auth.ctx(), &report)?;
-    Ok(Json(report::require(auth.ctx(), id).await?.into()))
+    let found = report::require(auth.ctx(), id).await?;
+    tell_end(auth.ctx(), &recency, &found).await?;
+    Ok(Json(found.into()))
+}
+
+/// An import commits elsewhere: whoever hears that it has ended is told how far its commits reach.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn tell_end(
+    ctx: &Ctx,
+    recency: &Recency,
+    report: &Report,
+) -> gna_domain::error::Result<()> {
+    if report.status.is_final() {
+        recency.note(ctx.store().feed_end().await?);
+    }
+    Ok(())
 }
 
 /// What was not taken as written, in the order of the report.

@@ -19,11 +19,12 @@ use gna_domain::service::scope::{self, Place};
 use std::time::Duration;
 use utoipa::IntoParams;
 
-use super::report::ReportView;
+use super::report::{ReportView, tell_end};
 use super::view::{ProblemView, place};
 use crate::auth::{Auth, signed_out};
 use crate::extract::{Params, content_type};
 use crate::problem::Problem;
+use crate::recency::Recency;
 use crate::state::AppState;
 
 /// Longest value of a form's text field, in bytes.
@@ -80,6 +81,7 @@ pub struct UploadParams {
 pub async fn create(
     auth: Auth,
     State(state): State<AppState>,
+    recency: Recency,
     mut params: Params,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -105,11 +107,12 @@ pub async fn create(
     let way = if is_form { "form" } else { "bytes" };
     let stored = report::upload(ctx, group.id, upload, bytes).await?;
     metrics::counter!("gna_reports_uploaded_total", "way" => way).increment(1);
-    answer(ctx, stored, wait).await
+    answer(ctx, &recency, stored, wait).await
 }
 
 async fn answer(
     ctx: &Ctx,
+    recency: &Recency,
     stored: gna_domain::port::store::Stored<gna_domain::model::Report>,
     wait: Option<Duration>,
 ) -> Result<Response, Problem> {
@@ -118,6 +121,7 @@ async fn answer(
         Some(wait) => report::wait(ctx, stored.id, wait).await?,
         None => stored,
     };
+    tell_end(ctx, recency, &report).await?;
     let status = if report.status.is_final() {
         StatusCode::CREATED
     } else {

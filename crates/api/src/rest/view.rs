@@ -130,6 +130,20 @@ pub struct PageParams {
     after: Option<String>,
 }
 
+/// How recent what is found must be.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(
+    dead_code,
+    reason = "describes the header; a layer reads it of every request"
+)]
+pub struct RecencyParams {
+    /// `X-Gna-Position` of the answer to what was written before: the search index is asked once it has
+    /// come so far. After 2 seconds it is asked all the same, and the answer has `X-Gna-Stale: true`.
+    #[param(rename = "X-Gna-Position")]
+    position: Option<String>,
+}
+
 /// Which organization.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -28,6 +28,7 @@ mod pages;
 mod priority;
 mod programme;
 mod questions;
+mod recency;
 mod rest;
 mod rest_actor;
 mod triage_rules;
