@@ -197,6 +197,18 @@ impl UserMutation {
             user: User(changed),
         })
     }
+    /// Forgets the failed attempts to sign in to an account, so that its person need not wait; nothing happens
+    /// where there are none.
+    async fn unlock_user(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Id of the account.")] user: ID,
+    ) -> Result<UserPayload> {
+        let unlocked = user::unlock(ctx.data::<Ctx>()?, parse(&user, "user")?).await?;
+        Ok(UserPayload {
+            user: User(unlocked),
+        })
+    }
     /// Deletes an account for good: sign-in, sessions, tokens and roles go, with name and address.
     /// What its person did stays under their id.
     async fn delete_user(

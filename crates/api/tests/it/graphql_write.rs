@@ -5,9 +5,13 @@ use futures::StreamExt;
 use gna_api::graphql::http::Api;
 use gna_api::graphql::socket::Socket;
 use gna_domain::Resource;
+use gna_domain::model::Origin;
 use gna_domain::policy::Role;
+use gna_domain::rules::throttle::PER_ACCOUNT;
+use gna_domain::secret::Secret;
 use gna_domain::service::authenticate::Caller;
 use gna_domain::service::report::{self, UploadReport};
+use gna_domain::service::sign_in::{SignIn, sign_in};
 use gna_testkit::trivy;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -360,4 +364,43 @@ async fn a_report_tells_how_far_it_has_come() {
         .as_ref()
         .and_then(|values| values.get("code"));
     assert_eq!(code, Some(&"not_found".into()));
+}
+
+#[tokio::test]
+async fn an_administrator_lets_somebody_try_to_sign_in_again() {
+    let place = Place::new().await;
+    let root = place
+        .actor("root", Resource::Instance, Role::InstanceAdmin)
+        .await;
+    let olga = place
+        .actor("olga", Resource::Organization(place.acme.id), Role::Owner)
+        .await;
+    let guess = || async {
+        let input = SignIn {
+            email: "olga@example.com".to_owned(),
+            password: Secret::new("wrong horse battery"),
+            origin: Origin::default(),
+        };
+        let refused = sign_in(&place.world.anonymous(), input).await;
+        refused.expect_err("is wrong").code()
+    };
+    for _ in 0..PER_ACCOUNT {
+        assert_eq!(guess().await, "auth.wrong");
+    }
+    assert_eq!(guess().await, "auth.throttled");
+
+    let found = "query($email: String!) { userByEmail(email: $email) { id } }";
+    let found = root
+        .data(found, json!({ "email": "olga@example.com" }))
+        .await;
+    let id = &found["userByEmail"]["id"];
+    let unlock = "mutation($user: ID!) { unlockUser(user: $user) { user { email } } }";
+    let variables = json!({ "user": id });
+    assert_eq!(olga.code(unlock, variables.clone()).await, "not_found");
+    assert_eq!(guess().await, "auth.throttled");
+    for _ in 0..2 {
+        let unlocked = root.data(unlock, variables.clone()).await;
+        assert_eq!(unlocked["unlockUser"]["user"]["email"], "olga@example.com");
+    }
+    assert_eq!(guess().await, "auth.wrong");
 }

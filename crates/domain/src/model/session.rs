@@ -85,6 +85,9 @@ pub struct Attempts {
     pub current: u32,
     /// In the window before.
     pub previous: u32,
+    /// Start of the window in which the audit log was last told that the limit was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Timestamp>,
     pub expires: Timestamp,
 }
 

@@ -52,6 +52,7 @@ pub fn count(
         since: now,
         current: 0,
         previous: 0,
+        told: None,
         expires: now,
     };
     let mut next = rolled(attempts.unwrap_or(&fresh), now);
@@ -71,6 +72,18 @@ pub fn forgive(attempts: &Attempts) -> Attempts {
         current: attempts.current.saturating_sub(1),
         ..attempts.clone()
     }
+}
+
+/// The counters with a note that the audit log was told of the limit; `None` where it was told in this
+/// window already: a flood of attempts must not become one of entries.
+#[must_use]
+pub fn tell(attempts: &Attempts, now: Timestamp) -> Option<Attempts> {
+    let rolled = rolled(attempts, now);
+    (rolled.told != Some(rolled.since)).then(|| Attempts {
+        told: Some(rolled.since),
+        expires: rolled.since.plus_millis(2 * WINDOW_MS),
+        ..rolled
+    })
 }
 
 /// The first moment at which the weight is back under what is allowed, found by halving: between
@@ -137,6 +150,26 @@ mod tests {
         assert!(count(Some(&full), "x", 10, at(2 * WINDOW_MS - 1)).is_ok());
         let gone = count(Some(&full), "x", 10, at(5 * WINDOW_MS)).expect("long ago");
         assert_eq!((gone.current, gone.previous), (1, 0));
+    }
+
+    #[test]
+    fn a_limit_is_told_of_once_in_a_window_and_counts_for_nothing() {
+        let burst: Vec<i64> = (0..10).collect();
+        let full = after(&burst, 10).expect("ten are allowed");
+        let told = tell(&full, at(20)).expect("nobody knows yet");
+        assert_eq!((told.current, told.previous), (full.current, full.previous));
+        assert_eq!(
+            count(Some(&told), "x", 10, at(20)),
+            count(Some(&full), "x", 10, at(20))
+        );
+        assert_eq!(tell(&told, at(WINDOW_MS - 1)), None);
+        let next = tell(&told, at(WINDOW_MS)).expect("a new window");
+        assert_eq!(
+            (next.since, next.told),
+            (at(WINDOW_MS), Some(at(WINDOW_MS)))
+        );
+        assert_eq!(tell(&next, at(WINDOW_MS + 1)), None);
+        assert!(tell(&next, at(9 * WINDOW_MS)).is_some());
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn wrong() -> Error {
 pub async fn sign_in(ctx: &Ctx, input: SignIn) -> Result<SignedIn> {
     let email = Email::new(&input.email).ok();
     let counters = counters(&input.email, &input.origin);
-    count_attempt(ctx, &counters).await?;
+    count_attempt(ctx, &counters, &input.email, &input.origin).await?;
     let user = match &email {
         Some(email) => repo::find::<User>(ctx.store(), "email", &[email.as_str()]).await?,
         None => None,
@@ -84,7 +84,7 @@ pub(crate) async fn confirm(
     origin: &Origin,
 ) -> Result<()> {
     let counters = counters(user.email.as_str(), origin);
-    count_attempt(ctx, &counters).await?;
+    count_attempt(ctx, &counters, user.email.as_str(), origin).await?;
     if !check(ctx, password, user.password.as_ref()).await? {
         return Err(
             Error::forbidden("auth.wrong_password", "the current password is wrong")
@@ -149,18 +149,51 @@ pub(crate) fn open(
     })
 }
 
-/// Which counters an attempt counts on: of the account, and of the source where it is known.
-fn counters(email: &str, origin: &Origin) -> Vec<(String, u32)> {
-    let account = email.trim().to_lowercase();
-    let mut counters = vec![(
-        Secret::new(format!("account:{account}")).digest(),
-        throttle::PER_ACCOUNT,
-    )];
-    if let Some(address) = origin.address {
-        let source = Secret::new(format!("source:{}", source_of(address)));
-        counters.push((source.digest(), throttle::PER_SOURCE));
+/// Where attempts are counted.
+struct Counter {
+    /// A digest of what they are counted of.
+    of: String,
+    limit: u32,
+    what: Counted,
+}
+
+/// What attempts are counted of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    Account,
+    Source,
+}
+
+impl Counted {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Source => "source",
+        }
     }
-    counters
+}
+
+impl Counter {
+    fn new(what: Counted, limit: u32, name: &str) -> Self {
+        let of = Secret::new(format!("{}:{name}", what.as_str())).digest();
+        Self { of, limit, what }
+    }
+
+    fn of_account(email: &str) -> Self {
+        let account = email.trim().to_lowercase();
+        Self::new(Counted::Account, throttle::PER_ACCOUNT, &account)
+    }
+}
+
+/// Which counters an attempt counts on: of the account, and of the source where it is known.
+fn counters(email: &str, origin: &Origin) -> Vec<Counter> {
+    let source = origin.address.map(|address| {
+        let source = source_of(address);
+        Counter::new(Counted::Source, throttle::PER_SOURCE, &source)
+    });
+    std::iter::once(Counter::of_account(email))
+        .chain(source)
+        .collect()
 }
 
 /// What counts as one source: an IPv4 address, or the /64 that one IPv6 customer has (RFC 6177).
@@ -174,28 +207,41 @@ fn source_of(address: IpAddr) -> String {
     }
 }
 
-async fn read_attempts(
-    ctx: &Ctx,
-    counters: &[(String, u32)],
-) -> Result<Vec<Option<Stored<Attempts>>>> {
+async fn read_attempts(ctx: &Ctx, counters: &[Counter]) -> Result<Vec<Option<Stored<Attempts>>>> {
     let keys: Vec<Key> = counters
         .iter()
-        .map(|(of, _)| Attempts::key_of(of))
+        .map(|counter| Attempts::key_of(&counter.of))
         .collect();
     repo::get_keys::<Attempts>(ctx.store(), &keys).await
 }
 
-async fn count_attempt(ctx: &Ctx, counters: &[(String, u32)]) -> Result<()> {
+/// What failed for an account lately, whatever the sources.
+pub(super) async fn attempts_of(ctx: &Ctx, email: &Email) -> Result<Option<Stored<Attempts>>> {
+    let counters = [Counter::of_account(email.as_str())];
+    Ok(read_attempts(ctx, &counters).await?.pop().flatten())
+}
+
+async fn count_attempt(
+    ctx: &Ctx,
+    counters: &[Counter],
+    email: &str,
+    origin: &Origin,
+) -> Result<()> {
     let counted = retrying(|| async {
         let mut changes = ChangeSet::new();
         let stored = read_attempts(ctx, counters).await?;
-        for ((of, limit), stored) in counters.iter().zip(stored) {
+        for (counter, stored) in counters.iter().zip(stored) {
             let current = stored.as_ref().map(|stored| &stored.value);
-            let next =
-                throttle::count(current, of, *limit, ctx.now()).map_err(throttle::throttled)?;
-            match &stored {
-                Some(stored) => changes.update(stored, &next, None)?,
-                None => changes.create(&next, None)?,
+            let next = throttle::count(current, &counter.of, counter.limit, ctx.now());
+            match (next, &stored) {
+                (Ok(next), Some(stored)) => changes.update(stored, &next, None)?,
+                (Ok(next), None) => changes.create(&next, None)?,
+                (Err(wait), stored) => {
+                    if let Some(stored) = stored {
+                        tell(ctx, counter, stored, email, origin).await?;
+                    }
+                    return Err(throttle::throttled(wait));
+                }
             }
         }
         ctx.store().commit(changes).await
@@ -207,8 +253,39 @@ async fn count_attempt(ctx: &Ctx, counters: &[(String, u32)]) -> Result<()> {
     }
 }
 
+/// Writes into the audit log that a limit was reached, once in a window. It has the account where there
+/// is one, never what was typed: that may be a password in the wrong field.
+async fn tell(
+    ctx: &Ctx,
+    counter: &Counter,
+    stored: &Stored<Attempts>,
+    email: &str,
+    origin: &Origin,
+) -> Result<()> {
+    let Some(next) = throttle::tell(&stored.value, ctx.now()) else {
+        return Ok(());
+    };
+    let user = match Email::new(email) {
+        Ok(email) if counter.what == Counted::Account => {
+            repo::find::<User>(ctx.store(), "email", &[email.as_str()]).await?
+        }
+        _ => None,
+    };
+    let subject = user.map(|user| user.id.to_string());
+    let detail = serde_json::json!({
+        "of": counter.what.as_str(),
+        "limit": counter.limit,
+        "address": origin.address,
+    });
+    let mut changes = ChangeSet::new();
+    changes.update(stored, &next, None)?;
+    let entry = AuditEntry::new(ctx, None, "sign_in.throttled", subject);
+    changes.create(&entry.with(detail), None)?;
+    ctx.store().commit(changes).await.map(|_| ())
+}
+
 /// After a success: the account's failures are forgotten, the source's count goes back by one.
-async fn forgive(ctx: &Ctx, counters: &[(String, u32)]) -> Result<()> {
+async fn forgive(ctx: &Ctx, counters: &[Counter]) -> Result<()> {
     let forgiven = retrying(|| async {
         let mut changes = ChangeSet::new();
         let stored = read_attempts(ctx, counters).await?;

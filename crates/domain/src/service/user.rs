@@ -1,10 +1,11 @@
-//! Users as administrators see them: create, list, disable, enable, reset link, delete.
+//! Users as administrators see them: create, list, disable, enable, unlock, reset link, delete.
 //!
 //! What people do to their own account is in [`super::account`].
 
 use super::access::{self, Edit, edit_roles, retrying, rolls, write_roll};
 use super::link;
 use super::session::new_epoch;
+use super::sign_in;
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::UserId;
@@ -171,6 +172,28 @@ pub async fn disable(ctx: &Ctx, user: UserId) -> Result<User> {
 /// As [`Ctx::permit`] of `user.manage`, `not_found`, or the store's.
 pub async fn enable(ctx: &Ctx, user: UserId) -> Result<User> {
     set_disabled(ctx, user, false).await
+}
+
+/// Forgets the failed attempts to sign in to an account, so that its person need not wait; nothing
+/// happens where there are none. A source that failed too often, with whatever accounts, waits on.
+///
+/// # Errors
+/// As [`Ctx::permit`] of `user.manage`, `not_found`, or the store's.
+pub async fn unlock(ctx: &Ctx, user: UserId) -> Result<User> {
+    permit(ctx)?;
+    let user = living(ctx, user).await?;
+    retrying(|| async {
+        let Some(attempts) = sign_in::attempts_of(ctx, &user.email).await? else {
+            return Ok(());
+        };
+        let mut changes = ChangeSet::new();
+        changes.delete(&attempts, None);
+        let entry = AuditEntry::new(ctx, None, "user.unlocked", [user.id.to_string()]);
+        changes.create(&entry, None)?;
+        ctx.store().commit(changes).await.map(|_| ())
+    })
+    .await?;
+    Ok(user.value)
 }
 
 async fn set_disabled(ctx: &Ctx, user: UserId, disabled: bool) -> Result<User> {

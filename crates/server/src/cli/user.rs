@@ -14,6 +14,7 @@ use super::{Exit, Failure, Global, Out, place};
   gna user list
   gna user create ann@example.com --name 'Ann Lee'   prints a link by which Ann sets her password
   gna user reset-link ann@example.com                when she forgot it
+  gna user unlock ann@example.com                    when she mistyped it too often and would have to wait
   gna user disable ann@example.com                   locks her out at once
   gna user delete ann@example.com                    for good; what she did stays under her id
 
@@ -45,6 +46,11 @@ enum What {
     },
     /// Lock someone out: sessions and tokens stop working at once
     Disable {
+        #[arg(value_name = "EMAIL")]
+        email: String,
+    },
+    /// Forget someone's failed sign-ins, so that they need not wait before they try again
+    Unlock {
         #[arg(value_name = "EMAIL")]
         email: String,
     },
@@ -99,6 +105,10 @@ pub fn run(args: &UserArgs, global: &Global, out: &mut Out) -> Result<Exit, Fail
             What::Disable { email } => {
                 let user = person(email).await?;
                 show(change(&client, "disableUser", &user).await?, None, out)?;
+            }
+            What::Unlock { email } => {
+                let user = person(email).await?;
+                show(change(&client, "unlockUser", &user).await?, None, out)?;
             }
             What::Delete { email } => {
                 let user = person(email).await?;

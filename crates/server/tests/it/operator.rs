@@ -48,6 +48,9 @@ fn story(at: &Path) -> Vec<String> {
     command(&["user", "list", "--json"], 0);
     command(&["user", "enable", "bob@shop.example", "--json"], 0);
     command(&["user", "enable", "eve@shop.example"], 2);
+    command(&["user", "unlock", "bob@shop.example"], 0);
+    command(&["user", "unlock", "bob@shop.example", "--json"], 0);
+    command(&["user", "unlock", "eve@shop.example"], 2);
 
     command(&["member", "set", "acme", "ann@shop.example", "owner"], 0);
     command(

@@ -186,6 +186,100 @@ async fn guessing_must_wait_also_after_a_restart_and_for_unknown_accounts() {
     assert!(start.sign_in("ada", PASSWORD).await.is_ok());
 }
 
+/// What the audit log has of guessing that had to wait, oldest first.
+async fn throttled(start: &Start) -> Vec<AuditEntry> {
+    let store = start.world.ports.store.as_ref();
+    let entries = repo::all_children::<AuditEntry>(store, INSTANCE)
+        .await
+        .expect("reads");
+    let entries = entries.into_iter().map(|entry| entry.value);
+    entries
+        .filter(|entry| entry.action == "sign_in.throttled")
+        .collect()
+}
+
+#[tokio::test]
+async fn the_audit_log_has_once_in_a_window_that_guessing_had_to_wait() {
+    let start = start().await;
+    for name in ["ada", "nobody"] {
+        for _ in 0..PER_ACCOUNT {
+            assert_eq!(
+                code(start.sign_in(name, "wrong horse battery").await),
+                "auth.wrong"
+            );
+        }
+    }
+    assert!(throttled(&start).await.is_empty(), "nobody had to wait yet");
+    for name in ["ada", "nobody"] {
+        let flood = (0..20).map(|_| start.sign_in(name, PASSWORD));
+        for answer in futures::future::join_all(flood).await {
+            assert_eq!(code(answer), "auth.throttled");
+        }
+        assert_eq!(code(start.sign_in(name, PASSWORD).await), "auth.throttled");
+        start.world.clock.advance_millis(1);
+    }
+    let told = throttled(&start).await;
+    let subjects: Vec<_> = told.iter().map(|entry| entry.subject.clone()).collect();
+    assert_eq!(subjects, [vec![start.ada.user.id.to_string()], vec![]]);
+    for entry in &told {
+        assert_eq!(entry.actor, "anonymous");
+        assert_eq!(entry.detail["of"], "account");
+        assert_eq!(entry.detail["limit"], PER_ACCOUNT);
+        let said = serde_json::to_string(entry).expect("writes as JSON");
+        assert!(
+            !said.contains("nobody"),
+            "what was typed is not kept: {said}"
+        );
+    }
+    // It goes on in the next window: that is news.
+    start.world.clock.advance_millis(WINDOW_MS - 2);
+    for _ in 0..3 {
+        assert_eq!(code(start.sign_in("ada", PASSWORD).await), "auth.throttled");
+    }
+    assert_eq!(throttled(&start).await.len(), 3);
+}
+
+#[tokio::test]
+async fn an_administrator_lets_somebody_try_again_at_once() {
+    let start = start().await;
+    let bob = start.join("bob", start.acme(), Role::Member).await;
+    let ada = start.ada().await;
+    let unlocked = async || {
+        let entries = start.audit(INSTANCE).await;
+        entries
+            .iter()
+            .filter(|action| *action == "user.unlocked")
+            .count()
+    };
+    user::unlock(&ada, bob.user.id)
+        .await
+        .expect("there is nothing to forget");
+    assert_eq!(unlocked().await, 0, "nothing was done");
+    for _ in 0..PER_ACCOUNT {
+        assert_eq!(
+            code(start.sign_in("bob", "wrong horse battery").await),
+            "auth.wrong"
+        );
+    }
+    assert_eq!(code(start.sign_in("bob", PASSWORD).await), "auth.throttled");
+
+    let bobs = start.ctx(&bob).await;
+    assert_eq!(code(user::unlock(&bobs, bob.user.id).await), "not_found");
+    let nobody = start.world.anonymous();
+    assert_eq!(
+        code(user::unlock(&nobody, bob.user.id).await),
+        "auth.required"
+    );
+    assert_eq!(code(start.sign_in("bob", PASSWORD).await), "auth.throttled");
+
+    for _ in 0..2 {
+        let user = user::unlock(&ada, bob.user.id).await.expect("unlocks");
+        assert_eq!(user.id, bob.user.id);
+        assert_eq!(unlocked().await, 1, "the second time nothing is left to do");
+    }
+    assert!(start.sign_in("bob", PASSWORD).await.is_ok());
+}
+
 #[tokio::test]
 async fn success_forgives_what_failed_before() {
     let start = start().await;
