@@ -117,6 +117,9 @@ fn recipes_of(config: &Setup) -> Result<String, Failure> {
 
 /// Formats as data need this very program once more, as a child.
 fn jq_worker() -> Result<String, Failure> {
+    if cfg!(not(feature = "jq")) {
+        return Ok("left out of this build; it needs the cargo feature `jq`".to_owned());
+    }
     let failed = |why: String| Failure::unreadable("format.worker", why);
     let program = std::env::current_exe()
         .map_err(|error| failed(format!("this program can't find itself: {error}")))?;

@@ -29,6 +29,8 @@ fn crates_of(package: &str, features: &[&str]) -> Option<Vec<String>> {
 /// A feature, and how the names of crates begin that only it may bring.
 const DRIVERS: &[(&str, &[&str])] = &[
     ("cel", &["cel"]),
+    ("jq", &["jaq"]),
+    ("xlsx", &["rust_xlsxwriter"]),
     ("sqlite", &["rusqlite", "libsqlite3-sys"]),
     ("postgres", &["sqlx"]),
     ("dynamodb", &["aws-sdk-dynamodb"]),

@@ -8,6 +8,9 @@ use super::frame::{self, Kind};
 use super::program::Program;
 use super::session::Setup;
 
+/// Variables of a `map` program, in the order of their values.
+const MAP_VARIABLES: &[&str] = &["$meta", "$at"];
+
 /// Runs this process as the worker of a parent that started it with [`super::WORKER_COMMAND`].
 /// Reads from standard input, writes to standard output, and does nothing else.
 #[must_use]
@@ -93,7 +96,7 @@ fn prepare(setup: &Setup) -> Result<(Program, Val, Option<String>), String> {
             None => format!("its {name} program does not compile: {}", error.message),
         })
     };
-    let map = compile("map", &setup.map, super::session::MAP_VARIABLES)?;
+    let map = compile("map", &setup.map, MAP_VARIABLES)?;
     let Some(meta) = &setup.meta else {
         return Ok((map, Val::Null, None));
     };

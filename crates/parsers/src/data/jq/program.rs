@@ -14,6 +14,8 @@ use jaq_std::ValT as _;
 use sha2::{Digest, Sha256};
 use std::thread;
 
+use super::ProgramError;
+
 /// Longest program, in bytes.
 pub const MAX_PROGRAM: usize = 32_768;
 /// Names that jaq has and a format has not.
@@ -33,14 +35,6 @@ const FORBIDDEN: &[&str] = &[
 ];
 /// Room for the recursion of jaq's parser on the longest program; only touched pages cost memory.
 const STACK: usize = 512 << 20;
-
-/// Why a program does not compile.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProgramError {
-    /// Line inside the program, from 1, where it is known.
-    pub line: Option<usize>,
-    pub message: String,
-}
 
 /// A compiled program.
 pub(super) struct Program {

@@ -12,8 +12,6 @@ use std::collections::VecDeque;
 use super::frame::{self, Kind};
 use super::process::{NoAnswer, Process, Runner};
 
-/// Variables of a `map` program, in the order of their values.
-pub(super) const MAP_VARIABLES: &[&str] = &["$meta", "$at"];
 /// Items that may be under way.
 const WINDOW: usize = 256;
 /// Bytes that may be under way.
@@ -231,6 +229,12 @@ impl<'a, 'r> Session<'a, 'r> {
 
     /// The child, started if there is none, with all unanswered items under way.
     fn running(&mut self) -> Result<&Process, Refusal> {
+        if cfg!(not(feature = "jq")) {
+            return Err(Refusal::new(
+                "format.not_built",
+                "this build leaves out formats as data; build it with the cargo feature `jq`",
+            ));
+        }
         if self.process.is_none() {
             let process = Process::start(self.runner).map_err(|reason| {
                 failed(format!(
