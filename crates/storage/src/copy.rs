@@ -123,13 +123,14 @@ pub async fn activate(store: &dyn Backend) -> Result<bool, CopyError> {
 /// copy that was interrupted; one that is complete and not yet activated is compared again.
 ///
 /// # Errors
-/// Either store's; [`CopyError::Refused`] where the target holds something else or turns out to
-/// differ.
+/// Either store's; [`CopyError::Refused`] where the source is itself a copy that is not complete, or
+/// the target holds something else or turns out to differ.
 pub async fn copy(
     from: &dyn Backend,
     to: &dyn Backend,
     told: &(dyn Fn(&Progress) + Send + Sync),
 ) -> Result<Vec<Copied>, CopyError> {
+    complete(from).await?;
     let (mut state, mut version) = begin(to).await?;
     let names: Vec<&'static str> = copied().collect();
     let start = match state.stage {
@@ -177,6 +178,17 @@ pub async fn copy(
         mark(to, Vec::new(), &state, version).await?;
     }
     Ok(all)
+}
+
+/// Refuses a source of which a part is missing: counts and checksums of the two would agree all the same.
+async fn complete(from: &dyn Backend) -> Result<(), CopyError> {
+    match progress(from).await.map_err(CopyError::From)? {
+        Some((state, _)) if state.stage == Stage::Copying => Err(CopyError::Refused(
+            "the source is itself a copy that is not complete; run the `gna store copy` into it again, it goes on where it stopped"
+                .into(),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Places in the feed mean nothing in another store; whoever followed it begins anew at its end.

@@ -73,12 +73,11 @@ async fn a_copy_holds_the_same_items_and_an_empty_feed_and_waits() {
     assert!(refusal.contains("not empty"), "{refusal}");
 }
 
-#[tokio::test]
-async fn a_copy_that_was_interrupted_goes_on_where_it_stopped() {
-    let (from, to) = (Arc::new(filled(1_300).await), Arc::new(store()));
+/// Copies until 500 items or more are there, and ends as a kill does.
+async fn interrupted(from: &Arc<MemoryBackend>, to: &Arc<MemoryBackend>) {
     let steps = Arc::new(AtomicUsize::new(0));
-    let interrupted = {
-        let (from, to, steps) = (Arc::clone(&from), Arc::clone(&to), Arc::clone(&steps));
+    let ended = {
+        let (from, to, steps) = (Arc::clone(from), Arc::clone(to), Arc::clone(&steps));
         tokio::spawn(async move {
             let stop = move |state: &Progress| {
                 if state.items >= 500 {
@@ -89,8 +88,34 @@ async fn a_copy_that_was_interrupted_goes_on_where_it_stopped() {
             copy(from.as_ref(), to.as_ref(), &stop).await.map(|_| ())
         })
     };
-    assert!(interrupted.await.is_err());
+    assert!(ended.await.is_err());
     assert_eq!(steps.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn half_a_copy_is_no_source_and_a_whole_one_is() {
+    let (from, half) = (Arc::new(filled(1_300).await), Arc::new(store()));
+    interrupted(&from, &half).await;
+    let third = store();
+    let refusal = copy(half.as_ref(), &third, &|_| panic!("nothing goes over"))
+        .await
+        .unwrap_err();
+    assert!(matches!(refusal, CopyError::Refused(_)), "{refusal:?}");
+    assert!(refusal.to_string().contains("not complete"), "{refusal}");
+    assert_eq!(progress(&third).await.unwrap(), None, "left as it was");
+    assert!(!activate(&third).await.unwrap());
+
+    let copied = copy(from.as_ref(), half.as_ref(), &|_| {}).await.unwrap();
+    // A copy that waits may be copied on; the next one waits, too.
+    assert_eq!(copy(half.as_ref(), &third, &|_| {}).await.unwrap(), copied);
+    let (state, _) = progress(&third).await.unwrap().unwrap();
+    assert_eq!((state.stage, state.items), (Stage::Paused, 1_300));
+}
+
+#[tokio::test]
+async fn a_copy_that_was_interrupted_goes_on_where_it_stopped() {
+    let (from, to) = (Arc::new(filled(1_300).await), Arc::new(store()));
+    interrupted(&from, &to).await;
     assert!(matches!(
         activate(to.as_ref()).await,
         Err(CopyError::Refused(_))
