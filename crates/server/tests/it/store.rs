@@ -182,3 +182,57 @@ fn the_index_of_a_file_is_made_anew_when_its_server_is_stopped() {
     assert!(made.stdout.contains("made anew"), "{}", made.stdout);
     assert_eq!(list(), before);
 }
+
+/// Changes the store's file as no command of Gna does.
+#[cfg(feature = "sqlite")]
+fn harm(file: &std::path::Path, sql: &'static str) {
+    use gna_storage::backend::sqlite::{SqliteDb, SqliteOptions};
+
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let db = SqliteDb::open(file, &SqliteOptions::default()).expect("opens");
+        let done = db.write(move |conn| Ok(conn.execute_batch(sql)?)).await;
+        done.expect("is done");
+    });
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn damage_is_named_and_the_command_ends_with_three() {
+    let folder = tempfile::tempdir().expect("folder");
+    let at = folder.path();
+    let check = |more: &[&str]| run(at, &[&["store", "check", "--data", "data"], more].concat());
+    run(at, &["group", "create", "acme/shop", "--data", "data"]).ended(0);
+    let sound = check(&[]).ended(0);
+    assert!(sound.stdout.contains("no damage found"), "{}", sound.stdout);
+    harm(
+        &at.join("data/gna.db"),
+        "DELETE FROM entries WHERE collection = (SELECT code FROM names WHERE name = 'organization')
+            AND idx = (SELECT code FROM names WHERE name = 'all');
+        UPDATE items SET entries = '['
+            WHERE collection = (SELECT code FROM names WHERE name = 'group') AND entries IS NOT NULL",
+    );
+    let named = |text: &str| {
+        for (place, problem) in [
+            (
+                "collection organization, index all,",
+                "an item without its index entry",
+            ),
+            ("collection group,", "the entries of an item can't be read"),
+        ] {
+            let line = text
+                .lines()
+                .find(|line| line.contains(place) && line.contains(problem));
+            assert!(line.is_some(), "{place} {problem}: {text}");
+        }
+        assert!(!text.contains("acme"), "of whom it is: {text}");
+    };
+    let said = check(&[]).ended(3);
+    named(&said.stdout);
+    assert!(said.stderr.contains("gna store restore"), "{}", said.stderr);
+    let told = check(&["--json"]).ended(3).json().remove(0);
+    assert_eq!(told["damaged"], true);
+    let damages = told["damages"].as_array().expect("a list");
+    let lines: Vec<&str> = damages.iter().filter_map(Value::as_str).collect();
+    named(&lines.join("\n"));
+}

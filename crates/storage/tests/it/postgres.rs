@@ -13,6 +13,7 @@ use gna_storage::kernel::{Backend, Batch, Expect, Item};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod damage;
 mod faults;
 mod own;
 mod tls;

@@ -4,7 +4,8 @@ use super::address::Address;
 use super::error::{cut, map};
 use super::schema::SCHEMA_TABLES;
 use crate::kernel::Error;
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use futures::TryStreamExt;
+use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Executor, Postgres, Row};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -138,11 +139,13 @@ impl PostgresDb {
         again(&self.inner.search, ask).await
     }
 
-    /// Asks something that reads whole tables and may take long.
-    pub(super) async fn read_unhurried(
+    /// Asks something that reads whole tables and may take long; gives each row as it comes, so that
+    /// no table is ever in memory as a whole.
+    pub(super) async fn each_unhurried(
         &self,
         sql: &'static str,
-    ) -> Result<Vec<sqlx::postgres::PgRow>, Error> {
+        mut take: impl FnMut(&PgRow) -> Result<(), Error> + Send,
+    ) -> Result<(), Error> {
         // The first statement shows whether the connection lives; no limit holds for the second.
         let mut conn = self
             .read_search(|pool| async move {
@@ -153,7 +156,11 @@ impl PostgresDb {
             .await?;
         let mut tx = conn.begin().await.map_err(map)?;
         unhurried(&mut tx).await.map_err(map)?;
-        sqlx::query(sql).fetch_all(&mut *tx).await.map_err(map)
+        let mut rows = sqlx::query(sql).fetch(&mut *tx);
+        while let Some(row) = rows.try_next().await.map_err(map)? {
+            take(&row)?;
+        }
+        Ok(())
     }
 
     /// Runs `work` while no other process runs work of this name on this store; waits for them.
