@@ -2,6 +2,7 @@
 
 mod config;
 mod connect;
+mod copies;
 mod deploy;
 mod features;
 mod feeds;
