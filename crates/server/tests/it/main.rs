@@ -31,6 +31,8 @@ mod operator;
 mod parse;
 mod recipes;
 mod run;
+#[cfg(feature = "postgres")]
+mod scale;
 mod serve;
 mod server;
 #[cfg(feature = "postgres")]

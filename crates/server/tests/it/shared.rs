@@ -1,5 +1,6 @@
-//! Several processes on one PostgreSQL, DynamoDB or MongoDB store, and a whole store moved into it. All need
-//! the server that `TEST_POSTGRES_URL` names, or the one that `TEST_DYNAMODB_URL` or `TEST_MONGODB_URL` does.
+//! Processes on a PostgreSQL, DynamoDB or MongoDB store whose clocks are wrong, and a whole store moved into
+//! it. All need the server that `TEST_POSTGRES_URL` names, or the one that `TEST_DYNAMODB_URL` or
+//! `TEST_MONGODB_URL` does. `scale.rs` has what several processes do together.
 
 #[cfg(feature = "dynamodb")]
 use gna_storage::conformance::dynamodb;
@@ -14,10 +15,8 @@ use std::time::Duration;
 use crate::run::{Said, gna, run};
 use crate::server::Server;
 
-const REPORTS: usize = 6;
-const FINDINGS: usize = 400;
-
-fn report(salt: usize, findings: usize) -> String {
+/// A report with that many findings; those of another salt are others.
+pub fn report(salt: usize, findings: usize) -> String {
     let results: Vec<Value> = (0..findings)
         .map(|number| {
             json!({
@@ -35,12 +34,29 @@ fn report(salt: usize, findings: usize) -> String {
         .to_string()
 }
 
-fn ask(server: &Server, token: &str, method: &str, path: &str, body: &str) -> Value {
+/// Asks, with bytes or nothing, and reads the answer.
+pub fn ask(server: &Server, token: &str, method: &str, path: &str, body: &str) -> Value {
+    ask_as(
+        server,
+        token,
+        "application/octet-stream",
+        method,
+        path,
+        body,
+    )
+}
+
+/// The same with a body of another kind.
+pub fn ask_as(
+    server: &Server,
+    token: &str,
+    kind: &str,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> Value {
     let bearer = format!("Bearer {token}");
-    let headers = [
-        ("Authorization", bearer.as_str()),
-        ("Content-Type", "application/octet-stream"),
-    ];
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", kind)];
     let (status, answer) = server.send(method, path, &headers, body);
     assert!((200..300).contains(&status), "{method} {path}: {answer}");
     let (start, end) = (answer.find('{'), answer.rfind('}'));
@@ -49,7 +65,7 @@ fn ask(server: &Server, token: &str, method: &str, path: &str, body: &str) -> Va
 }
 
 /// Until it holds; a minute is far more than it takes.
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..600 {
         if let Some(found) = look() {
             return found;
@@ -57,97 +73,6 @@ fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(Duration::from_millis(100));
     }
     panic!("never: {what}");
-}
-
-#[test]
-fn three_processes_share_a_store() {
-    let Some(place) = Place::fresh() else { return };
-    three_processes(&place.url, [&[], &[], &[]]);
-}
-
-/// Each with a search index of its own.
-#[cfg(feature = "dynamodb")]
-#[test]
-fn three_processes_share_a_table() {
-    let Some(place) = dynamodb::Place::unmade() else {
-        return;
-    };
-    let folder = tempfile::tempdir().expect("folder");
-    run(folder.path(), &["store", "init", "--store", &place.url]).ended(0);
-    three_processes(
-        &place.url,
-        [
-            &["--search", "sqlite:first.db"],
-            &["--search", "sqlite:second.db"],
-            &["--search", "sqlite:third.db"],
-        ],
-    );
-}
-
-/// Each with a search index of its own.
-#[cfg(feature = "mongodb")]
-#[test]
-fn three_processes_share_a_database() {
-    let Some(place) = mongodb::Place::fresh() else {
-        return;
-    };
-    three_processes(
-        &place.url,
-        [
-            &["--search", "sqlite:first.db"],
-            &["--search", "sqlite:second.db"],
-            &["--search", "sqlite:third.db"],
-        ],
-    );
-}
-
-fn three_processes(url: &str, own: [&[&str]; 3]) {
-    let folder = tempfile::tempdir().expect("folder");
-    let start = |own: &[&str], more: &[&str]| {
-        let args = ["--data", "data", "--store", url];
-        Server::start(folder.path(), &[&args, own, more].concat())
-    };
-    let first = start(own[0], &["--role", "api,worker,scheduler", "--demo"]);
-    let second = start(own[1], &["--role", "api"]);
-    let worker = start(own[2], &["--role", "worker"]);
-    assert_eq!(worker.first["url"], Value::Null);
-    let token = first.first["token"].as_str().expect("a token").to_owned();
-
-    // Uploads go to both; every one of three imports of an asset waits for its turn.
-    let mut ids = Vec::new();
-    for n in 0..REPORTS {
-        let to = if n % 2 == 0 { &first } else { &second };
-        let path = format!(
-            "/api/v2/reports?organization=demo&group=shop&asset=shared-{}&file_name=r.sarif",
-            n % 2
-        );
-        let told = ask(to, &token, "POST", &path, &report(n, FINDINGS));
-        let id = told["id"].as_str().expect("an id").to_owned();
-        // What one process acknowledged the other has.
-        let other = if n % 2 == 0 { &second } else { &first };
-        let seen = ask(other, &token, "GET", &format!("/api/v2/reports/{id}"), "");
-        assert_eq!(seen["id"], json!(id));
-        ids.push(id);
-    }
-    for (n, id) in ids.iter().enumerate() {
-        let done = eventually("the import ends", || {
-            let report = ask(&second, &token, "GET", &format!("/api/v2/reports/{id}"), "");
-            assert!(
-                report["status"] != "REFUSED" && report["status"] != "FAILED",
-                "{report}"
-            );
-            (report["status"] == "COMPLETE").then_some(report)
-        });
-        // A job that two had run at once would have found some of its own findings there.
-        let counts = &done["counts"];
-        assert_eq!(counts["total"], FINDINGS, "{n}: {counts}");
-        assert_eq!(counts["created"], FINDINGS, "{n}: {counts}");
-    }
-    assert_eq!(worker.stop(), Some(0));
-    assert_eq!(second.stop(), Some(0));
-    assert_eq!(first.stop(), Some(0));
-    let check = ["store", "check", "--data", "data", "--store", url];
-    run(folder.path(), &[&check, own[0]].concat()).ended(0);
 }
 
 /// Has processes believe in another time; Debian's package `libfaketime`.
