@@ -31,7 +31,7 @@ pub fn unfit(config: &Config) -> Vec<String> {
     );
     check(
         !is_here(&config.store.search) || has_own_index(config),
-        "store.search is on this machine, which a function loses: leave it empty for postgres:, or give each instance an index of its own with GNA_STORE__SEARCH=sqlite:/tmp/search.db",
+        "store.search is on this machine, which a function loses: leave it empty for postgres:, name a server that all instances share with GNA_STORE__SEARCH=opensearch://HOST/INDEX (for dynamodb:, say), or give each instance an index of its own with GNA_STORE__SEARCH=sqlite:/tmp/search.db",
     );
     let blobs = config.blobs_url();
     let folder = blobs.strip_prefix("file:");
@@ -98,6 +98,12 @@ mod tests {
                 wrong.starts_with(word) && !wrong.contains('\n'),
                 "{value}: {wrong}"
             );
+        }
+        let mut elsewhere: Vec<(&str, &str)> = fit.to_vec();
+        elsewhere.push(("GNA_STORE__SEARCH", "sqlite:search.db"));
+        let wrong = unfit(&of(&elsewhere)).join("\n");
+        for remedy in ["leave it empty", "opensearch://", "sqlite:/tmp/"] {
+            assert!(wrong.contains(remedy), "{remedy}: {wrong}");
         }
         assert!(unfit(&of(&[("GNA_LAMBDA__TRIAL", "true")])).is_empty());
     }
