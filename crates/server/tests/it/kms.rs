@@ -1,83 +1,30 @@
 //! The keyring in AWS KMS, through the real binary. The service is a SUBSTITUTE: `moto`, which imitates
 //! AWS (PyPI); nothing here has met the real one. Skipped where it can't be had.
 
+use crate::moto::Moto;
 use crate::run::gna;
 use crate::server::Server;
-use gna_testkit::guide::free_port;
 use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output};
 
-/// Of a request that KMS would check; the substitute looks only at the service in it.
-const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=invented/20260101/eu-central-1/kms/aws4_request, SignedHeaders=host, Signature=invented";
-
-/// The substitute for KMS; killed with the test.
+/// The substitute for KMS.
 struct Kms {
-    child: Child,
-    port: u16,
-}
-
-impl Drop for Kms {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    moto: Moto,
 }
 
 impl Kms {
-    fn start(folder: &Path) -> Option<Self> {
-        let skip = |why: &str| {
-            eprintln!("SKIPPED: {why}");
-            None
-        };
-        let venv = folder.join("moto");
-        let made = Command::new("python3")
-            .arg("-m")
-            .arg("venv")
-            .arg(&venv)
-            .output();
-        if !made.is_ok_and(|made| made.status.success()) {
-            return skip("there is no python3 with venv here");
-        }
-        let installed = Command::new(venv.join("bin/pip"))
-            .args(["install", "--quiet", "moto[server]==5.2.5"])
-            .output();
-        if !installed.is_ok_and(|installed| installed.status.success()) {
-            return skip("moto can't be had from PyPI");
-        }
-        let port = free_port();
-        let child = Command::new(venv.join("bin/moto_server"))
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        let kms = Self { child, port };
-        let until = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "the substitute does not start");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Some(kms)
+    fn start() -> Option<Self> {
+        Moto::start().map(|moto| Self { moto })
     }
 
     /// As an operator in the console.
     fn ask(&self, action: &str, body: &Value) -> Value {
-        let body = body.to_string();
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("listens");
-        write!(
-            stream,
-            "POST / HTTP/1.1\r\nHost: kms.eu-central-1.amazonaws.com\r\nConnection: close\r\nAuthorization: {AUTHORIZATION}\r\n\
-             Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: TrentService.{action}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .expect("is sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("answers");
-        assert!(answer.contains(" 200 "), "{action}: {answer}");
+        let headers = format!(
+            "Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: TrentService.{action}\r\n"
+        );
+        let of = "eu-central-1/kms";
+        let answer = self.moto.ask(of, "POST /", &headers, &body.to_string());
         let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
         serde_json::from_str(body).unwrap_or(Value::Null)
     }
@@ -96,7 +43,7 @@ impl Kms {
             .args(args)
             .env(
                 "AWS_ENDPOINT_URL_KMS",
-                format!("http://127.0.0.1:{}", self.port),
+                format!("http://127.0.0.1:{}", self.moto.port),
             )
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_ACCESS_KEY_ID", "invented")
@@ -145,7 +92,7 @@ fn post(server: &Server, receiver: &str, number: usize) -> u16 {
 fn keys_of_kms_are_changed_under_load_and_the_old_one_is_not_needed_any_more() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
-    let Some(kms) = Kms::start(at) else { return };
+    let Some(kms) = Kms::start() else { return };
     let (first, second) = (kms.key(), kms.key());
     let alias = |action: &str, key: &str| {
         kms.ask(

@@ -18,6 +18,15 @@ mod kms;
 mod lambda;
 mod live;
 mod modules;
+#[cfg(any(
+    feature = "kms",
+    all(
+        feature = "lambda",
+        feature = "s3",
+        any(feature = "dynamodb", feature = "postgres")
+    )
+))]
+mod moto;
 #[cfg(feature = "mail")]
 mod notices;
 mod npm;

@@ -31,13 +31,13 @@ pub struct Function {
     caller: Caller,
 }
 
-fn start(folder: &Path, api: &str, name: &str) -> Running {
+fn start(folder: &Path, api: &str, name: &str, settings: &[(&str, &str)]) -> Running {
     let child = gna(folder)
         .env("AWS_LAMBDA_RUNTIME_API", api)
         .env("AWS_LAMBDA_FUNCTION_NAME", name)
         .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
-        .env("GNA_LAMBDA__TRIAL", "true")
+        .envs(settings.iter().copied())
         .env("GNA_SERVER__PUBLIC_URL", "https://gna.example.com")
         .env("GNA_LOG__LEVEL", "warn")
         .spawn();
@@ -46,16 +46,16 @@ fn start(folder: &Path, api: &str, name: &str) -> Running {
 
 impl Function {
     /// Called by the stand-in in this process.
-    pub async fn start_with_fake(folder: &Path) -> Self {
+    pub async fn start_with_fake(folder: &Path, settings: &[(&str, &str)]) -> Self {
         let runtime = FakeRuntime::start().await;
         Self {
-            _process: start(folder, &runtime.address, "gna"),
+            _process: start(folder, &runtime.address, "gna", settings),
             caller: Caller::Fake(runtime),
         }
     }
 
     /// Called by the emulator of cargo-lambda; `None`, and said so, where there is none.
-    pub async fn start_with_emulator(folder: &Path) -> Option<Self> {
+    pub async fn start_with_emulator(folder: &Path, settings: &[(&str, &str)]) -> Option<Self> {
         let Some(program) = emulator() else {
             eprintln!("SKIPPED: there is no cargo-lambda; `pip install cargo-lambda` brings it");
             return None;
@@ -79,7 +79,7 @@ impl Function {
         // The one function of the emulator, which needs no name.
         let api = format!("http://127.0.0.1:{port}/.rt");
         Some(Self {
-            _process: start(folder, &api, "_"),
+            _process: start(folder, &api, "_", settings),
             caller: Caller::Emulator {
                 _program: program,
                 port,

@@ -1,6 +1,8 @@
 //! `gna lambda` as a process, called by events: with a stand-in for the runtime API, and with the
 //! emulator of cargo-lambda (`pip install cargo-lambda`, or its place in `CARGO_LAMBDA`).
 
+#[cfg(all(feature = "s3", any(feature = "dynamodb", feature = "postgres")))]
+mod deployed;
 mod events;
 mod fake_runtime;
 mod function;
@@ -13,13 +15,24 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
 
-use crate::run::{gna, run, sample};
+use crate::run::{Said, gna, run, sample};
 use events::{balancer, gateway, message, official, queue, stream, tick};
 use function::Function;
 
+/// On the machine's own store, as with an emulator.
+const TRIAL: &[(&str, &str)] = &[("GNA_LAMBDA__TRIAL", "true")];
+
+fn run_with(folder: &Path, settings: &[(&str, &str)], args: &[&str]) -> Said {
+    let mut command = gna(folder);
+    command.args(args).envs(settings.iter().copied());
+    command.output().expect("runs").into()
+}
+
 /// A store with a group, and a token that may do everything in it.
-fn prepared(folder: &Path) -> String {
-    run(folder, &["group", "create", "acme/shop"]).ended(0);
+fn prepared(folder: &Path, settings: &[(&str, &str)]) -> String {
+    // Only a table needs this.
+    run_with(folder, settings, &["store", "init"]).ended(0);
+    run_with(folder, settings, &["group", "create", "acme/shop"]).ended(0);
     let args = [
         "token",
         "create",
@@ -28,7 +41,8 @@ fn prepared(folder: &Path) -> String {
         "--role",
         "manager",
     ];
-    let told = run(folder, &[&args[..], &["--name", "test", "--json"]].concat()).ended(0);
+    let args = [&args[..], &["--name", "test", "--json"]].concat();
+    let told = run_with(folder, settings, &args).ended(0);
     told.json()[0]["token"]
         .as_str()
         .expect("a token")
@@ -159,8 +173,9 @@ async fn story(function: &Function, token: &str) {
 }
 
 /// Of the messages above one made a job, whatever was delivered twice; the calls made theirs.
-fn counted(folder: &Path) {
-    let jobs = run(folder, &["jobs", "list", "--json"]).ended(0).json();
+fn counted(folder: &Path, settings: &[(&str, &str)]) {
+    let said = run_with(folder, settings, &["jobs", "list", "--json"]);
+    let jobs = said.ended(0).json();
     let dead: Vec<_> = jobs.iter().map(|job| &job["kind"]).collect();
     assert_eq!(dead, [&json!("store.tidy")], "only the refused call");
 }
@@ -168,18 +183,18 @@ fn counted(folder: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_answered_as_the_server_would() {
     let folder = tempfile::tempdir().expect("folder");
-    let token = prepared(folder.path());
-    let function = Function::start_with_fake(folder.path()).await;
+    let token = prepared(folder.path(), TRIAL);
+    let function = Function::start_with_fake(folder.path(), TRIAL).await;
     story(&function, &token).await;
     function.end();
-    counted(folder.path());
+    counted(folder.path(), TRIAL);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_the_emulator_are_answered_as_the_server_would() {
     let folder = tempfile::tempdir().expect("folder");
-    let token = prepared(folder.path());
-    let Some(function) = Function::start_with_emulator(folder.path()).await else {
+    let token = prepared(folder.path(), TRIAL);
+    let Some(function) = Function::start_with_emulator(folder.path(), TRIAL).await else {
         return;
     };
     story(&function, &token).await;
@@ -192,7 +207,7 @@ async fn events_of_the_emulator_are_answered_as_the_server_would() {
         "{answer}"
     );
     function.end();
-    counted(folder.path());
+    counted(folder.path(), TRIAL);
 }
 
 /// The events that Amazon's own library for Rust is tested with.
@@ -203,8 +218,8 @@ async fn events_as_they_are_published_are_understood() {
         return;
     };
     let folder = tempfile::tempdir().expect("folder");
-    prepared(folder.path());
-    let function = Function::start_with_fake(folder.path()).await;
+    prepared(folder.path(), TRIAL);
+    let function = Function::start_with_fake(folder.path(), TRIAL).await;
     for (name, event, field) in events {
         let answer = function.ask(&event).await;
         assert!(!answer[field].is_null(), "{name}: {answer}");
