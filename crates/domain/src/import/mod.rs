@@ -8,4 +8,4 @@ pub use parsed::{
     Category, FormatInfo, ParsedFinding, Position, Refusal, ReportMeta, Reported, SeverityBasis,
     Sink, Warning, Weakness,
 };
-pub use plan::{Plan, PlannedItem, PlannedStream, Step};
+pub use plan::{Plan, PlannedItem, PlannedStream, Seen, Step};

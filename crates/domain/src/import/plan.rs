@@ -15,6 +15,9 @@ pub struct PlannedStream {
     pub category: Category,
 }
 
+/// A known vulnerability that an item shows, with those that turn out to be the same.
+pub type Seen = (VulnerabilityId, Vec<VulnerabilityId>);
+
 /// What becomes of one item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
@@ -24,6 +27,9 @@ pub enum Step {
     /// It is this one; the others turn out to be the same.
     #[serde(rename = "k")]
     See(VulnerabilityId, Vec<VulnerabilityId>),
+    /// It has names of several that a person keeps apart: it is seen of each. At least two, oldest first.
+    #[serde(rename = "e")]
+    SeeEach(Vec<Seen>),
     /// Said before, at that item.
     #[serde(rename = "d")]
     Duplicate(u64),
@@ -46,17 +52,25 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The vulnerability that an item is about.
-    #[must_use]
-    pub fn vulnerability(&self, item: usize) -> Option<VulnerabilityId> {
-        match &self.items.get(item)?.step {
-            Step::Create(id) | Step::See(id, _) => Some(*id),
+    /// The vulnerabilities that an item is about: one, or each of those that are kept apart.
+    pub fn vulnerabilities(&self, item: usize) -> impl Iterator<Item = VulnerabilityId> + '_ {
+        let step = match self.step(item) {
             // A duplicate points at an item that is none.
-            Step::Duplicate(first) => match &self.items.get(usize::try_from(*first).ok()?)?.step {
-                Step::Create(id) | Step::See(id, _) => Some(*id),
-                Step::Duplicate(_) => None,
-            },
-        }
+            Some(Step::Duplicate(first)) => usize::try_from(*first)
+                .ok()
+                .and_then(|first| self.step(first)),
+            step => step,
+        };
+        let (one, each): (Option<VulnerabilityId>, &[Seen]) = match step {
+            Some(Step::Create(id) | Step::See(id, _)) => (Some(*id), &[]),
+            Some(Step::SeeEach(each)) => (None, each.as_slice()),
+            Some(Step::Duplicate(_)) | None => (None, &[]),
+        };
+        one.into_iter().chain(each.iter().map(|(id, _)| *id))
+    }
+
+    fn step(&self, item: usize) -> Option<&Step> {
+        self.items.get(item).map(|planned| &planned.step)
     }
 }
 
@@ -79,6 +93,8 @@ mod tests {
                 item(Step::Create(id(1))),
                 item(Step::See(id(2), vec![id(3)])),
                 item(Step::Duplicate(0)),
+                item(Step::SeeEach(vec![(id(4), vec![]), (id(5), vec![id(6)])])),
+                item(Step::Duplicate(3)),
             ],
         };
         let written = serde_json::to_vec(&plan).expect("writes");
@@ -86,6 +102,9 @@ mod tests {
             serde_json::from_slice::<Plan>(&written).expect("reads"),
             plan
         );
-        assert_eq!(plan.vulnerability(2), Some(id(1)));
+        let about = |item| plan.vulnerabilities(item).collect::<Vec<_>>();
+        assert_eq!(about(2), [id(1)]);
+        assert_eq!(about(4), [id(4), id(5)]);
+        assert!(about(5).is_empty());
     }
 }

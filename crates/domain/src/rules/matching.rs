@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::identity::{Keys, RANK_NEAR};
 use crate::id::VulnerabilityId;
+use crate::import::Seen;
 use crate::model::Holder;
 
 /// What an instance is.
@@ -14,10 +15,12 @@ use crate::model::Holder;
 pub enum Verdict {
     /// Never seen on this asset.
     New,
-    /// Known; `absorbs` lists other known ones that this instance shows to be the same.
+    /// Known; `absorbs` lists other known ones that this instance shows to be the same. It is a
+    /// sighting of `also` too: those that it names as well, but that are kept apart.
     Known {
         id: VulnerabilityId,
         absorbs: Vec<VulnerabilityId>,
+        also: Vec<Seen>,
     },
     /// The report said it already, at that item.
     DuplicateOf(usize),
@@ -43,17 +46,22 @@ pub fn match_all(
 ) -> Vec<Verdict> {
     let duplicates = duplicates(items);
     let mut taken: HashSet<VulnerabilityId> = HashSet::new();
-    let mut found: Vec<Option<(VulnerabilityId, Vec<VulnerabilityId>)>> = vec![None; items.len()];
-    match_packages(items, &duplicates, known, apart, &mut taken, &mut found);
+    let mut found: Vec<Option<Seen>> = vec![None; items.len()];
+    let mut also = match_packages(items, &duplicates, known, apart, &mut taken, &mut found);
     for rank in 0..=super::identity::RANK_PLACE {
         match_rank(rank, items, &duplicates, known, &mut taken, &mut found);
     }
     found
         .into_iter()
         .zip(duplicates)
-        .map(|(found, duplicate)| match (duplicate, found) {
+        .enumerate()
+        .map(|(at, (found, duplicate))| match (duplicate, found) {
             (Some(first), _) => Verdict::DuplicateOf(first),
-            (None, Some((id, absorbs))) => Verdict::Known { id, absorbs },
+            (None, Some((id, absorbs))) => Verdict::Known {
+                id,
+                absorbs,
+                also: also.remove(&at).unwrap_or_default(),
+            },
             (None, None) => Verdict::New,
         })
         .collect()
@@ -100,15 +108,16 @@ fn join(roots: &mut [usize], a: usize, b: usize) {
 }
 
 /// Packages: any shared name is the same vulnerability, so several known ones become one. The
-/// oldest id survives.
+/// oldest id survives. Those that are kept apart stay several, and the item is a sighting of each:
+/// the answer has those beside the oldest, by item.
 fn match_packages(
     items: &[Keys],
     duplicates: &[Option<usize>],
     known: &Known,
     apart: &dyn Fn(VulnerabilityId, VulnerabilityId) -> bool,
     taken: &mut HashSet<VulnerabilityId>,
-    found: &mut [Option<(VulnerabilityId, Vec<VulnerabilityId>)>],
-) {
+    found: &mut [Option<Seen>],
+) -> HashMap<usize, Vec<Seen>> {
     // The names of duplicates count for the item they repeat.
     let mut holders: BTreeMap<usize, BTreeSet<VulnerabilityId>> = BTreeMap::new();
     for (at, item) in items.iter().enumerate().filter(|(_, item)| item.by_any_key) {
@@ -122,20 +131,32 @@ fn match_packages(
             }
         }
     }
+    let mut also: HashMap<usize, Vec<Seen>> = HashMap::new();
     for (at, holders) in holders {
-        let mut free = holders
-            .into_iter()
-            .filter(|id| !taken.contains(id))
-            .collect::<Vec<_>>()
-            .into_iter();
-        if let (Some(oldest), Some(slot)) = (free.next(), found.get_mut(at)) {
-            let absorbs: Vec<VulnerabilityId> =
-                free.filter(|&other| !apart(oldest, other)).collect();
-            taken.insert(oldest);
-            taken.extend(&absorbs);
-            *slot = Some((oldest, absorbs));
+        let mut seen: Vec<Seen> = Vec::new();
+        for id in holders {
+            if !taken.insert(id) {
+                continue;
+            }
+            // It joins the oldest with which nobody keeps it apart.
+            let joins = seen.iter_mut().find(|(oldest, absorbs)| {
+                !apart(*oldest, id) && !absorbs.iter().any(|other| apart(*other, id))
+            });
+            match joins {
+                Some((_, absorbs)) => absorbs.push(id),
+                None => seen.push((id, Vec::new())),
+            }
+        }
+        let mut seen = seen.into_iter();
+        if let Some(slot) = found.get_mut(at) {
+            *slot = seen.next();
+        }
+        let others: Vec<Seen> = seen.collect();
+        if !others.is_empty() {
+            also.insert(at, others);
         }
     }
+    also
 }
 
 /// All others: per key of this rank, pairs the free items with the free holders.
@@ -145,7 +166,7 @@ fn match_rank(
     duplicates: &[Option<usize>],
     known: &Known,
     taken: &mut HashSet<VulnerabilityId>,
-    found: &mut [Option<(VulnerabilityId, Vec<VulnerabilityId>)>],
+    found: &mut [Option<Seen>],
 ) {
     // Groups in the order of their first item, so that the result does not hang on hashing.
     let mut groups: BTreeMap<(usize, [u8; 16]), Vec<usize>> = BTreeMap::new();
@@ -310,11 +331,22 @@ mod tests {
         false
     }
 
-    fn same(id: u128) -> Verdict {
+    /// Of the first, and also of the others, each with what it absorbs.
+    fn known_as(seen: &[(u128, &[u128])]) -> Verdict {
+        let mut seen = seen.iter().map(|(id, absorbs)| {
+            let absorbs: Vec<_> = absorbs.iter().map(|id| vul(*id)).collect();
+            (vul(*id), absorbs)
+        });
+        let (id, absorbs) = seen.next().expect("at least one");
         Verdict::Known {
-            id: vul(id),
-            absorbs: vec![],
+            id,
+            absorbs,
+            also: seen.collect(),
         }
+    }
+
+    fn same(id: u128) -> Verdict {
+        known_as(&[(id, &[])])
     }
 
     #[test]
@@ -371,12 +403,36 @@ mod tests {
             ]
         );
         let known = known(&[("cve", &[(7, 0)]), ("ghsa", &[(3, 0)])]);
-        let merged = Verdict::Known {
-            id: vul(3),
-            absorbs: vec![vul(7)],
-        };
-        assert_eq!(match_all(&items[2..], &known, &never), [merged]);
-        assert_eq!(match_all(&items[2..], &known, &|_, _| true), [same(3)]);
+        assert_eq!(
+            match_all(&items[2..], &known, &never),
+            [known_as(&[(3, &[7])])]
+        );
+    }
+
+    #[test]
+    fn what_is_kept_apart_stays_apart_and_is_seen_of_each() {
+        let known = known(&[("cve", &[(3, 0), (5, 0)]), ("ghsa", &[(7, 0), (9, 0)])]);
+        let items = [package("0:cve 0:ghsa", "a"), package("0:ghsa", "b")];
+        // Each pair that is kept apart, and who is then one.
+        let cases: [(&[(u128, u128)], Verdict); 4] = [
+            (&[], known_as(&[(3, &[5, 7, 9])])),
+            (&[(3, 7)], known_as(&[(3, &[5, 9]), (7, &[])])),
+            (&[(3, 7), (3, 9)], known_as(&[(3, &[5]), (7, &[9])])),
+            // Nobody keeps 5 and 9 from the oldest, but from each other.
+            (&[(5, 9)], known_as(&[(3, &[5, 7]), (9, &[])])),
+        ];
+        for (pairs, expected) in cases {
+            let apart = |a: VulnerabilityId, b: VulnerabilityId| {
+                pairs
+                    .iter()
+                    .any(|&(c, d)| (a, b) == (vul(c), vul(d)) || (b, a) == (vul(c), vul(d)))
+            };
+            assert_eq!(
+                match_all(&items, &known, &apart),
+                [expected, Verdict::DuplicateOf(0)],
+                "{pairs:?}"
+            );
+        }
     }
 
     #[test]

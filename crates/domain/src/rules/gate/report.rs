@@ -75,7 +75,7 @@ pub fn candidates(items: &[Item], basis: Basis<'_>, now: Timestamp) -> Vec<Judge
         .into_iter()
         .map(|(at, shown)| {
             let (id, candidate) = match verdicts.get(at) {
-                Some(Verdict::Known { id, absorbs }) => {
+                Some(Verdict::Known { id, absorbs, .. }) => {
                     let all = std::iter::once(id).chain(absorbs);
                     let candidate = all
                         .filter_map(|id| entries.get(id))

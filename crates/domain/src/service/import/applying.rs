@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::apart::told;
 use super::findings::Findings;
 use super::identities::{Identities, bytes_of};
 use super::run::Import;
@@ -46,6 +47,14 @@ struct Chunk {
     tally: Tally,
     /// Values after this chunk of vulnerabilities that it touched, with what they were before.
     touched: HashMap<VulnerabilityId, Touched>,
+}
+
+/// What a sighting did to a known vulnerability, from the least on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    Nothing,
+    Updated,
+    Reopened,
 }
 
 struct Touched {
@@ -257,8 +266,23 @@ impl<'a, 'b> Applying<'a, 'b> {
             match step {
                 Step::Create(id) => self.create(&mut chunk, *id, home, &view, finding, keys),
                 Step::See(id, absorbs) => {
-                    self.see(&mut chunk, &mut known, *id, absorbs, &view, finding, keys)
-                        .await?
+                    let change = self
+                        .see(&mut chunk, &mut known, *id, absorbs, &view, finding, keys)
+                        .await?;
+                    chunk.count(finding, change);
+                }
+                Step::SeeEach(each) => {
+                    let current = |id| chunk.current(&known, id);
+                    let told = told(each, finding, keys, self.identities, current);
+                    // One item counts once: by the most that it did.
+                    let mut most = Change::Nothing;
+                    for ((id, absorbs), (finding, keys)) in each.iter().zip(&told) {
+                        let change = self
+                            .see(&mut chunk, &mut known, *id, absorbs, &view, finding, keys)
+                            .await?;
+                        most = most.max(change);
+                    }
+                    chunk.count(finding, most);
                 }
                 Step::Duplicate(_) => {}
             }
@@ -290,9 +314,18 @@ impl<'a, 'b> Applying<'a, 'b> {
     ) -> Result<HashMap<VulnerabilityId, Stored<Vulnerability>>> {
         let mut ids: Vec<VulnerabilityId> = Vec::new();
         for (_, _, step, _) in items {
-            if let Step::See(id, absorbs) = step {
-                ids.push(*id);
-                ids.extend(absorbs);
+            match step {
+                Step::See(id, absorbs) => {
+                    ids.push(*id);
+                    ids.extend(absorbs);
+                }
+                Step::SeeEach(each) => {
+                    for (id, absorbs) in each {
+                        ids.push(*id);
+                        ids.extend(absorbs);
+                    }
+                }
+                Step::Create(_) | Step::Duplicate(_) => {}
             }
         }
         ids.sort_unstable();
@@ -343,7 +376,7 @@ impl<'a, 'b> Applying<'a, 'b> {
         view: &View<'_>,
         finding: &ParsedFinding,
         keys: &Keys,
-    ) -> Result<()> {
+    ) -> Result<Change> {
         let now = self.import.ctx.now();
         // Most of a report that was imported before: nothing new about it, so nothing is copied.
         if let Some(current) = known.get(&id)
@@ -351,11 +384,7 @@ impl<'a, 'b> Applying<'a, 'b> {
             && seen(current, view, finding, keys, now).is_empty()
         {
             self.identities.hold(id, keys);
-            match finding.reported {
-                Reported::Suppressed { .. } => chunk.counts.suppressed += 1,
-                _ => chunk.counts.unchanged += 1,
-            }
-            return Ok(());
+            return Ok(Change::Nothing);
         }
         let Some(current) = chunk.take(known, id) else {
             return Err(Error::internal(
@@ -399,13 +428,13 @@ impl<'a, 'b> Applying<'a, 'b> {
         let news = seen(&value, view, finding, keys, now);
         let next = apply_all(&value, &news, now);
         self.identities.hold(id, keys);
-        let counts = &mut chunk.counts;
-        match finding.reported {
-            Reported::Suppressed { .. } => counts.suppressed += 1,
-            _ if was_closed && next.state == State::Open => counts.reopened += 1,
-            _ if news.is_empty() && absorbs.is_empty() => counts.unchanged += 1,
-            _ => counts.updated += 1,
-        }
+        let change = if was_closed && next.state == State::Open {
+            Change::Reopened
+        } else if news.is_empty() && absorbs.is_empty() {
+            Change::Nothing
+        } else {
+            Change::Updated
+        };
         events.extend(news);
         chunk.touched.insert(
             id,
@@ -415,7 +444,7 @@ impl<'a, 'b> Applying<'a, 'b> {
                 now: next,
             },
         );
-        Ok(())
+        Ok(change)
     }
 
     /// Turns what the chunk touched into writes.
@@ -465,7 +494,28 @@ impl<'a, 'b> Applying<'a, 'b> {
 }
 
 impl Chunk {
-    /// The vulnerability as this chunk has it so far.
+    /// Counts an item by what it did to what it is a sighting of.
+    fn count(&mut self, finding: &ParsedFinding, change: Change) {
+        let counts = &mut self.counts;
+        match (&finding.reported, change) {
+            (Reported::Suppressed { .. }, _) => counts.suppressed += 1,
+            (_, Change::Nothing) => counts.unchanged += 1,
+            (_, Change::Updated) => counts.updated += 1,
+            (_, Change::Reopened) => counts.reopened += 1,
+        }
+    }
+
+    /// The value of a known vulnerability as this chunk has it so far.
+    fn current<'v>(
+        &'v self,
+        known: &'v HashMap<VulnerabilityId, Stored<Vulnerability>>,
+        id: VulnerabilityId,
+    ) -> Option<&'v Vulnerability> {
+        let touched = self.touched.get(&id).map(|touched| &touched.now);
+        touched.or_else(|| known.get(&id).map(|stored| &stored.value))
+    }
+
+    /// Takes the vulnerability out, as this chunk has it so far.
     fn take(
         &mut self,
         known: &mut HashMap<VulnerabilityId, Stored<Vulnerability>>,

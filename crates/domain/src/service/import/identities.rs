@@ -101,6 +101,13 @@ impl Identities {
         holders.map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Whether the vulnerability has this key.
+    #[must_use]
+    pub fn is_held(&self, hash: &[u8; 16], vulnerability: VulnerabilityId) -> bool {
+        let mut holders = self.holders(hash).iter();
+        holders.any(|holder| holder.vulnerability == vulnerability)
+    }
+
     /// Notes that a vulnerability has these keys, and where it is now.
     pub fn hold(&mut self, vulnerability: VulnerabilityId, keys: &Keys) {
         let now = Holder {

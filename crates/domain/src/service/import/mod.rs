@@ -4,6 +4,7 @@
 //!
 //! Read in this order: [`reading`], [`planning`], [`applying`], [`closing`].
 
+mod apart;
 mod applying;
 mod closing;
 mod findings;

@@ -2,15 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::apart::Apart;
 use super::identities::Identities;
 use super::reading::Survey;
 use crate::ctx::Ctx;
 use crate::error::Result;
 use crate::id::{AssetId, VulnerabilityId};
 use crate::import::{Plan, PlannedItem, Step};
-use crate::model::{Counter, Vulnerability};
-use crate::port::{fresh, repo};
-use crate::rules::identity::Keys;
+use crate::model::Counter;
+use crate::port::fresh;
 use crate::rules::matching::{Known, Verdict, match_all};
 
 /// Decides what each item is, and gives new vulnerabilities their ids.
@@ -22,7 +22,10 @@ pub fn plan(ctx: &Ctx, survey: &Survey, known: &Known, apart: &Apart) -> Plan {
         .map(|(verdict, stream)| {
             let step = match verdict {
                 Verdict::New => Step::Create(fresh(ctx.ports.ids.as_ref())),
-                Verdict::Known { id, absorbs } => Step::See(id, absorbs),
+                Verdict::Known { id, absorbs, also } if also.is_empty() => Step::See(id, absorbs),
+                Verdict::Known { id, absorbs, also } => {
+                    Step::SeeEach(std::iter::once((id, absorbs)).chain(also).collect())
+                }
                 Verdict::DuplicateOf(first) => {
                     Step::Duplicate(u64::try_from(first).unwrap_or(u64::MAX))
                 }
@@ -36,54 +39,6 @@ pub fn plan(ctx: &Ctx, survey: &Survey, known: &Known, apart: &Apart) -> Plan {
     Plan {
         streams: survey.streams.clone(),
         items,
-    }
-}
-
-/// Pairs of vulnerabilities that a person has declared to be different.
-#[derive(Debug, Default)]
-pub struct Apart(HashSet<(VulnerabilityId, VulnerabilityId)>);
-
-impl Apart {
-    fn contains(&self, a: VulnerabilityId, b: VulnerabilityId) -> bool {
-        self.0.contains(&(a, b)) || self.0.contains(&(b, a))
-    }
-
-    /// Reads it for the vulnerabilities among which a merge could come up: those that share an
-    /// item's keys with others.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn load(ctx: &Ctx, items: &[Keys], known: &Known) -> Result<Self> {
-        let mut contested: HashSet<VulnerabilityId> = HashSet::new();
-        for item in items.iter().filter(|item| item.by_any_key) {
-            let holders: HashSet<VulnerabilityId> = item
-                .keys
-                .iter()
-                .filter_map(|key| known.get(&key.hash))
-                .flatten()
-                .map(|holder| holder.vulnerability)
-                .collect();
-            if holders.len() > 1 {
-                contested.extend(holders);
-            }
-        }
-        let ids: Vec<VulnerabilityId> = contested.into_iter().collect();
-        let mut pairs = HashSet::new();
-        for some in ids.chunks(500) {
-            for vulnerability in repo::get_many::<Vulnerability>(ctx.store(), some)
-                .await?
-                .into_iter()
-                .flatten()
-            {
-                pairs.extend(
-                    vulnerability
-                        .kept_apart
-                        .iter()
-                        .map(|other| (vulnerability.id, *other)),
-                );
-            }
-        }
-        Ok(Self(pairs))
     }
 }
 
@@ -117,11 +72,18 @@ pub fn shown(plan: &Plan, stream: usize) -> HashSet<VulnerabilityId> {
     let mut shown = HashSet::with_capacity(plan.items.len());
     let mut absorbed: HashMap<VulnerabilityId, VulnerabilityId> = HashMap::new();
     for (at, item) in plan.items.iter().enumerate() {
-        if let Step::See(into, others) = &item.step {
-            absorbed.extend(others.iter().map(|other| (*other, *into)));
+        match &item.step {
+            Step::See(into, others) => {
+                absorbed.extend(others.iter().map(|other| (*other, *into)));
+            }
+            Step::SeeEach(each) => absorbed.extend(
+                each.iter()
+                    .flat_map(|(into, others)| others.iter().map(move |other| (*other, *into))),
+            ),
+            Step::Create(_) | Step::Duplicate(_) => {}
         }
         if item.stream == stream {
-            shown.extend(plan.vulnerability(at));
+            shown.extend(plan.vulnerabilities(at));
         }
     }
     shown.extend(

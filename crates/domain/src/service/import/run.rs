@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+use super::apart::Apart;
 use super::applying::Applying;
 use super::closing::close_missing;
 use super::reading::{Survey, open, survey};
@@ -198,7 +199,7 @@ async fn run(mut import: Import<'_>, raw: Bytes) -> Result<Outcome> {
         })?
     } else {
         let known = identities.known();
-        let apart = planning::Apart::load(ctx, &surveyed.keys, known).await?;
+        let apart = Apart::load(ctx, &surveyed.keys, known).await?;
         let plan = planning::plan(ctx, &surveyed, known, &apart);
         begin(&mut import, open_report.as_ref(), &surveyed, &plan).await?;
         plan

@@ -67,10 +67,76 @@ async fn a_merge_can_be_taken_back_and_stays_taken_back() {
 
         let again = scene.import(alias()).await;
         assert_eq!(
-            again.counts.merged, 0,
+            (
+                again.counts.merged,
+                again.counts.created,
+                again.counts.closed
+            ),
+            (0, 0, 0),
             "no import joins what a person separated"
         );
+        assert_eq!(states(&scene).await, ["OPEN", "OPEN"], "it is seen of each");
         scene.check().await;
+        let before = scene.vulnerabilities().await;
+        let again = scene.import(alias()).await;
+        assert_eq!((again.counts.total, again.counts.unchanged), (1, 1));
+        assert_eq!(scene.vulnerabilities().await, before);
+    }
+}
+
+/// The states of all vulnerabilities, in the order they were made.
+async fn states(scene: &Scene) -> Vec<&'static str> {
+    let all = scene.vulnerabilities().await;
+    all.iter().map(|value| value.state.as_str()).collect()
+}
+
+#[tokio::test]
+async fn each_of_two_that_were_separated_goes_by_its_own_name_from_then_on() {
+    for stores in Stores::ALL {
+        let scene = Scene::on(stores).await;
+        let trivy = |rows: &[(&str, &str, &str)]| trivy("package-lock.json", rows);
+        let lodash = (CVE, "lodash", "4.17.20");
+        let ghsa = || grype(&[(GHSA, None, "lodash", "4.17.20")]);
+        let alias = || grype(&[(GHSA, Some(CVE), "lodash", "4.17.20")]);
+        for report in [trivy(&[lodash]), ghsa(), alias()] {
+            scene.import(report).await;
+        }
+        let absorbed = scene.vulnerabilities().await[1].id;
+        let triager = scene.world.member(&scene.group, Role::Triager);
+        merge::unmerge(&triager, absorbed, None)
+            .await
+            .expect("is separated");
+        // (report, states of the one with the CVE and of the other, closed, reopened)
+        let steps = [
+            (alias(), ["OPEN", "OPEN"], 0, 0),
+            (ghsa(), ["OPEN", "OPEN"], 0, 0),
+            (grype(&[]), ["OPEN", "CLOSED"], 1, 0),
+            (ghsa(), ["OPEN", "OPEN"], 0, 1),
+            (alias(), ["OPEN", "OPEN"], 0, 0),
+            (ghsa(), ["OPEN", "OPEN"], 0, 0),
+            (trivy(&[]), ["CLOSED", "OPEN"], 1, 0),
+            (grype(&[]), ["CLOSED", "CLOSED"], 1, 0),
+            // One item that brings two back counts once.
+            (alias(), ["OPEN", "OPEN"], 0, 1),
+        ];
+        for (at, (report, expected, closed, reopened)) in steps.into_iter().enumerate() {
+            let report = scene.import(report).await;
+            assert_eq!(states(&scene).await, expected, "step {at} on {stores:?}");
+            let counts = &report.counts;
+            assert_eq!(
+                (
+                    counts.created,
+                    counts.closed,
+                    counts.reopened,
+                    counts.merged
+                ),
+                (0, closed, reopened, 0),
+                "step {at} on {stores:?}"
+            );
+            scene.check().await;
+        }
+        let all = scene.vulnerabilities().await;
+        assert!(!all[1].identifiers.contains(&CVE.to_owned()), "{all:?}");
     }
 }
 
