@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::identity::{Keys, RANK_NEAR};
+use super::identity::{Key, Keys, RANK_NEAR};
 use crate::id::VulnerabilityId;
 use crate::import::Seen;
 use crate::model::Holder;
@@ -65,6 +65,37 @@ pub fn match_all(
             (None, None) => Verdict::New,
         })
         .collect()
+}
+
+/// Most names that an item has with those that it takes over; a report that needs more means harm.
+const TAKEN_OVER: usize = 200;
+
+/// Gives the first of the items that are the same by any key the names of those that repeat it, so
+/// that a vulnerability learns all names under which its report has it.
+pub fn gather(items: &mut [Keys]) {
+    if !items.iter().any(|item| item.by_any_key) {
+        return;
+    }
+    let mut taken_over: HashMap<usize, HashSet<Key>> = HashMap::new();
+    for (at, first) in duplicates(items).into_iter().enumerate() {
+        let Some(first) = first else { continue };
+        let names = match items.get(at) {
+            Some(item) if item.by_any_key => item.keys.clone(),
+            _ => continue,
+        };
+        let Some(item) = items.get_mut(first) else {
+            continue;
+        };
+        let own = &mut item.keys;
+        let known = taken_over
+            .entry(first)
+            .or_insert_with(|| own.iter().copied().collect());
+        for name in names {
+            if known.len() < TAKEN_OVER && known.insert(name) {
+                own.push(name);
+            }
+        }
+    }
 }
 
 /// For each item, the earlier one that it repeats. Exact repeats always; items that are the same by
@@ -269,7 +300,6 @@ mod tests {
     use super::*;
     use crate::id::TypedId;
     use crate::model::SnippetHash;
-    use crate::rules::identity::Key;
     use uuid::Uuid;
 
     fn vul(number: u128) -> VulnerabilityId {
@@ -433,6 +463,37 @@ mod tests {
                 "{pairs:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_first_of_repeated_packages_takes_over_the_names_of_the_others() {
+        let mut items = vec![
+            package("0:ghsa", "a"),
+            item("1:snip 2:near", 5, "b"),
+            item("1:snip 2:other", 5, "b"),
+            package("0:cve 0:ghsa", "c"),
+            package("0:else", "d"),
+            package("0:cve 0:snyk", "e"),
+        ];
+        let before = items.clone();
+        gather(&mut items);
+        assert_eq!(items[0].keys, package("0:ghsa 0:cve 0:snyk", "a").keys);
+        assert_eq!(items[1..], before[1..], "and nothing else changes");
+        let once = items.clone();
+        gather(&mut items);
+        assert_eq!(items, once);
+    }
+
+    #[test]
+    fn a_chain_of_names_without_end_is_cut() {
+        let mut items: Vec<Keys> = (0..5_000)
+            .map(|number| {
+                let keys = format!("0:name-{number} 0:name-{}", number + 1);
+                package(&keys, &number.to_string())
+            })
+            .collect();
+        gather(&mut items);
+        assert_eq!(items[0].keys.len(), TAKEN_OVER);
     }
 
     #[test]

@@ -166,6 +166,28 @@ async fn moved_code_keeps_its_identity() {
 }
 
 #[tokio::test]
+async fn a_name_that_only_a_repeat_tells_is_learned() {
+    let scene = Scene::on(Stores::Memory).await;
+    let ghsa = "GHSA-35jh-r3h4-6jhm";
+    let report = scene
+        .import(grype(&[
+            (ghsa, None, "lodash", "4.17.20"),
+            (ghsa, Some("CVE-2021-23337"), "lodash", "4.17.20"),
+        ]))
+        .await;
+    assert_eq!((report.counts.created, report.counts.duplicates), (1, 1));
+    let report = scene
+        .import(trivy(
+            "package-lock.json",
+            &[("CVE-2021-23337", "lodash", "4.17.20")],
+        ))
+        .await;
+    assert_eq!((report.counts.created, report.counts.updated), (0, 1));
+    assert_eq!(scene.summary().await.len(), 1);
+    scene.check().await;
+}
+
+#[tokio::test]
 async fn what_a_report_says_twice_is_counted_once() {
     let scene = Scene::on(Stores::Memory).await;
     let twice = Issue::new("sql", "src/db.rs", 10).snippet("query(input)");
