@@ -3,9 +3,13 @@
 //! One-to-one, best rank first, then the nearest line. Pure: it sees the keys of the whole report
 //! and what the asset already has under them, and answers one [`Verdict`] per instance.
 
+mod nearest;
+mod pairs;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::identity::{Key, Keys, RANK_NEAR};
+use self::pairs::pair;
+use super::identity::{Key, Keys};
 use crate::id::VulnerabilityId;
 use crate::import::Seen;
 use crate::model::Holder;
@@ -25,13 +29,6 @@ pub enum Verdict {
     /// The report said it already, at that item.
     DuplicateOf(usize),
 }
-
-/// Lines that an edited place may have moved when both snippets are known and differ: beyond it,
-/// another place of the same rule is a new vulnerability and must not inherit decisions.
-const EDIT_REACH: u32 = 3;
-
-/// Above this many pairs of one rule in one file, lines are paired in order instead of all against all.
-const PAIR_LIMIT: usize = 20_000;
 
 /// What the asset already has, by key.
 pub type Known = HashMap<[u8; 16], Vec<Holder>>;
@@ -238,63 +235,6 @@ fn match_rank(
     }
 }
 
-/// Pairs by the smallest distance between lines; ties go to the earlier item and the older vulnerability.
-fn pair(
-    rank: u8,
-    items: &[Keys],
-    members: &[usize],
-    holders: &[&Holder],
-) -> Vec<(usize, VulnerabilityId)> {
-    let line_of = |at: usize| items.get(at).and_then(|item| item.line).unwrap_or(0);
-    let mut pairs: Vec<(u32, usize, VulnerabilityId)> = Vec::new();
-    if members.len().saturating_mul(holders.len()) <= PAIR_LIMIT {
-        for &at in members {
-            for holder in holders {
-                let distance = line_of(at).abs_diff(holder.line.unwrap_or(0));
-                if may_be_same(rank, items.get(at), holder, distance) {
-                    pairs.push((distance, at, holder.vulnerability));
-                }
-            }
-        }
-    } else {
-        let mut members = members.to_vec();
-        members.sort_by_key(|&at| line_of(at));
-        let mut holders = holders.to_vec();
-        holders.sort_by_key(|holder| (holder.line, holder.vulnerability));
-        for (at, holder) in members.into_iter().zip(holders) {
-            let distance = line_of(at).abs_diff(holder.line.unwrap_or(0));
-            if may_be_same(rank, items.get(at), holder, distance) {
-                pairs.push((distance, at, holder.vulnerability));
-            }
-        }
-    }
-    pairs.sort_unstable();
-    let (mut used_items, mut used_holders) = (HashSet::new(), HashSet::new());
-    pairs
-        .into_iter()
-        .filter(|(_, at, id)| {
-            let free = !used_items.contains(at) && !used_holders.contains(id);
-            if free {
-                used_items.insert(*at);
-                used_holders.insert(*id);
-            }
-            free
-        })
-        .map(|(_, at, id)| (at, id))
-        .collect()
-}
-
-/// At the weak rank, two known snippets that differ are the same only where the place was edited.
-fn may_be_same(rank: u8, item: Option<&Keys>, holder: &Holder, distance: u32) -> bool {
-    if rank != RANK_NEAR {
-        return true;
-    }
-    match (item.and_then(|item| item.snippet), holder.snippet) {
-        (Some(new), Some(old)) => new == old.0 || distance <= EDIT_REACH,
-        _ => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,6 +343,88 @@ mod tests {
             match_all(&items, &known, &never),
             [same(2), same(3), same(1), Verdict::New]
         );
+    }
+
+    /// What is known after a report: each item's vulnerability is at the item's line. New ones get ids
+    /// from 10,000 on.
+    fn after(known: &Known, items: &[Keys], verdicts: &[Verdict]) -> (Known, Vec<VulnerabilityId>) {
+        let mut holders = known.get(&hash("near")).cloned().unwrap_or_default();
+        let mut ids = Vec::new();
+        for ((number, item), verdict) in (10_000..).zip(items).zip(verdicts) {
+            let id = match verdict {
+                Verdict::Known { id, .. } => *id,
+                Verdict::New => vul(number),
+                Verdict::DuplicateOf(_) => panic!("{verdict:?}"),
+            };
+            holders.retain(|holder| holder.vulnerability != id);
+            holders.push(Holder {
+                vulnerability: id,
+                line: item.line,
+                snippet: item.snippet.map(SnippetHash),
+            });
+            ids.push(id);
+        }
+        (Known::from([(hash("near"), holders)]), ids)
+    }
+
+    #[test]
+    fn of_many_results_of_one_rule_in_one_file_each_keeps_its_own() {
+        let lines = |from: u32| -> Vec<Keys> {
+            (from..=150)
+                .map(|number| item("2:near", number * 10, &number.to_string()))
+                .collect()
+        };
+        let holders: Vec<(u128, u32)> = (1..=150u32)
+            .map(|number| (u128::from(number), number * 10))
+            .collect();
+        let first = known(&[("near", &holders[..])]);
+        // The first ten are repaired.
+        let items = lines(11);
+        assert!(items.len() * holders.len() > pairs::PAIR_LIMIT);
+        let verdicts = match_all(&items, &first, &never);
+        let expected: Vec<Verdict> = (11..=150).map(same).collect();
+        assert_eq!(verdicts, expected);
+        let (second, _) = after(&first, &items, &verdicts);
+        assert_eq!(match_all(&items, &second, &never), expected, "once more");
+        // All of it lies three lines lower, and the first ten come back.
+        let mut lower = lines(1);
+        for item in &mut lower {
+            item.line = item.line.map(|line| line + 3);
+        }
+        let expected: Vec<Verdict> = (1..=150).map(same).collect();
+        assert_eq!(match_all(&lower, &second, &never), expected);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+        /// Places of one rule in one file, some with one of three snippets, too many to compare all.
+        #[test]
+        fn many_results_twice_change_nothing(
+            before in proptest::collection::btree_map(0..5_000u32, 0..4u8, 150..200),
+            now in proptest::collection::btree_map(0..5_000u32, 0..4u8, 150..200),
+        ) {
+            let snippet = |kind: u8| Some([kind; 4]).filter(|_| kind > 0);
+            let holders = (1..).zip(&before).map(|(id, (line, kind))| Holder {
+                vulnerability: vul(id),
+                line: Some(*line),
+                snippet: snippet(*kind).map(SnippetHash),
+            });
+            let known = Known::from([(hash("near"), holders.collect())]);
+            let items: Vec<Keys> = now
+                .iter()
+                .map(|(line, kind)| Keys {
+                    snippet: snippet(*kind),
+                    ..item("2:near", *line, &line.to_string())
+                })
+                .collect();
+            let verdicts = match_all(&items, &known, &never);
+            let (known, first) = after(&known, &items, &verdicts);
+            let verdicts = match_all(&items, &known, &never);
+            proptest::prop_assert!(!verdicts.contains(&Verdict::New));
+            let (_, second) = after(&known, &items, &verdicts);
+            proptest::prop_assert_eq!(first, second);
+        }
     }
 
     #[test]

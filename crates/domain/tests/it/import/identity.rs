@@ -1,5 +1,7 @@
 //! When two sightings are one vulnerability.
 
+use gna_domain::model::{State, Vulnerability};
+use gna_domain::port::Stored;
 use gna_testkit::{Issue, Stores, sarif, trivy};
 use serde_json::json;
 
@@ -163,6 +165,35 @@ async fn moved_code_keeps_its_identity() {
         ]
     );
     scene.check().await;
+}
+
+#[tokio::test]
+async fn of_many_results_in_one_file_those_close_that_were_repaired() {
+    let scene = Scene::on(Stores::Memory).await;
+    let from = |first: u32| {
+        let issues: Vec<Issue> = (first..=150)
+            .map(|number| Issue::new("sql", "src/db.rs", number * 10))
+            .collect();
+        sarif("Linter", &issues)
+    };
+    scene.import(from(1)).await;
+    let open = |all: &[Stored<Vulnerability>]| -> Vec<Option<u32>> {
+        let open = all.iter().filter(|value| value.state == State::Open);
+        let mut lines: Vec<Option<u32>> = open.map(|value| value.location.line()).collect();
+        lines.sort_unstable();
+        lines
+    };
+    let second = scene.import(from(11)).await;
+    assert_eq!((second.counts.unchanged, second.counts.closed), (140, 10));
+    let after = scene.vulnerabilities().await;
+    let expected: Vec<Option<u32>> = (11..=150).map(|number| Some(number * 10)).collect();
+    assert_eq!(open(&after), expected);
+    let third = scene.import(from(11)).await;
+    assert_eq!((third.counts.unchanged, third.counts.closed), (140, 0));
+    assert_eq!(scene.vulnerabilities().await, after);
+    let fourth = scene.import(from(1)).await;
+    assert_eq!((fourth.counts.unchanged, fourth.counts.reopened), (140, 10));
+    assert_eq!(scene.vulnerabilities().await.len(), 150);
 }
 
 #[tokio::test]
