@@ -41,7 +41,7 @@ pub fn match_all(
     known: &Known,
     apart: &dyn Fn(VulnerabilityId, VulnerabilityId) -> bool,
 ) -> Vec<Verdict> {
-    let duplicates = duplicates(items);
+    let duplicates = duplicates(items, known);
     let mut taken: HashSet<VulnerabilityId> = HashSet::new();
     let mut found: Vec<Option<Seen>> = vec![None; items.len()];
     let mut also = match_packages(items, &duplicates, known, apart, &mut taken, &mut found);
@@ -69,12 +69,12 @@ const TAKEN_OVER: usize = 200;
 
 /// Gives the first of the items that are the same by any key the names of those that repeat it, so
 /// that a vulnerability learns all names under which its report has it.
-pub fn gather(items: &mut [Keys]) {
+pub fn gather(items: &mut [Keys], known: &Known) {
     if !items.iter().any(|item| item.by_any_key) {
         return;
     }
     let mut taken_over: HashMap<usize, HashSet<Key>> = HashMap::new();
-    for (at, first) in duplicates(items).into_iter().enumerate() {
+    for (at, first) in duplicates(items, known).into_iter().enumerate() {
         let Some(first) = first else { continue };
         let names = match items.get(at) {
             Some(item) if item.by_any_key => item.keys.clone(),
@@ -96,11 +96,13 @@ pub fn gather(items: &mut [Keys]) {
 }
 
 /// For each item, the earlier one that it repeats. Exact repeats always; items that are the same by
-/// any key are joined through all their names.
-fn duplicates(items: &[Keys]) -> Vec<Option<usize>> {
+/// any key are joined through all their names, and through what is known under these: a report that
+/// has one thing under two names that another report has joined says it twice.
+fn duplicates(items: &[Keys], known: &Known) -> Vec<Option<usize>> {
     let mut roots: Vec<usize> = (0..items.len()).collect();
     let mut first_exact: HashMap<[u8; 16], usize> = HashMap::with_capacity(items.len());
     let mut first_key: HashMap<[u8; 16], usize> = HashMap::new();
+    let mut first_holder: HashMap<VulnerabilityId, usize> = HashMap::new();
     for (at, item) in items.iter().enumerate() {
         let first = *first_exact.entry(item.exact).or_insert(at);
         join(&mut roots, first, at);
@@ -108,6 +110,10 @@ fn duplicates(items: &[Keys]) -> Vec<Option<usize>> {
             for key in &item.keys {
                 let first = *first_key.entry(key.hash).or_insert(at);
                 join(&mut roots, first, at);
+                for holder in known.get(&key.hash).into_iter().flatten() {
+                    let first = *first_holder.entry(holder.vulnerability).or_insert(at);
+                    join(&mut roots, first, at);
+                }
             }
         }
     }
@@ -498,12 +504,24 @@ mod tests {
             package("0:cve 0:snyk", "e"),
         ];
         let before = items.clone();
-        gather(&mut items);
+        gather(&mut items, &Known::new());
         assert_eq!(items[0].keys, package("0:ghsa 0:cve 0:snyk", "a").keys);
         assert_eq!(items[1..], before[1..], "and nothing else changes");
         let once = items.clone();
-        gather(&mut items);
+        gather(&mut items, &Known::new());
         assert_eq!(items, once);
+    }
+
+    #[test]
+    fn what_is_known_to_be_one_is_one_though_the_report_has_two() {
+        let known = known(&[("cve", &[(3, 0)]), ("ghsa", &[(3, 0)])]);
+        let mut items = [package("0:ghsa", "a"), package("0:cve 0:snyk", "b")];
+        gather(&mut items, &known);
+        assert_eq!(items[0].keys, package("0:ghsa 0:cve 0:snyk", "a").keys);
+        assert_eq!(
+            match_all(&items, &known, &never),
+            [same(3), Verdict::DuplicateOf(0)]
+        );
     }
 
     #[test]
@@ -514,7 +532,7 @@ mod tests {
                 package(&keys, &number.to_string())
             })
             .collect();
-        gather(&mut items);
+        gather(&mut items, &Known::new());
         assert_eq!(items[0].keys.len(), TAKEN_OVER);
     }
 

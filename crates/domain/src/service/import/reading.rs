@@ -13,7 +13,6 @@ use crate::import::{
 };
 use crate::port::{OpenReport, Parsing};
 use crate::rules::identity::{Keys, Options, keys};
-use crate::rules::matching::gather;
 
 /// Findings handed over at once.
 const BATCH: usize = 500;
@@ -45,7 +44,7 @@ pub async fn open(
 pub struct Survey {
     pub meta: ReportMeta,
     pub streams: Vec<PlannedStream>,
-    /// Keys of each finding, in order; the first of those that are one has the names of all.
+    /// Keys of each finding, in order.
     pub keys: Vec<Keys>,
     /// Position in `streams` of each.
     pub stream_of: Vec<usize>,
@@ -142,7 +141,6 @@ pub async fn survey(
             .into_iter()
             .map(|tool| PlannedStream { tool, category })
             .collect();
-        gather(&mut sink.keys);
         Ok(Survey {
             meta,
             streams,

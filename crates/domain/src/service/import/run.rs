@@ -21,6 +21,7 @@ use crate::port::jobs::{Claimed, Handler, Outcome};
 use crate::port::store::{ChangeSet, Event, Stored};
 use crate::port::{OpenReport, repo};
 use crate::rules::identity;
+use crate::rules::matching::gather;
 use crate::rules::triage_rule::Ready;
 use crate::service::{triage_rule, weakness_acceptance};
 
@@ -186,12 +187,14 @@ async fn run(mut import: Import<'_>, raw: Bytes) -> Result<Outcome> {
     let options = identity::Options {
         merge_code_across_tools: import.policy.merge_code_across_tools,
     };
-    let surveyed = match survey(open_report.clone(), options, import.report.category).await? {
+    let mut surveyed = match survey(open_report.clone(), options, import.report.category).await? {
         Ok(surveyed) => surveyed,
         Err(refusal) => return refuse(&import, refusal),
     };
     let mut identities =
         planning::known(ctx, import.asset.group, import.asset.id, &surveyed).await?;
+    // What of it is applied already joins no more items than were joined when it was planned.
+    gather(&mut surveyed.keys, identities.known());
     let plan = if import.report.status == ReportStatus::Running {
         let written = ctx.ports.blobs.get(&import.report.plan_blob()).await?;
         serde_json::from_slice(&written).map_err(|_| {
