@@ -29,7 +29,7 @@ struct Work {
     current: BTreeMap<FindingId, Option<Stored<Finding>>>,
     next: BTreeMap<FindingId, Finding>,
     new_names: BTreeMap<String, FindingId>,
-    moved_names: Vec<(Stored<FindingKey>, FindingId)>,
+    moved_names: BTreeMap<String, (Stored<FindingKey>, FindingId)>,
 }
 
 impl Findings {
@@ -210,7 +210,10 @@ impl Findings {
         {
             self.by_name.insert(name.clone(), survivor);
             match row {
-                Some(row) => work.moved_names.push((row, survivor)),
+                // It may move twice in one chunk; the last survivor has it.
+                Some(row) => {
+                    work.moved_names.insert(name.clone(), (row, survivor));
+                }
                 None => {
                     work.new_names.insert(name.clone(), survivor);
                 }
@@ -238,7 +241,7 @@ impl Findings {
                 None,
             )?;
         }
-        for (row, finding) in work.moved_names {
+        for (row, finding) in work.moved_names.into_values() {
             changes.update(
                 &row,
                 &FindingKey {
