@@ -31,6 +31,7 @@ mod questions;
 mod recency;
 mod rest;
 mod rest_actor;
+mod steps;
 mod triage_rules;
 mod vex;
 mod vex_in;

@@ -70,6 +70,13 @@ impl Values {
         (!value.is_null()).then_some(value)
     }
 
+    /// All values of a scope; empty where there is none.
+    #[must_use]
+    pub fn scope(&self, scope: &str) -> Map<String, Value> {
+        let found = self.0.get(scope).and_then(Value::as_object);
+        found.cloned().unwrap_or_default()
+    }
+
     /// A text at `scope.name`.
     #[must_use]
     pub fn text(&self, scope: &str, name: &str) -> Option<&str> {
@@ -106,6 +113,8 @@ mod tests {
         assert_eq!(get("credential.api_key"), Some(&json!("hunter2")));
         assert_eq!(get("answer.list.0.id"), Some(&json!(7)));
         assert_eq!(get("credential.more"), Some(&json!("x")));
+        assert_eq!(values.scope("answer").len(), 1);
+        assert!(values.scope("nowhere").is_empty());
         for absent in [
             "credential.gone",
             "credential.none",

@@ -4,11 +4,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use gna_domain::Ctx;
 use gna_domain::connect::ConnectedEntity;
-use gna_domain::error::Result;
+use gna_domain::error::{Error, Result};
 use gna_domain::id::{EntityId, OrganizationId};
 use gna_domain::secret::Secret;
 use gna_domain::service::connect::authorize::{
-    Begin, Complete, Completed, Requirements, begin, complete as finish,
+    Begin, Complete, Completed, Requirements, Resume, begin, complete as finish, resume,
 };
 use gna_domain::service::connect::entity;
 use gna_domain::service::scope;
@@ -41,6 +41,11 @@ pub struct RequirementsParams {
     /// The connection parameters, a JSON object, for apps that people are sent to and that ask for some
     /// first.
     connection: Option<String>,
+    /// From 1: the step that is asked about. Those after the first one need `sessionId`.
+    step: Option<usize>,
+    /// Of a connection of several steps that was begun: the form that it waits for is answered.
+    #[param(rename = "sessionId")]
+    session_id: Option<String>,
 }
 
 /// The end of a connection, or of one of its steps.
@@ -105,6 +110,8 @@ struct How {
     organization: Option<String>,
     connection: Option<Value>,
     shared: bool,
+    step: Option<usize>,
+    session: Option<Secret>,
 }
 
 fn read(mut params: Params) -> Result<How> {
@@ -115,15 +122,10 @@ fn read(mut params: Params) -> Result<How> {
             value.filter(Value::is_object)
         })?,
         shared: params.flag("shared")?.unwrap_or(false),
+        step: params.parse("step", "the number of a step, from 1")?,
+        session: params.one("sessionId")?.map(Secret::new),
     };
-    for ignored in [
-        "moduleType",
-        "entityType",
-        "connectingEntityType",
-        "step",
-        "sessionId",
-        "state",
-    ] {
+    for ignored in ["moduleType", "entityType", "connectingEntityType", "state"] {
         params.one(ignored)?;
     }
     params.done()?;
@@ -131,6 +133,23 @@ fn read(mut params: Params) -> Result<How> {
 }
 
 async fn begun(state: &AppState, ctx: &Ctx, about: About, how: How) -> Result<Requirements> {
+    if let Some(session) = how.session {
+        let input = Resume {
+            organization: about.organization,
+            module: about.module,
+            entity: about.entity,
+            session,
+            step: how.step,
+        };
+        return resume(ctx, state.apps.as_ref(), input).await;
+    }
+    if how.step.is_some_and(|step| step != 1) {
+        return Err(Error::invalid(
+            "authorization.step",
+            "the steps after the first one need the sessionId that the step before gave",
+        )
+        .on_field("sessionId"));
+    }
     let input = Begin {
         organization: about.organization,
         module: about.module,

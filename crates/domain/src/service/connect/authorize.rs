@@ -1,8 +1,9 @@
 //! Connecting an account: what is needed for it, and the end of it.
 //!
 //! What belongs to one connection is held by the server under its state, which is used once and only
-//! by the person who began. The tokens, the test and the identity come before anything is stored:
-//! credential and entity are written by one commit or not at all.
+//! by the person who began; of several steps each has one, which ends where the step succeeded. The
+//! tokens, the test and the identity come before anything is stored: credential and entity are written
+//! by one commit or not at all.
 
 use serde_json::{Map, Value, json};
 
@@ -113,10 +114,55 @@ pub async fn begin(ctx: &Ctx, apps: &dyn Apps, input: Begin) -> Result<Requireme
             owner,
             entity: input.entity,
             organization: input.organization,
+            before: None,
         };
         return redirect(ctx, apps, &module, kind, session, input.connection).await;
     }
     Ok(form(&module, 0, None))
+}
+
+/// Which connection of several steps is gone on with.
+#[derive(Clone, Debug)]
+pub struct Resume {
+    pub organization: OrganizationId,
+    pub module: String,
+    /// The entity that is connected again.
+    pub entity: Option<EntityId>,
+    /// Of the step before.
+    pub session: Secret,
+    /// From 1; the step that the client believes to come next.
+    pub step: Option<usize>,
+}
+
+/// The form that a connection of several steps waits for. Changes nothing: the session goes on.
+///
+/// # Errors
+/// As [`Ctx::permit`], `module.unknown`, `authorization.expired`, `authorization.step` where another step
+/// comes next, or the store's.
+pub async fn resume(ctx: &Ctx, apps: &dyn Apps, input: Resume) -> Result<Requirements> {
+    let user = access::person(ctx)?;
+    let module = access::module(apps, &input.module)?;
+    if !matches!(module.auth, Auth::MultiStep(_)) {
+        return Err(no_session());
+    }
+    let state = Some(&input.session);
+    let session = find_session(ctx, user, &module, input.organization, state).await?;
+    permit(ctx, Wish::Change, session.organization, session.owner)?;
+    if input.entity.is_some() && session.entity != input.entity {
+        return Err(no_session());
+    }
+    let next = session.step + 1;
+    if input.step.is_some_and(|step| step != next) {
+        return Err(Error::invalid(
+            "authorization.step",
+            format!(
+                "this connection waits for step {next} of {}",
+                module.auth.steps()
+            ),
+        )
+        .on_field("step"));
+    }
+    Ok(form(&module, session.step, Some(input.session)))
 }
 
 fn form(module: &Module, step: usize, session: Option<Secret>) -> Requirements {
@@ -138,6 +184,8 @@ struct Opening {
     owner: Owner,
     entity: Option<EntityId>,
     organization: OrganizationId,
+    /// The session of the step before, which ends where this one begins.
+    before: Option<Stored<AuthorizationSession>>,
 }
 
 async fn redirect(
@@ -195,7 +243,11 @@ async fn open_session(
 ) -> Result<()> {
     let digest = state.digest();
     let open = open_sessions(ctx, opening.user).await?;
-    if open.len() >= AUTHORIZATIONS_MAX {
+    let before = opening.before.as_ref().map(|before| before.state.as_str());
+    let others = open
+        .iter()
+        .filter(|open| Some(open.state.as_str()) != before);
+    if others.count() >= AUTHORIZATIONS_MAX {
         return Err(Error::limit(
             "authorization.too_many",
             "too many connections are being made; finish one, or wait ten minutes",
@@ -217,8 +269,18 @@ async fn open_session(
         expires: ctx.now().plus_millis(AUTHORIZATION_MS),
     };
     let mut changes = ChangeSet::new();
+    if let Some(before) = &opening.before {
+        changes.delete(before, None);
+    }
     changes.create(&session, None)?;
-    ctx.store().commit(changes).await.map(|_| ())
+    match ctx.store().commit(changes).await {
+        Ok(_) => Ok(()),
+        // The same step was taken twice at once.
+        Err(error) if opening.before.is_some() && error.code() == "store.conflict" => {
+            Err(no_session())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn open_sessions(ctx: &Ctx, user: UserId) -> Result<Vec<Stored<AuthorizationSession>>> {
@@ -237,15 +299,16 @@ pub(super) fn no_session() -> Error {
     )
 }
 
-/// Takes the session of a state, which nobody can take again. Without a state the only open one of
-/// the module counts, where the module allows it.
-async fn take_session(
+/// The session of a state. Without a state the only open one of the module counts, where the module
+/// allows it.
+async fn find_session(
     ctx: &Ctx,
     user: UserId,
     module: &Module,
-    input: &Complete,
+    organization: OrganizationId,
+    state: Option<&Secret>,
 ) -> Result<Stored<AuthorizationSession>> {
-    let found = match &input.state {
+    let found = match state {
         Some(state) => {
             let key = AuthorizationSession::key_of(user, &state.digest());
             let found = repo::get_keys::<AuthorizationSession>(ctx.store(), &[key]).await?;
@@ -253,13 +316,24 @@ async fn take_session(
         }
         None => only_session(ctx, user, module).await?,
     };
-    let found = found
+    found
         .filter(|session| {
             ctx.now() < session.expires
                 && session.module == module.name
-                && session.organization == input.organization
+                && session.organization == organization
         })
-        .ok_or_else(no_session)?;
+        .ok_or_else(no_session)
+}
+
+/// Takes the session of a state, which nobody can take again.
+async fn take_session(
+    ctx: &Ctx,
+    user: UserId,
+    module: &Module,
+    input: &Complete,
+) -> Result<Stored<AuthorizationSession>> {
+    let state = input.state.as_ref();
+    let found = find_session(ctx, user, module, input.organization, state).await?;
     let mut changes = ChangeSet::new();
     changes.delete(&found, None);
     match ctx.store().commit(changes).await {
@@ -415,6 +489,7 @@ pub(super) mod parts {
             owner: found.owner,
             entity: found.entity,
             organization: found.organization,
+            before: found.session,
         };
         let mut sealed = found.sealed;
         sealed.insert("kept".to_owned(), Value::Object(found.kept));
@@ -430,6 +505,8 @@ pub(super) mod parts {
         Ok(Completed::Next(form(module, step, Some(state))))
     }
 
+    /// Where a session is. It ends with the commit that follows its step, so that a code that was
+    /// mistyped can be typed again.
     pub async fn session(
         ctx: &Ctx,
         apps: &dyn Apps,
@@ -437,7 +514,8 @@ pub(super) mod parts {
         user: UserId,
         input: &Complete,
     ) -> Result<(usize, Found)> {
-        let session = take_session(ctx, user, module, input).await?;
+        let state = input.state.as_ref();
+        let session = find_session(ctx, user, module, input.organization, state).await?;
         permit(ctx, Wish::Change, session.organization, session.owner)?;
         let binding = AuthorizationSession::binding(session.organization, &session.state);
         let mut sealed = secrets::open_as(apps.vault(), &binding, &session.sealed).await?;
@@ -452,7 +530,9 @@ pub(super) mod parts {
         if let Some(Value::Object(kept)) = kept {
             found.kept = kept;
         }
-        Ok((session.step, found))
+        let step = session.step;
+        found.session = Some(session);
+        Ok((step, found))
     }
 
     pub fn read(

@@ -4,6 +4,7 @@ mod echo;
 mod life;
 mod provider;
 mod refresh;
+mod steps;
 
 use gna_domain::Ctx;
 use gna_domain::connect::oauth2::{JwtSigner, SigningInput};
@@ -117,7 +118,7 @@ impl Office {
         };
         let apps = AppClient::new(
             ports,
-            [tracker(refresh), keyed()],
+            [tracker(refresh), keyed(), steps::mailed()],
             BTreeMap::from([("tracker".to_owned(), ours)]),
             "https://gna.example",
         );

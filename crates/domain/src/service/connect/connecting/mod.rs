@@ -8,11 +8,12 @@ use serde_json::{Map, Value};
 
 use super::{secrets, tokens};
 use crate::connect::oauth2::Tokens;
-use crate::connect::{ConnectedEntity, Credential, Module, Owner, Values};
+use crate::connect::{AuthorizationSession, ConnectedEntity, Credential, Module, Owner, Values};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind, Result};
 use crate::id::{EntityId, OrganizationId};
 use crate::port::apps::Apps;
+use crate::port::store::Stored;
 use crate::time::Timestamp;
 
 /// What is known of an account before it is stored.
@@ -29,6 +30,8 @@ pub struct Found {
     pub kept: Map<String, Value>,
     pub access_expires: Option<Timestamp>,
     pub refresh_expires: Option<Timestamp>,
+    /// The session of the last of several steps, which ends with the commit that stores the account.
+    pub session: Option<Stored<AuthorizationSession>>,
 }
 
 impl Found {
@@ -48,6 +51,7 @@ impl Found {
             kept: Map::new(),
             access_expires: None,
             refresh_expires: None,
+            session: None,
         }
     }
 
@@ -78,27 +82,35 @@ pub struct Identity {
 /// Tests, identifies, and stores credential and entity together.
 ///
 /// # Errors
-/// The app's where test or identity fail, `authorization.other_account`, `vault.*`, or the store's.
+/// The app's where test or identity fail, `authorization.other_account`, `authorization.expired` where the
+/// last of several steps was taken twice at once, `vault.*`, or the store's.
 pub async fn connect(
     ctx: &Ctx,
     apps: &dyn Apps,
     module: &Module,
     mut found: Found,
 ) -> Result<Connected> {
-    let values = secrets::values(module, &found.connection, &found.sealed, &Map::new())
-        .with("kept", Value::Object(found.kept.clone()));
+    let kept = Values::new().with("kept", Value::Object(found.kept.clone()));
+    // What every later call will have: not the codes of steps, but what they were given for.
+    let mut lasting = module.step_fields(&found.sealed);
+    lasting.extend(module.credential_properties(&kept));
+    let values = secrets::values(module, &found.connection, &lasting, &Map::new());
     let values = tokens::with_jwt(apps, module, values, ctx.now())?;
     if let Some(call) = &module.test {
         let request = module.request("test", call, &values)?;
         let repeatable = request.method.is_idempotent();
         apps.send(module, request, repeatable).await?;
     }
+    // The identity may name what was typed, as an address, although it is not stored.
+    let mut whole = found.sealed.clone();
+    whole.extend(lasting.clone());
+    let values = values
+        .with("credential", Value::Object(whole))
+        .with("kept", Value::Object(found.kept.clone()));
     let identity = identify(apps, module, &mut found, values).await?;
-    for extra in &module.persist.credential {
-        if let Some(value) = found.kept.get(&extra.name) {
-            found.sealed.insert(extra.name.clone(), value.clone());
-        }
-    }
+    let kept = Values::new().with("kept", Value::Object(found.kept.clone()));
+    lasting.extend(module.credential_properties(&kept));
+    found.sealed = lasting;
     store::store(ctx, apps, module, &found, &identity).await
 }
 

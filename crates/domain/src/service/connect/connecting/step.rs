@@ -1,15 +1,15 @@
 //! One form of several, each with its call, like a code that is sent by mail.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::super::authorize::{Complete, Completed, finish, parts};
-use super::super::{access, secrets};
+use super::super::authorize::{Complete, Completed, finish, no_session, parts};
+use super::super::secrets;
 use super::Found;
 use crate::connect::Module;
 use crate::connect::Owner;
 use crate::connect::module::MultiStep;
 use crate::ctx::Ctx;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::id::UserId;
 use crate::port::apps::Apps;
 
@@ -37,31 +37,18 @@ pub async fn take(
         );
         (0, new)
     };
-    access::person(ctx)?;
-    let Some(step) = kind.steps.get(number) else {
-        return Err(Error::internal(
-            "authorization.step",
-            "there is no such step",
-        ));
-    };
+    if number >= kind.steps.len() {
+        // The module's file has fewer steps than when this began.
+        return Err(no_session());
+    }
     let (connection, sealed) = parts::read(module, number, &input.data)?;
     found.connection.extend(connection);
     found.sealed.extend(sealed);
-    if let Some(call) = &step.call {
-        let values = secrets::values(
-            module,
-            &found.connection,
-            &found.sealed,
-            &Default::default(),
-        )
+    let values = secrets::values(module, &found.connection, &found.sealed, &Map::new())
         .with("kept", Value::Object(found.kept.clone()));
-        let request = module.request("step", call, &values)?;
+    if let Some(request) = module.step_request(number, &values)? {
         let answer = apps.send(module, request, false).await?;
-        for (name, take) in &step.keep {
-            if let Some(value) = take.from(&answer.body, &values) {
-                found.kept.insert(name.clone(), value);
-            }
-        }
+        found.kept = module.step_kept(number, &answer, values).scope("kept");
     }
     if number + 1 < kind.steps.len() {
         return parts::next_step(ctx, apps, module, (user, found), number + 1).await;

@@ -2,7 +2,7 @@
 
 use super::{Connected, Found, Identity};
 use crate::connect::credential::refresh_digest;
-use crate::connect::{ConnectedEntity, Credential, Module};
+use crate::connect::{AuthorizationSession, ConnectedEntity, Credential, Module};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind, Result};
 use crate::model::AuditEntry;
@@ -10,6 +10,7 @@ use crate::port::apps::Apps;
 use crate::port::store::{ChangeSet, Event, Stored};
 use crate::port::{fresh, repo};
 use crate::service::access::retrying;
+use crate::service::connect::authorize::no_session;
 use crate::service::connect::secrets;
 
 /// Stores what was found; tokens of an account that was connected before are replaced.
@@ -40,6 +41,13 @@ async fn once(
     found: &Found,
     identity: &Identity,
 ) -> Result<Connected> {
+    if let Some(session) = &found.session {
+        let key = AuthorizationSession::key_of(session.user, &session.state);
+        let open = repo::get_keys::<AuthorizationSession>(ctx.store(), &[key]).await?;
+        if open.into_iter().flatten().next().is_none() {
+            return Err(no_session());
+        }
+    }
     let (organization, owner) = (found.organization.to_string(), found.owner.to_string());
     let account = [
         organization.as_str(),
@@ -137,6 +145,9 @@ async fn once(
     });
     let entry = AuditEntry::new(ctx, Some(found.organization), verb, subject).with(detail);
     changes.create(&entry, None)?;
+    if let Some(session) = &found.session {
+        changes.delete(session, None);
+    }
     ctx.store().commit(changes).await?;
     Ok(Connected {
         credential: next,
