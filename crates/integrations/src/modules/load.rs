@@ -255,6 +255,21 @@ paging = "pages"
     }
 
     #[test]
+    fn a_state_may_be_dropped_only_where_a_verifier_ties_the_code_to_its_flow() {
+        let (before, rest) = GOOD.split_once("[auth.api_key]").expect("its way in");
+        let (_, after) = rest.split_once("[test]").expect("its test");
+        let by_code = |pkce: &str| {
+            format!(
+                "{before}[auth.oauth2_code]\nauthorize_url = \"https://acme.example/authorize\"\ntoken_url = \"https://acme.example/token\"\npkce = \"{pkce}\"\nstate = \"may_be_dropped\"\n\n[test]{after}"
+            )
+        };
+        load("acme.toml", &by_code("s256")).unwrap_or_else(|error| panic!("{error}"));
+        let refused = load("acme.toml", &by_code("none")).expect_err("nothing ties it");
+        assert_eq!(refused.key.as_deref(), Some("auth.oauth2_code.state"));
+        assert!(refused.message.contains("s256"), "{refused}");
+    }
+
+    #[test]
     fn mistakes_are_told_with_file_line_key_and_remedy() {
         for (from, to, line, key, part) in [
             (

@@ -19,15 +19,15 @@ const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Fixture {
-    form: Value,
-    token: Option<Value>,
+pub struct Fixture {
+    pub form: Value,
+    pub token: Option<Value>,
     /// The answer to a refresh, without a refresh token.
     refreshed: Option<Value>,
-    identity: Vec<Value>,
+    pub identity: Vec<Value>,
     /// Nothing where it is a digest of a secret.
-    external_id: Option<String>,
-    display_name: String,
+    pub external_id: Option<String>,
+    pub display_name: String,
     #[serde(default)]
     entity: Value,
     operations: BTreeMap<String, Played>,
@@ -66,7 +66,8 @@ fn answer(status: u16, headers: &BTreeMap<String, String>, body: &Value) -> Answ
     }
 }
 
-fn fixture(name: &str) -> Fixture {
+/// What the app of that module answers in tests.
+pub fn fixture(name: &str) -> Fixture {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fixtures")
         .join(name)

@@ -1,6 +1,6 @@
 //! Whether a module's way of signing in makes sense.
 
-use super::auth::{Auth, ClientFrom};
+use super::auth::{Auth, ClientFrom, Pkce, StateMode};
 use super::check::{Mistakes, call_slots};
 use super::definition::Module;
 use crate::connect::template::{Slot, Template, Tree};
@@ -20,6 +20,12 @@ impl Mistakes<'_> {
                         url.slots(),
                         &["connection", "entity"],
                         &[],
+                    );
+                }
+                if kind.state == StateMode::MayBeDropped && kind.pkce != Pkce::S256 {
+                    self.add(
+                        &["auth", name, "state"],
+                        "state = \"may_be_dropped\" needs pkce = \"s256\": without both nothing ties a code to the person who began",
                     );
                 }
                 if kind.client_from == ClientFrom::Connection {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::access::{self, Wish, permit};
 use super::connecting::{self, Connected, Found};
 use super::{secrets, tokens};
-use crate::connect::module::{Auth, Form, Oauth2Code, StateMode};
+use crate::connect::module::{Auth, Form, Oauth2Code, Pkce, StateMode};
 use crate::connect::oauth2::{self, Authorize};
 use crate::connect::session::{AUTHORIZATION_MS, AUTHORIZATIONS_MAX};
 use crate::connect::{AuthorizationSession, ConnectedEntity, Module, Owner};
@@ -348,8 +348,9 @@ async fn only_session(
     user: UserId,
     module: &Module,
 ) -> Result<Option<Stored<AuthorizationSession>>> {
+    // Without a verifier of ours any code would fit, also one that somebody else was given.
     let tolerated = matches!(&module.auth, Auth::Oauth2Code(kind)
-        if kind.state == StateMode::MayBeDropped);
+        if kind.state == StateMode::MayBeDropped && kind.pkce == Pkce::S256);
     if !tolerated {
         return Err(Error::invalid(
             "authorization.state_required",

@@ -4,6 +4,7 @@ mod echo;
 mod life;
 mod provider;
 mod refresh;
+mod shipped;
 mod steps;
 
 use gna_domain::Ctx;
