@@ -79,6 +79,13 @@ pub struct Intent {
     pub presentations: u32,
 }
 
+/// Refusals of a refresh without a known reason, in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusals {
+    pub count: u32,
+    pub first: Timestamp,
+}
+
 /// The secrets of one connection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Credential {
@@ -112,6 +119,9 @@ pub struct Credential {
     pub generation: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// Absent after every refresh that succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusals: Option<Refusals>,
     /// The entities that use it. With the last one it goes.
     #[serde(default)]
     pub entities: Vec<EntityId>,

@@ -7,7 +7,7 @@
 //! presented again; one whose outcome is unknown only where the app says that it does no harm
 //! ([`Reuse`]). Why, and what is lost at worst: `docs/adr/0010-refresh-is-single.md`.
 
-use crate::connect::credential::{Credential, Intent};
+use crate::connect::credential::{Credential, Intent, Refusals};
 use crate::connect::module::Reuse;
 use crate::id::RefreshId;
 use crate::port::vault::Sealed;
@@ -20,6 +20,11 @@ pub const AHEAD_MS: i64 = 300_000;
 pub const ANSWER_MS: i64 = 20_000;
 /// How long an intent keeps others waiting at most, in milliseconds.
 pub const LEASE_MS: i64 = 30_000;
+/// Refusals without a known reason, in a row, after which a connection is given up,
+pub const REFUSALS_MAX: u32 = 5;
+/// if the first of them is this long ago, in milliseconds: ten minutes, so that an app that is out of order
+/// for a moment and asked by many does not cost a connection.
+pub const REFUSALS_MS: i64 = 600_000;
 /// How often a token with leeway is presented at most: once more after an unknown outcome.
 const WITH_LEEWAY: u32 = 2;
 
@@ -227,6 +232,7 @@ pub fn give_up(credential: &Credential, reason: Reason, app: &str, now: Timestam
     Credential {
         valid: false,
         message: Some(reason.message(app)),
+        refusals: None,
         updated: now,
         ..credential.clone()
     }
@@ -251,6 +257,9 @@ pub enum Outcome {
     Granted(Granted),
     /// The app does not accept the refresh token (`invalid_grant`), whatever the status says.
     Refused,
+    /// The app refused the request and did not say that the refresh token is the reason. Some apps never say
+    /// so; of several in a row that is what they mean.
+    Declined,
     /// The app did not look at it: it could not be reached, asked to wait, or did not know the client.
     NotTaken,
     /// No answer, or none that tells: it may or may not have been taken.
@@ -308,6 +317,7 @@ pub fn settle(
                 refresh_expires: granted.refresh_expires.or(kept_expiry),
                 valid: true,
                 message: None,
+                refusals: None,
                 generation: current.generation.saturating_add(1),
                 ..cleared
             }))
@@ -315,6 +325,17 @@ pub fn settle(
         Outcome::Refused => {
             let next = give_up(&cleared, Reason::Refused, app, now);
             Settled::Reconnect(Box::new(next), Reason::Refused)
+        }
+        Outcome::Declined => {
+            let refusals = one_more(current.refusals, now);
+            if is_final(refusals, now) {
+                return settle(current, intent, &Outcome::Refused, means, app, now);
+            }
+            let counted = Credential {
+                refusals: Some(refusals),
+                ..current.clone()
+            };
+            settle(&counted, intent, &Outcome::NotTaken, means, app, now)
         }
         // The first presentation of this token has an unknown outcome still.
         Outcome::NotTaken if intent.presentations > 1 && matches!(means, Means::Token(_)) => {
@@ -337,6 +358,18 @@ pub fn settle(
             }
         }
     }
+}
+
+fn one_more(before: Option<Refusals>, now: Timestamp) -> Refusals {
+    Refusals {
+        count: before.map_or(0, |before| before.count).saturating_add(1),
+        first: before.map_or(now, |before| before.first),
+    }
+}
+
+fn is_final(refusals: Refusals, now: Timestamp) -> bool {
+    let since = now.millis().saturating_sub(refusals.first.millis());
+    refusals.count >= REFUSALS_MAX && since >= REFUSALS_MS
 }
 
 /// Keeps the intent as evidence, and lets the next one plan at once.

@@ -307,7 +307,9 @@ fn outcome_of(refused: &Refused, means: Means) -> Outcome {
         // Where the client's id and secret are the credential, a wrong client is a dead credential.
         Verdict::Client if means == Means::Repeatable => Outcome::Refused,
         Verdict::Dead | Verdict::Denied => Outcome::Refused,
-        Verdict::Client | Verdict::Request | Verdict::Transient => Outcome::NotTaken,
+        Verdict::Client | Verdict::Transient => Outcome::NotTaken,
+        Verdict::Request if refused.is_about_the_request() => Outcome::NotTaken,
+        Verdict::Request => Outcome::Declined,
         Verdict::Unknown => Outcome::Unknown,
     }
 }

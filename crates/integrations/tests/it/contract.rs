@@ -24,6 +24,9 @@ pub struct Fixture {
     pub token: Option<Value>,
     /// The answer to a refresh, without a refresh token.
     refreshed: Option<Value>,
+    /// The app's own ways of saying, with 400, that a refresh token is dead.
+    #[serde(default)]
+    dead: Vec<Value>,
     pub identity: Vec<Value>,
     /// Nothing where it is a digest of a secret.
     pub external_id: Option<String>,
@@ -269,17 +272,20 @@ impl Player {
             );
         }
         // A refused refresh token says so, and what was there before stays what it was.
-        let dead = oauth2::read(
-            fields,
-            &answer(400, &BTreeMap::new(), &json!({"error": "invalid_grant"})),
-            Some(&tokens),
-            NOW,
-        );
-        assert_eq!(
-            dead.expect_err("refused").verdict,
-            oauth2::Verdict::Dead,
-            "{name}"
-        );
+        let standard = json!({"error": "invalid_grant"});
+        for body in self.fixture.dead.iter().chain([&standard]) {
+            let dead = oauth2::read(
+                fields,
+                &answer(400, &BTreeMap::new(), body),
+                Some(&tokens),
+                NOW,
+            );
+            assert_eq!(
+                dead.expect_err("refused").verdict,
+                oauth2::Verdict::Dead,
+                "{name}: {body}"
+            );
+        }
         json!({"expires_at": tokens.expires_at.map(|at| at.to_string()), "has_refresh_token": tokens.refresh_token.is_some(), "kept": tokens.kept})
     }
 

@@ -253,6 +253,7 @@ fn credential(world: &World, number: u128, sealed: &Sealed) -> Credential {
         message: None,
         generation: 1,
         intent: None,
+        refusals: None,
         entities: Vec::new(),
         created: now,
         updated: now,

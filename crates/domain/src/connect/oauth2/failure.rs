@@ -50,6 +50,16 @@ impl Refused {
         }
     }
 
+    /// Whether the provider names the request itself as what is wrong, whatever token is in it: RFC 6749,
+    /// section 5.2. The token is not at fault then.
+    #[must_use]
+    pub fn is_about_the_request(&self) -> bool {
+        matches!(
+            self.code.as_deref(),
+            Some("unsupported_grant_type" | "invalid_scope")
+        )
+    }
+
     pub(super) fn malformed(status: u16) -> Self {
         Self {
             verdict: Verdict::Unknown,
@@ -127,6 +137,7 @@ pub fn classify(fields: &TokenFields, answer: &Answer) -> Option<Refused> {
                 | "invalid_refresh_token"
                 | "token_revoked"
                 | "bad_refresh_token"
+                | "bad_auth_code"
                 | "bad_verification_code"
                 | "expired_token"
                 | "invalid_code"

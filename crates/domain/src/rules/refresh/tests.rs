@@ -31,6 +31,7 @@ pub(super) fn credential(token: &str) -> Credential {
         message: None,
         generation: 1,
         intent: None,
+        refusals: None,
         entities: Vec::new(),
         created: at(0),
         updated: at(0),
@@ -195,6 +196,58 @@ fn an_unknown_outcome_ends_a_connection_only_where_it_must() {
             other => panic!("{means:?}: {other:?}"),
         }
     }
+}
+
+/// One presentation at that time, and what follows from how it ended.
+fn presented_at(current: &Credential, means: Means, outcome: &Outcome, now: Timestamp) -> Settled {
+    let begun = begin(current, id(7), 1, means, now);
+    let intent = begun.intent.clone().expect("begun");
+    settle(&begun, &intent, outcome, means, "Tracker", now)
+}
+
+#[test]
+fn refusals_without_a_known_reason_end_a_connection_when_several_came_in_a_row() {
+    for means in [FAMILY, LEEWAY, STABLE, Means::Repeatable] {
+        let mut current = credential("r1");
+        for number in 1..REFUSALS_MAX {
+            let now = at(i64::from(number) * 180_000);
+            let settled = presented_at(&current, means, &Outcome::Declined, now);
+            let Settled::Later(next) = settled else {
+                panic!("{means:?}: {settled:?}")
+            };
+            assert!(next.valid && next.intent.is_none(), "{means:?}");
+            assert_eq!(next.refusals.map(|refusals| refusals.count), Some(number));
+            assert_eq!(plan(&next, 1, means, now), Plan::Present { attempt: 1 });
+            current = *next;
+        }
+        // A success in between forgets them.
+        let granted = presented_at(&current, means, &granted("r2"), at(900_000));
+        assert!(matches!(granted, Settled::Use(next) if next.refusals.is_none()));
+        match presented_at(&current, means, &Outcome::Declined, at(900_000)) {
+            Settled::Reconnect(next, Reason::Refused) => {
+                assert!(!next.valid && next.refusals.is_none(), "{means:?}");
+                let message = next.message.as_deref().unwrap_or_default();
+                assert!(message.contains("Tracker"), "{message}");
+            }
+            other => panic!("{means:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn many_refusals_in_one_moment_are_no_end() {
+    let mut current = credential("r1");
+    for _ in 0..REFUSALS_MAX + 5 {
+        let settled = presented_at(&current, STABLE, &Outcome::Declined, at(1_000));
+        let Settled::Later(next) = settled else {
+            panic!("{settled:?}")
+        };
+        current = *next;
+    }
+    let before = presented_at(&current, STABLE, &Outcome::Declined, at(600_999));
+    assert!(matches!(before, Settled::Later(_)));
+    let after = presented_at(&current, STABLE, &Outcome::Declined, at(601_000));
+    assert!(matches!(after, Settled::Reconnect(_, Reason::Refused)));
 }
 
 #[test]

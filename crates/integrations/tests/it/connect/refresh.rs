@@ -85,6 +85,54 @@ async fn an_app_that_is_busy_costs_nothing_and_an_error_in_a_200_is_one() {
     assert!(!office.credential(&connected).await.valid);
 }
 
+fn token_requests(office: &Office) -> usize {
+    let asked = office.world.egress.asked();
+    let tokens = asked
+        .iter()
+        .filter(|request| request.purpose == "oauth2.token");
+    tokens.count()
+}
+
+#[tokio::test]
+async fn an_app_that_never_says_that_a_token_is_dead_is_asked_a_few_times_only() {
+    let office = Office::new(Stores::Memory, json!("non_rotating")).await;
+    let connected = office.connect(&office.mia, "m").await;
+    office.provider.spend();
+    // What names the request as wrong is never the token's end.
+    office
+        .provider
+        .be(Mood::Says(400, "unsupported_grant_type"));
+    for _ in 0..8 {
+        let refused = office.test(&office.mia, &connected).await;
+        assert_eq!(code(refused), "authorization.request");
+        office.world.clock.advance_millis(180_000);
+    }
+    assert!(office.credential(&connected).await.valid);
+    office.provider.be(Mood::Says(400, "an_error_of_its_own"));
+    for _ in 0..4 {
+        let refused = office.test(&office.mia, &connected).await;
+        assert_eq!(code(refused), "authorization.request");
+        assert!(office.credential(&connected).await.valid);
+        office.world.clock.advance_millis(180_000);
+    }
+    let refused = office.test(&office.mia, &connected).await;
+    assert_eq!(code(refused), "credential.reconnect");
+    let stored = office.credential(&connected).await;
+    assert!(!stored.valid && stored.message.is_some());
+    // Nobody presents it any more.
+    let before = token_requests(&office);
+    for _ in 0..3 {
+        let refused = office.test(&office.mia, &connected).await;
+        assert_eq!(code(refused), "credential.reconnect");
+    }
+    assert_eq!(token_requests(&office), before);
+    office.provider.be(Mood::Well);
+    let again = office.connect(&office.mia, "m").await;
+    assert_eq!(again.credential.id, connected.credential.id);
+    office.test(&office.mia, &again).await.expect("works");
+    assert_eq!(office.credential(&again).await.refusals, None);
+}
+
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_only_where_it_does_no_harm() {
     for (reuse, heals) in [

@@ -112,6 +112,7 @@ impl Workplace {
             message: None,
             generation: 1,
             intent: None,
+            refusals: None,
             entities: vec![entity],
             created: now,
             updated: now,

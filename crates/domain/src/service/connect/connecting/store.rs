@@ -107,6 +107,7 @@ async fn once(
             .as_ref()
             .map_or(1, |credential| credential.generation + 1),
         intent: None,
+        refusals: None,
         entities,
         created: credential
             .as_ref()
