@@ -2,11 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::call::refused;
 use super::definition::Module;
 use crate::connect::answer::Answer;
-use crate::connect::filter;
 use crate::connect::request::Request;
+use crate::connect::template::Template;
 use crate::connect::values::Values;
 use crate::error::{Error, Kind, Result};
 
@@ -47,27 +46,28 @@ impl Module {
             })
     }
 
-    /// The account, when all identity calls are answered.
+    /// The account, when all identity calls are answered. One without a name is called by its id.
     ///
     /// # Errors
-    /// `app.answer`: the app did not say who it is.
+    /// `authorization.identity`: the app did not say who it is.
     pub fn account(&self, values: &Values) -> Result<Account> {
-        let text = |what: &str, template: &crate::connect::Template| {
-            let text = template
-                .text(values)
-                .map_err(|error| refused(&format!("{}.identity", self.name), &error));
-            let text = text
-                .ok()
-                .map(|text| short(&text))
-                .filter(|text| !text.is_empty());
-            text.ok_or_else(|| {
-                let label = &self.display.label;
-                Error::new(Kind::Upstream, "app.answer", format!("{label} did not say the {what} of the account; check what the credential may read"))
-            })
+        let text = |template: &Template| {
+            let text = template.text(values).unwrap_or_default();
+            Some(short(&text)).filter(|text| !text.is_empty())
         };
+        let external_id = text(&self.identity.external_id).ok_or_else(|| {
+            let label = &self.display.label;
+            Error::new(
+                Kind::Upstream,
+                "authorization.identity",
+                format!(
+                    "{label} did not say the id of the account; check the module's identity call and its scopes"
+                ),
+            )
+        })?;
         Ok(Account {
-            external_id: text("id", &self.identity.external_id)?,
-            display_name: text("name", &self.identity.display_name)?,
+            display_name: text(&self.identity.display_name).unwrap_or_else(|| external_id.clone()),
+            external_id,
         })
     }
 
@@ -98,7 +98,6 @@ impl Module {
                     values.get(&["kept".to_owned(), name.clone()])?.clone(),
                 ))
             })
-            .filter(|(_, value)| filter::text(value).is_ok())
             .collect()
     }
 }

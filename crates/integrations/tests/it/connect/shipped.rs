@@ -141,6 +141,90 @@ impl Shelf {
             Completed::Next(other) => panic!("{name}: {other:?}"),
         }
     }
+
+    /// From now on no app accepts anything.
+    fn refuses(&self) {
+        self.world.egress.respond(|request| {
+            Ok(match request.purpose == TOKEN {
+                true => json_answer(400, &json!({"error": "invalid_grant"})),
+                false => json_answer(401, &json!({})),
+            })
+        });
+    }
+
+    /// Tests all of them at once, and answers what each says and whether its credential counts as valid.
+    async fn tested(&self, all: &[(&Module, Connected)]) -> Vec<(String, Result<(), Error>, bool)> {
+        let tests = all.iter().map(|(module, connected)| async move {
+            let done = entity::test(&self.mia, &self.apps, connected.entity.id).await;
+            let store = self.world.ports.store.as_ref();
+            let stored = repo::require::<Credential>(store, connected.credential.id).await;
+            let valid = stored.expect("is there").valid;
+            (module.name.to_string(), done, valid)
+        });
+        futures::future::join_all(tests).await
+    }
+}
+
+#[tokio::test]
+async fn every_shipped_app_is_connected_twice_and_lost_and_found_again() {
+    let shelf = Shelf::new().await;
+    let mut all = Vec::new();
+    for module in &shelf.modules {
+        let name = module.name.as_str();
+        let fixture = fixture(name);
+        let first = shelf.connect(module, &fixture, true).await;
+        let first = first.unwrap_or_else(|error| panic!("{name}: {error}"));
+        match &fixture.external_id {
+            Some(id) => assert_eq!(&first.entity.external_id, id, "{name}"),
+            None => assert_eq!(first.entity.external_id.len(), 64, "{name}: a digest"),
+        }
+        assert_eq!(first.entity.name, fixture.display_name, "{name}");
+        for property in &module.persist.entity {
+            let kept = first.entity.properties.contains_key(property);
+            assert!(kept, "{name}: {property} is not stored");
+        }
+        assert!(first.is_new && first.credential.valid, "{name}");
+        let second = shelf.connect(module, &fixture, true).await;
+        let second = second.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(
+            (second.entity.id, second.credential.id, second.is_new),
+            (first.entity.id, first.credential.id, false),
+            "{name}: the same account"
+        );
+        // Without a call that tests it, nothing shows that a credential is refused before it is used.
+        if module.test.is_some() {
+            all.push((module, second));
+        }
+    }
+    for heals in [true, false] {
+        shelf.refuses();
+        for (name, done, valid) in shelf.tested(&all).await {
+            assert_eq!(code(done), "credential.reconnect", "{name}");
+            assert!(!valid, "{name}");
+        }
+        if heals {
+            // The app takes the credential again.
+            shelf
+                .world
+                .egress
+                .respond(|_| Ok(json_answer(200, &json!({}))));
+            for (name, done, valid) in shelf.tested(&all).await {
+                done.unwrap_or_else(|error| panic!("{name}: {error}"));
+                assert!(valid, "{name}");
+            }
+        }
+    }
+    // Or a person connects the account again.
+    for (module, before) in &all {
+        let name = module.name.as_str();
+        let again = shelf.connect(module, &fixture(name), true).await;
+        let again = again.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(
+            (again.entity.id, again.credential.id, again.credential.valid),
+            (before.entity.id, before.credential.id, true),
+            "{name}"
+        );
+    }
 }
 
 #[tokio::test]

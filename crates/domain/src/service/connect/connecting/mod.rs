@@ -7,10 +7,11 @@ mod store;
 use serde_json::{Map, Value};
 
 use super::{secrets, tokens};
+use crate::connect::module::Account;
 use crate::connect::oauth2::Tokens;
 use crate::connect::{AuthorizationSession, ConnectedEntity, Credential, Module, Owner, Values};
 use crate::ctx::Ctx;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::id::{EntityId, OrganizationId};
 use crate::port::apps::Apps;
 use crate::port::store::Stored;
@@ -74,8 +75,7 @@ pub struct Connected {
 
 /// Who the account is.
 pub struct Identity {
-    pub external_id: String,
-    pub name: String,
+    pub account: Account,
     pub properties: Map<String, Value>,
 }
 
@@ -94,7 +94,8 @@ pub async fn connect(
     // What every later call will have: not the codes of steps, but what they were given for.
     let mut lasting = module.step_fields(&found.sealed);
     lasting.extend(module.credential_properties(&kept));
-    let values = secrets::values(module, &found.connection, &lasting, &Map::new());
+    let entity = module.entity_properties(&kept);
+    let values = secrets::values(module, &found.connection, &lasting, &entity);
     let values = tokens::with_jwt(apps, module, values, ctx.now())?;
     if let Some(call) = &module.test {
         let request = module.request("test", call, &values)?;
@@ -107,59 +108,24 @@ pub async fn connect(
     let values = values
         .with("credential", Value::Object(whole))
         .with("kept", Value::Object(found.kept.clone()));
-    let identity = identify(apps, module, &mut found, values).await?;
-    let kept = Values::new().with("kept", Value::Object(found.kept.clone()));
-    lasting.extend(module.credential_properties(&kept));
+    let values = identified(apps, module, values).await?;
+    let identity = Identity {
+        account: module.account(&values)?,
+        properties: module.entity_properties(&values),
+    };
+    lasting.extend(module.credential_properties(&values));
     found.sealed = lasting;
     store::store(ctx, apps, module, &found, &identity).await
 }
 
-async fn identify(
-    apps: &dyn Apps,
-    module: &Module,
-    found: &mut Found,
-    mut values: Values,
-) -> Result<Identity> {
-    for (number, step) in module.identity.calls.iter().enumerate() {
-        let request = module.request(&format!("identity{}", number + 1), &step.call, &values)?;
+/// The values with what all identity calls keep.
+async fn identified(apps: &dyn Apps, module: &Module, mut values: Values) -> Result<Values> {
+    let mut number = 0;
+    while let Some(request) = module.identity_request(number, &values)? {
         let repeatable = request.method.is_idempotent();
         let answer = apps.send(module, request, repeatable).await?;
-        for (name, take) in &step.keep {
-            if let Some(value) = take.from(&answer.body, &values) {
-                found.kept.insert(name.clone(), value.clone());
-            }
-        }
-        values = values.with("kept", Value::Object(found.kept.clone()));
+        values = module.identity_kept(number, &answer, values);
+        number += 1;
     }
-    let text = |template: &crate::connect::Template, what: &str| {
-        let text = template.text(&values).unwrap_or_default();
-        let text: String = text.chars().filter(|c| !c.is_control()).take(300).collect();
-        let missing = || {
-            Error::new(
-                Kind::Upstream,
-                "authorization.identity",
-                format!(
-                    "{} did not say {what} of the account; check the module's identity call and its scopes",
-                    module.display.label
-                ),
-            )
-        };
-        (!text.trim().is_empty())
-            .then(|| text.trim().to_owned())
-            .ok_or_else(missing)
-    };
-    let external_id = text(&module.identity.external_id, "the id")?;
-    let name =
-        text(&module.identity.display_name, "the name").unwrap_or_else(|_| external_id.clone());
-    let properties = module
-        .persist
-        .entity
-        .iter()
-        .filter_map(|name| Some((name.clone(), found.kept.get(name)?.clone())))
-        .collect();
-    Ok(Identity {
-        external_id,
-        name,
-        properties,
-    })
+    Ok(values)
 }

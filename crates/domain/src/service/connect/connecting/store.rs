@@ -53,7 +53,7 @@ async fn once(
         organization.as_str(),
         &owner,
         module.name.as_str(),
-        &identity.external_id,
+        &identity.account.external_id,
     ];
     let entity = repo::find::<ConnectedEntity>(ctx.store(), "account", &account).await?;
     if let Some(wanted) = found.entity
@@ -63,7 +63,7 @@ async fn once(
             "authorization.other_account",
             format!(
                 "you signed in to {} as {}, which is another account than the one to connect again",
-                module.display.label, identity.name
+                module.display.label, identity.account.display_name
             ),
         ));
     }
@@ -94,7 +94,7 @@ async fn once(
         organization: found.organization,
         owner: found.owner,
         module: module.name.clone(),
-        external_id: identity.external_id.clone(),
+        external_id: identity.account.external_id.clone(),
         connection: found.connection.clone(),
         sealed,
         refresh_digest: refresh_digest(&found.sealed),
@@ -120,8 +120,8 @@ async fn once(
         owner: found.owner,
         module: module.name.clone(),
         credential: credential_id,
-        external_id: identity.external_id.clone(),
-        name: identity.name.clone(),
+        external_id: identity.account.external_id.clone(),
+        name: identity.account.display_name.clone(),
         properties: identity.properties.clone(),
         created: entity.as_ref().map_or(now, |entity| entity.created),
         updated: now,
