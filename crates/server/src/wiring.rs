@@ -10,7 +10,7 @@ use gna_domain::model::{Endpoint, HookReceiver, SigningKey};
 use gna_domain::port::jobs::{Handler, Jobs};
 use gna_domain::port::recipes::Recipes;
 use gna_domain::port::vault::{Sealing, SealingOf};
-use gna_domain::port::{AdopterTokens, Apps, Clock, Ids, Keyring, Search, Store};
+use gna_domain::port::{AdopterTokens, Apps, Clock, Egress, Ids, Keyring, Search, Store};
 use gna_domain::rules::address::{AllowList, TargetPolicy};
 use gna_domain::secret::Secret;
 use gna_domain::service::blocker::resume::ResumeHandler;
@@ -64,7 +64,7 @@ use crate::modules;
 use crate::numbers::Counted;
 use crate::outside::{Argon2Passwords, ObjectBlobs, SystemClock, SystemIds, agree};
 #[cfg(feature = "mail")]
-use crate::outside::{SmtpMailer, Templates};
+use crate::outside::{MailEgress, SmtpMailer, Templates};
 use crate::recipes;
 use crate::worker::{Kept, Worker};
 
@@ -187,7 +187,7 @@ impl Builder {
             parsing: Arc::new(Reader::new(Arc::clone(&registry), config.limits())),
             clock,
             passwords: Arc::new(Argon2Passwords::new(ids.clone())?),
-            egress: Arc::new(HttpEgress::new(egress_config(&config)?)?),
+            egress: egress(egress_config(&config)?)?,
             vault,
             ids,
         };
@@ -433,6 +433,19 @@ pub fn keyring(config: &Config, ids: Arc<dyn Ids>) -> Result<Arc<dyn Keyring>> {
             "this build of Gna has no AWS KMS: use one that was built with the feature kms, or another keyring.kind",
         )),
     }
+}
+
+/// The way out, to mail servers too where this build knows mail.
+#[cfg(feature = "mail")]
+fn egress(config: EgressConfig) -> Result<Arc<dyn Egress>> {
+    let policy = config.target.clone();
+    let http = Arc::new(HttpEgress::new(config)?);
+    Ok(Arc::new(MailEgress::new(http, policy)))
+}
+
+#[cfg(not(feature = "mail"))]
+fn egress(config: EgressConfig) -> Result<Arc<dyn Egress>> {
+    Ok(Arc::new(HttpEgress::new(config)?))
 }
 
 fn egress_config(config: &Config) -> Result<EgressConfig> {

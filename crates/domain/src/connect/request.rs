@@ -183,9 +183,42 @@ pub fn origin(url: &str) -> Option<String> {
     Some(format!("{scheme}://{}", host.to_ascii_lowercase()))
 }
 
+/// Host and port of the address of a mail server, `smtp://host:port`, where it is one.
+#[must_use]
+pub fn mail_server(url: &str) -> Option<(&str, u16)> {
+    let rest = url.strip_prefix("smtp://")?;
+    if rest.contains(['/', '?', '#']) || origin(&format!("https://{rest}")).is_none() {
+        return None;
+    }
+    let (host, port) = rest.rsplit_once(':')?;
+    let port = port.parse().ok().filter(|port| *port > 0)?;
+    (!host.is_empty()).then_some((host, port))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mail_server_is_a_host_and_a_port() {
+        for (url, found) in [
+            (
+                "smtp://mail.example.com:465",
+                Some(("mail.example.com", 465)),
+            ),
+            ("smtp://127.0.0.1:25", Some(("127.0.0.1", 25))),
+            ("smtp://mail.example.com", None),
+            ("smtp://mail.example.com:0", None),
+            ("smtp://mail.example.com:70000", None),
+            ("smtp://:25", None),
+            ("smtp://user@mail.example.com:25", None),
+            ("smtp://mail.example.com:25/x", None),
+            ("smtp://mail.example.com?x:25", None),
+            ("https://mail.example.com:25", None),
+        ] {
+            assert_eq!(mail_server(url), found, "{url}");
+        }
+    }
 
     #[test]
     fn queries_are_added_and_encoded() {

@@ -57,33 +57,39 @@ impl SmtpMailer {
             from,
         })
     }
+}
 
-    fn message(&self, mail: &Mail) -> Result<Message> {
-        let unusable = |_| Error::invalid("mail.refused", "the address can't be written to");
-        let to: Address = mail.to.parse().map_err(unusable)?;
-        let host = self.from.email.domain();
-        let mut builder = Message::builder()
-            .from(self.from.clone())
-            .to(Mailbox::new(Some(one_line(&mail.name)), to))
-            .subject(one_line(&mail.text.subject))
-            .message_id(Some(format!("<{}@{host}>", mail.id)))
-            .header(AutoSubmitted);
-        if let Some(address) = &mail.unsubscribe {
-            builder = builder
-                .header(ListUnsubscribe(format!("<{address}>")))
-                .header(OneClick);
-        }
-        let text = SinglePart::plain(mail.text.text.clone());
-        let made = match &mail.text.html {
-            Some(html) => builder.multipart(
-                MultiPart::alternative()
-                    .singlepart(text)
-                    .singlepart(SinglePart::html(html.clone())),
-            ),
-            None => builder.singlepart(text),
-        };
-        made.map_err(|_| Error::invalid("mail.refused", "the letter can't be put together"))
+/// The letter as it is sent.
+///
+/// # Errors
+/// `mail.refused` where it can't be put together, as for an address that is none.
+pub(super) fn letter(from: &Mailbox, mail: &Mail) -> Result<Message> {
+    let unusable = |_| Error::invalid("mail.refused", "the address can't be written to");
+    let to: Address = mail.to.parse().map_err(unusable)?;
+    let host = from.email.domain();
+    let name = Some(one_line(&mail.name)).filter(|name| !name.is_empty());
+    let id = (!mail.id.is_empty()).then(|| format!("<{}@{host}>", mail.id));
+    let mut builder = Message::builder()
+        .from(from.clone())
+        .to(Mailbox::new(name, to))
+        .subject(one_line(&mail.text.subject))
+        .message_id(id)
+        .header(AutoSubmitted);
+    if let Some(address) = &mail.unsubscribe {
+        builder = builder
+            .header(ListUnsubscribe(format!("<{address}>")))
+            .header(OneClick);
     }
+    let text = SinglePart::plain(mail.text.text.clone());
+    let made = match &mail.text.html {
+        Some(html) => builder.multipart(
+            MultiPart::alternative()
+                .singlepart(text)
+                .singlepart(SinglePart::html(html.clone())),
+        ),
+        None => builder.singlepart(text),
+    };
+    made.map_err(|_| Error::invalid("mail.refused", "the letter can't be put together"))
 }
 
 /// Whether this letter will never be taken. That we are not known (RFC 4954, section 6) is the
@@ -106,7 +112,7 @@ fn one_line(text: &str) -> String {
 #[async_trait]
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> Result<()> {
-        let message = self.message(mail)?;
+        let message = letter(&self.from, mail)?;
         let outcome = self.transport.send(message).await;
         let code = match &outcome {
             Ok(_) => "ok",

@@ -7,6 +7,8 @@ mod ids;
 #[cfg(feature = "mail")]
 mod mail;
 #[cfg(feature = "mail")]
+mod mail_egress;
+#[cfg(feature = "mail")]
 mod mail_texts;
 mod passwords;
 
@@ -15,6 +17,8 @@ pub use clock::{SystemClock, agree, watch_clock};
 pub use ids::SystemIds;
 #[cfg(feature = "mail")]
 pub use mail::SmtpMailer;
+#[cfg(feature = "mail")]
+pub use mail_egress::MailEgress;
 #[cfg(feature = "mail")]
 pub use mail_texts::Templates;
 pub use passwords::Argon2Passwords;

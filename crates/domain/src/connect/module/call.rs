@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 use super::auth::{Auth, UserPassword};
-use super::definition::Module;
-use crate::connect::request::{Body, Method, Request, origin, with_query};
+use super::definition::{Module, Transport};
+use crate::connect::request::{Body, Method, Request, mail_server, origin, with_query};
 use crate::connect::template::{Template, Tree, Unfilled};
 use crate::connect::values::Values;
 use crate::error::{Error, Result};
@@ -79,7 +79,11 @@ impl Module {
         if let Some(path) = &call.path {
             url.push_str(&path.path(values).map_err(unfilled)?);
         }
-        if origin(&url).is_none() {
+        let leads_somewhere = match self.transport {
+            Transport::Http => origin(&url).is_some(),
+            Transport::Smtp => mail_server(&url).is_some(),
+        };
+        if !leads_somewhere {
             return Err(Error::invalid(
                 "module.input",
                 format!(

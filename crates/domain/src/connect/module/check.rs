@@ -119,6 +119,15 @@ impl Mistakes<'_> {
                     );
                 }
             }
+            for (name, url) in &module.urls {
+                if !url.source().starts_with("smtp://") {
+                    self.add(
+                        &["urls", name],
+                        "transport = \"smtp\" needs an address like smtp://{connection.host}:{connection.port}",
+                    );
+                }
+                self.slots(&["urls", name], url.slots(), &["connection"], &[]);
+            }
             return;
         }
         if module.urls.is_empty() {

@@ -149,7 +149,9 @@ impl Category {
 pub enum Transport {
     #[default]
     Http,
-    /// Mail is handed to the server named by the connection parameters `host`, `port` and `security`.
+    /// A mail server, whose address is `smtp://host:port`. Calls without a body greet it and sign in; the JSON
+    /// body of others is a letter: `to`, `subject`, `text` and perhaps `name` and `id`. The headers
+    /// `X-Smtp-Security` (`tls`, `starttls` or `none`) and `X-Smtp-From` say how and as whom.
     Smtp,
 }
 
