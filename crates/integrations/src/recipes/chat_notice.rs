@@ -1,13 +1,16 @@
 //! Notices in a chat: a message for each vulnerability that opens, from a severity on.
 
 use async_trait::async_trait;
+use gna_domain::connect::mapping::Mapping;
 use gna_domain::connect::recipe::{About, Form, Occurrence, RecipeInfo, Slot, UserAction};
 use gna_domain::error::{Error, Result};
 use gna_domain::policy::Action;
 use gna_domain::port::recipes::{Desk, Recipe};
+use gna_domain::port::store::Stored;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
+use super::each::Failures;
 use super::subject::{Subject, threshold, threshold_schema};
 
 const SLOT: &str = "chat";
@@ -88,6 +91,39 @@ async fn post(desk: &Desk<'_>, text: &str) -> Result<()> {
     desk.call(SLOT, "post_message", input).await.map(|_| ())
 }
 
+/// A vulnerability that opened and was not told of.
+struct Opening {
+    source: String,
+    before: Option<Stored<Mapping>>,
+    /// When it opened, in milliseconds.
+    since: Value,
+    title: String,
+}
+
+impl Opening {
+    async fn tell(&self, desk: &Desk<'_>) -> Result<()> {
+        post(desk, &self.title).await?;
+        self.told(desk).await
+    }
+
+    async fn told(&self, desk: &Desk<'_>) -> Result<()> {
+        let (before, since) = (self.before.as_ref(), self.since.clone());
+        desk.remember(before, &self.source, None, since)
+            .await
+            .map(|_| ())
+    }
+}
+
+/// Tells how many more there are.
+async fn tell_of(desk: &Desk<'_>, more: &[Opening]) -> Result<()> {
+    let text = format!("… and {} more vulnerabilities", more.len());
+    post(desk, &text).await?;
+    for opening in more {
+        opening.told(desk).await?;
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl Recipe for ChatNotice {
     fn info(&self) -> &RecipeInfo {
@@ -95,7 +131,7 @@ impl Recipe for ChatNotice {
     }
 
     async fn events(&self, desk: &Desk<'_>, events: &[Occurrence]) -> Result<()> {
-        let mut told = Vec::new();
+        let mut openings = Vec::new();
         let mut seen = BTreeSet::new();
         for event in events {
             let Ok(id) = event.subject.parse() else {
@@ -112,19 +148,23 @@ impl Recipe for ChatNotice {
             let before = desk.mapping(&event.subject).await?;
             let is_told = before.as_ref().is_some_and(|before| before.data == since);
             if subject.is_open() && subject.level() >= threshold(desk) && !is_told {
-                told.push((event.subject.clone(), before, since, subject.title()));
+                openings.push(Opening {
+                    source: event.subject.clone(),
+                    before,
+                    since,
+                    title: subject.title(),
+                });
             }
         }
-        let more = told.len().saturating_sub(MESSAGES_MAX);
-        for (at, (source, before, since, title)) in told.into_iter().enumerate() {
-            if at < MESSAGES_MAX {
-                post(desk, &title).await?;
-            } else if at == MESSAGES_MAX {
-                post(desk, &format!("… and {more} more vulnerabilities")).await?;
-            }
-            desk.remember(before.as_ref(), &source, None, since).await?;
+        let rest = openings.split_off(openings.len().min(MESSAGES_MAX));
+        let mut failures = Failures::default();
+        for opening in &openings {
+            failures.note(opening.tell(desk).await)?;
         }
-        Ok(())
+        if !rest.is_empty() {
+            failures.note(tell_of(desk, &rest).await)?;
+        }
+        failures.end()
     }
 
     async fn act(&self, desk: &Desk<'_>, action: &str, _: &Value) -> Result<Value> {

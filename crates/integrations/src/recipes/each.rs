@@ -1,7 +1,7 @@
 //! Working through the events of a job so that one that fails does not keep the others.
 
 use gna_domain::connect::recipe::Occurrence;
-use gna_domain::error::Result;
+use gna_domain::error::{Error, Result};
 use gna_domain::id::VulnerabilityId;
 use gna_domain::rules::integration::{is_permanent, waits_for_person};
 use std::collections::BTreeSet;
@@ -10,11 +10,51 @@ use std::collections::BTreeSet;
 /// order, and each call of it may take long to say so.
 const PATIENCE: usize = 3;
 
+/// What failed of many things that are done one after the other.
+#[derive(Default)]
+pub struct Failures {
+    refused: Option<Error>,
+    passing: Vec<Error>,
+}
+
+impl Failures {
+    /// Notes how one of them went.
+    ///
+    /// # Errors
+    /// Where there is no point in going on: one that ends all at once (an account that does not work,
+    /// an app that wants to be left alone), or the first of several that may pass by themselves.
+    pub fn note(&mut self, done: Result<()>) -> Result<()> {
+        let Err(error) = done else { return Ok(()) };
+        if waits_for_person(&error) || error.retry_after().is_some() {
+            return Err(error);
+        }
+        if is_permanent(&error) {
+            self.refused.get_or_insert(error);
+            return Ok(());
+        }
+        self.passing.push(error);
+        if self.passing.len() < PATIENCE {
+            return Ok(());
+        }
+        Err(self.passing.swap_remove(0))
+    }
+
+    /// How all of it went.
+    ///
+    /// # Errors
+    /// The first that is worth another try, else the first.
+    pub fn end(self) -> Result<()> {
+        match self.passing.into_iter().next().or(self.refused) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Does `work` for each vulnerability that something happened to, once.
 ///
 /// # Errors
-/// One that ends all at once (an account that does not work, an app that wants to be left alone),
-/// else the one that is worth another try, else the first.
+/// As [`Failures::note`] and [`Failures::end`] say.
 pub async fn each<F, Fut>(events: &[Occurrence], work: F) -> Result<()>
 where
     F: Fn(VulnerabilityId) -> Fut,
@@ -26,31 +66,17 @@ where
         .filter_map(|event| event.subject.parse().ok())
         .filter(|id| seen.insert(*id))
         .collect();
-    let (mut refused, mut passing) = (None, Vec::new());
+    let mut failures = Failures::default();
     for id in ids {
-        let Err(error) = work(id).await else { continue };
-        if waits_for_person(&error) || error.retry_after().is_some() {
-            return Err(error);
-        }
-        if is_permanent(&error) {
-            refused.get_or_insert(error);
-        } else {
-            passing.push(error);
-            if passing.len() >= PATIENCE {
-                break;
-            }
-        }
+        failures.note(work(id).await)?;
     }
-    match passing.into_iter().next().or(refused) {
-        Some(error) => Err(error),
-        None => Ok(()),
-    }
+    failures.end()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gna_domain::error::{Error, Kind};
+    use gna_domain::error::Kind;
     use gna_domain::id::TypedId;
     use std::sync::Mutex;
     use uuid::Uuid;

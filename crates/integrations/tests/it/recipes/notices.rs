@@ -62,6 +62,46 @@ async fn a_message_is_posted_once_for_each_that_opens_on_invented_answers_of_eac
 }
 
 #[tokio::test]
+async fn a_message_that_an_invented_chat_refuses_keeps_no_other_and_is_told_when_it_is_taken() {
+    let posted = Arc::new(Mutex::new(Vec::new()));
+    let refuses = Arc::new(Mutex::new(true));
+    let (there, refusing) = (Arc::clone(&posted), Arc::clone(&refuses));
+    let workplace = Workplace::new(move |asked| {
+        let said = asked.body.to_string();
+        if *refusing.lock().expect("a lock") && said.contains("Problem rule-2 in") {
+            return (200, json!({"ok": false, "error": "restricted_action"}));
+        }
+        there.lock().expect("a lock").push(said);
+        (200, json!({"ok": true, "ts": "1.2"}))
+    })
+    .await;
+    let config = json!({"channel": "C1", "min_severity": "LOW"});
+    let of = workplace.made("chat-notice", &["slack"], config).await;
+    workplace
+        .report(&["rule-1", "rule-2", "rule-3", "rule-4"])
+        .await;
+    let refused = workplace.world.run_jobs().await;
+    assert_eq!(refused.expect_err("is told").code(), "app.refused");
+    let told = |rule: &str| {
+        let posted = posted.lock().expect("a lock");
+        let of_rule = posted.iter().filter(|said| said.contains(rule));
+        of_rule.count()
+    };
+    for (rule, times) in [("rule-1", 1), ("rule-2", 0), ("rule-3", 1), ("rule-4", 1)] {
+        assert_eq!(told(rule), times, "{rule}");
+    }
+    assert_eq!(workplace.now(&of).await.messages.errors.len(), 1);
+    // Done again, it tells what was refused and nothing twice.
+    *refuses.lock().expect("a lock") = false;
+    workplace.world.clock.advance_millis(3_600_000);
+    workplace.work().await;
+    for rule in ["rule-1", "rule-2", "rule-3", "rule-4"] {
+        assert_eq!(told(rule), 1, "{rule}");
+    }
+    assert_eq!(workplace.now(&of).await.messages.errors.len(), 0);
+}
+
+#[tokio::test]
 async fn an_invented_pager_hears_of_each_vulnerability_when_it_opens_and_when_it_closes() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let there = Arc::clone(&heard);
