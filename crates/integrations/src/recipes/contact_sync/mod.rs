@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use gna_domain::connect::recipe::{About, Delivery, Form, RecipeInfo, Slot, UserAction};
 use gna_domain::error::{Error, Result};
 use gna_domain::port::recipes::{Desk, Recipe};
+use gna_domain::service::connect::integration::look;
 use serde_json::{Value, json};
 
 use sync::Sync;
@@ -73,7 +74,7 @@ impl Recipe for ContactSync {
     }
 
     async fn tick(&self, desk: &Desk<'_>) -> Result<()> {
-        Sync::at(desk)?.look().await.map(|_| ())
+        Sync::at(desk)?.look().await
     }
 
     /// A webhook says that something changed; what, is read from the CRM itself.
@@ -88,7 +89,7 @@ impl Recipe for ContactSync {
                 "this integration has no such action",
             ));
         }
-        let looked = Sync::at(desk)?.look().await?;
-        Ok(json!({ "message": format!("{looked} contacts were compared") }))
+        look::soon(desk).await?;
+        Ok(json!({ "message": "they are compared as soon as the work before it is done" }))
     }
 }

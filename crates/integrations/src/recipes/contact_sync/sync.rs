@@ -2,7 +2,7 @@
 
 use gna_domain::connect::integration::Level;
 use gna_domain::connect::module::PageState;
-use gna_domain::error::Result;
+use gna_domain::error::{Error, Kind, Result};
 use gna_domain::port::recipes::Desk;
 use gna_domain::rules::integration::is_permanent;
 use gna_domain::secret::Secret;
@@ -16,6 +16,8 @@ use crate::recipes::changes::Look;
 /// How much earlier than the last look the next one begins, in milliseconds: ten minutes. CRMs have
 /// clocks and indexes of their own.
 const OVERLAP_MS: i64 = 600_000;
+/// How often a list is gone on with, of 200 pages each time, to find one contact in it.
+const READINGS_MAX: usize = 20;
 /// Title of messages about single contacts. They name ids, not people.
 const CONTACT: &str = "Contact";
 
@@ -62,14 +64,13 @@ impl<'d, 'a> Sync<'d, 'a> {
         })
     }
 
-    /// Brings together what changed on either side; answers how many contacts were compared.
+    /// Brings together what changed on either side.
     ///
     /// # Errors
     /// The apps', or the store's; the next look begins where this one did.
-    pub async fn look(&self) -> Result<usize> {
+    pub async fn look(&self) -> Result<()> {
         let (first_look, first) = self.read(&self.first).await?;
         let (second_look, second) = self.read(&self.second).await?;
-        let mut looked = 0;
         for (side, other, changed) in [
             (&self.first, &self.second, &first),
             (&self.second, &self.first, &second),
@@ -82,12 +83,10 @@ impl<'d, 'a> Sync<'d, 'a> {
                     }
                     done => done?,
                 }
-                looked += 1;
             }
         }
         self.passed(&self.first, &first_look, first.next).await?;
-        self.passed(&self.second, &second_look, second.next).await?;
-        Ok(looked)
+        self.passed(&self.second, &second_look, second.next).await
     }
 
     /// What changed on a side, with all addresses noted so that the other side finds them.
@@ -154,11 +153,16 @@ impl<'d, 'a> Sync<'d, 'a> {
             (None, Some(email)) => match self.other(other, &email).await? {
                 Some(there) => there,
                 None => {
-                    if linked.is_none() {
+                    match &linked {
                         // Written down before it is made: what is found of it after a crash is it.
-                        self.desk.remember(None, &key, None, Value::Null).await?;
-                    } else if let Some(made) = self.made(other, &email).await? {
-                        return self.agree(side, contact, &made).await;
+                        None => {
+                            self.desk.remember(None, &key, None, Value::Null).await?;
+                        }
+                        Some(begun) => {
+                            if let Some(made) = self.made(other, &email, begun.updated).await? {
+                                return self.agree(side, contact, &made).await;
+                            }
+                        }
                     }
                     let fields = self.common(&contact.fields);
                     other.create(&fields).await?
@@ -177,12 +181,36 @@ impl<'d, 'a> Sync<'d, 'a> {
         Ok(noted.and_then(|noted| noted.external.clone()))
     }
 
-    /// A contact that was made there and not written down.
-    async fn made(&self, other: &Side<'_, '_>, email: &str) -> Result<Option<Contact>> {
-        let since = self.desk.integration.created.plus_millis(-OVERLAP_MS);
-        let changed = other.changed_since(since, None).await?;
-        let mut contacts = changed.contacts.into_iter();
-        Ok(contacts.find(|contact| contact.email().as_deref() == Some(email)))
+    /// A contact that was made there since then and not written down.
+    ///
+    /// # Errors
+    /// `app.too_much` where more changed meanwhile than can be read: it may be among the rest, and
+    /// would be there twice; the app's.
+    async fn made(
+        &self,
+        other: &Side<'_, '_>,
+        email: &str,
+        begun: Timestamp,
+    ) -> Result<Option<Contact>> {
+        let since = begun.plus_millis(-OVERLAP_MS);
+        let mut from = None;
+        for _ in 0..READINGS_MAX {
+            let changed = other.changed_since(since, from).await?;
+            let mut contacts = changed.contacts.into_iter();
+            let found = contacts.find(|contact| contact.email().as_deref() == Some(email));
+            if found.is_some() || changed.next.is_none() {
+                return Ok(found);
+            }
+            from = changed.next;
+        }
+        Err(Error::new(
+            Kind::Limit,
+            "app.too_much",
+            format!(
+                "so much changed in {} that a contact which may have been made there can't be found; make it there by hand",
+                other.slot
+            ),
+        ))
     }
 
     fn common(&self, fields: &Fields) -> Fields {

@@ -19,7 +19,7 @@ use gna_domain::error::{Error, Result};
 use gna_domain::policy::Action;
 use gna_domain::port::recipes::{Desk, Recipe};
 use gna_domain::rules::process::Step;
-use gna_domain::service::connect::integration::process;
+use gna_domain::service::connect::integration::{look, process};
 use serde_json::{Value, json};
 
 use super::each::each;
@@ -174,8 +174,10 @@ impl Recipe for IssueSync {
     async fn act(&self, desk: &Desk<'_>, action: &str, _: &Value) -> Result<Value> {
         match action {
             "SYNC_NOW" => {
-                let looked = Sync::at(desk)?.look().await?;
-                Ok(json!({ "message": format!("{looked} issues were compared") }))
+                look::soon(desk).await?;
+                Ok(
+                    json!({ "message": "the tracker is looked at as soon as the work before it is done" }),
+                )
             }
             "FILE_OPEN" => {
                 let running = process::running(desk, FILE).await?;

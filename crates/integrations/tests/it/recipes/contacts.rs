@@ -198,6 +198,47 @@ async fn contacts_of_an_invented_salesforce_take_part_on_either_side() {
     story("pipedrive", "salesforce", 7).await;
 }
 
+#[tokio::test]
+async fn a_user_who_compares_beside_a_look_makes_no_contact_of_invented_crms_twice() {
+    let crms = Arc::new(Mutex::new(Crms::default()));
+    let there = Arc::clone(&crms);
+    let workplace = Workplace::new(move |asked| there.lock().expect("a lock").answer(asked)).await;
+    let of = workplace
+        .made("contact-sync", &["hubspot", "pipedrive"], json!({}))
+        .await;
+    let ada = card("ada", "Lovelace");
+    let mut one = crms.lock().expect("a lock");
+    one.of("hubspot").insert("h1".to_owned(), ada);
+    drop(one);
+    workplace.world.clock.advance_millis(900_000);
+    let pause = workplace.flaky.pause_next("create_contact");
+    let user = async {
+        pause.reached.notified().await;
+        // It is written down that she is being made, and she is not there yet.
+        for _ in 0..2 {
+            let done = integration::act(
+                &workplace.olga,
+                workplace.apps.as_ref(),
+                workplace.recipes.as_ref(),
+                of.id,
+                "SYNC_NOW",
+                &Value::Null,
+            );
+            assert!(done.await.expect("is queued")["message"].is_string());
+        }
+        workplace.world.run_jobs().await.expect("waits its turn");
+        let made = crms.lock().expect("a lock").of("pipedrive").len();
+        assert_eq!(made, 0, "nobody but the look makes her");
+        pause.released.notify_one();
+    };
+    tokio::join!(workplace.work(), user);
+    settle(&workplace, 12).await;
+    let mut crms = crms.lock().expect("a lock");
+    assert_eq!(crms.of("pipedrive").len(), 1, "there once");
+    let (one, two) = (sorted(crms.of("hubspot")), sorted(crms.of("pipedrive")));
+    assert_eq!(one, two);
+}
+
 /// Contacts of two CRMs, changed at random on both sides.
 async fn story(first: &'static str, second: &'static str, seed: u64) {
     let crms = Arc::new(Mutex::new(Crms::default()));

@@ -11,6 +11,7 @@ use gna_domain::port::store::Stored;
 use gna_domain::secret::Secret;
 use gna_integrations::framework::client::AppClient;
 use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
 
 /// Numbers that the seed decides (splitmix64).
 pub struct Random(u64);
@@ -29,8 +30,19 @@ impl Random {
     }
 }
 
+/// A call that is under way for as long as a test wants.
+#[derive(Default)]
+pub struct Pause {
+    /// It is to be made.
+    pub reached: Notify,
+    /// It may be made.
+    pub released: Notify,
+}
+
 pub struct Flaky {
     inner: AppClient,
+    /// The operation whose next call takes its time.
+    pause: Mutex<Option<(&'static str, Arc<Pause>)>>,
     /// One call in so many fails; 0 for none. And what decides which.
     chance: Mutex<(u64, Random)>,
 }
@@ -39,12 +51,29 @@ impl Flaky {
     pub fn new(inner: AppClient) -> Self {
         Self {
             inner,
+            pause: Mutex::new(None),
             chance: Mutex::new((0, Random::new(7))),
         }
     }
 
     pub fn fail_one_in(&self, calls: u64) {
         self.chance.lock().expect("a lock").0 = calls;
+    }
+
+    /// Has the next call of an operation wait.
+    pub fn pause_next(&self, operation: &'static str) -> Arc<Pause> {
+        let pause = Arc::new(Pause::default());
+        *self.pause.lock().expect("a lock") = Some((operation, Arc::clone(&pause)));
+        pause
+    }
+
+    fn paused(&self, ask: &Ask<'_>) -> Option<Arc<Pause>> {
+        let Ask::Operation { name, .. } = ask else {
+            return None;
+        };
+        let mut pause = self.pause.lock().expect("a lock");
+        let (_, pause) = pause.take_if(|paused| paused.0 == *name)?;
+        Some(pause)
     }
 
     fn fails(&self) -> bool {
@@ -97,6 +126,10 @@ impl Apps for Flaky {
     }
 
     async fn call(&self, entity: &ConnectedEntity, ask: Ask<'_>) -> Result<Answer> {
+        if let Some(pause) = self.paused(&ask) {
+            pause.reached.notify_one();
+            pause.released.notified().await;
+        }
         if self.fails() {
             return Err(failure("it failed before anything was done"));
         }

@@ -11,6 +11,7 @@ mod desk;
 mod dispatch;
 mod hooks;
 mod joined;
+pub mod look;
 pub mod process;
 mod read;
 mod schedule;

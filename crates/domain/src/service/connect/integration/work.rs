@@ -104,6 +104,11 @@ pub(super) fn events(ctx: &Ctx, integration: &Integration, events: Vec<Occurrenc
     payload.job(ctx, EVENTS, integration)
 }
 
+/// The job that has one look at its app.
+pub(super) fn look(ctx: &Ctx, integration: &Integration) -> Job {
+    Payload::of(integration).job(ctx, TICK, integration)
+}
+
 /// The job that does the steps of a process.
 pub(super) fn process(ctx: &Ctx, integration: &Integration, process: ProcessId) -> Job {
     let payload = Payload {
