@@ -19,6 +19,6 @@ pub use between::{AtCommit, AtIndex, SearchBetween, StoreBetween};
 pub use egress::FakeEgress;
 pub use outside::{FakeClock, MemoryBlobs, PlainPasswords, SequenceIds};
 pub use recipes::Fakes;
-pub use redmine::Redmine;
+pub use redmine::{Redmine, RedmineIssue};
 pub use reports::{Issue, sarif, trivy};
 pub use world::{Stores, World};

@@ -29,6 +29,15 @@ require "rack/handler/webrick"
 Rack::Handler::WEBrick.run(Rails.application, Host: "127.0.0.1", Port: ARGV[0].to_i, AccessLog: [], Logger: WEBrick::Log.new(File::NULL))
 "#;
 
+/// An issue as somebody sees it there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedmineIssue {
+    pub id: String,
+    pub title: String,
+    pub text: String,
+    pub closed: bool,
+}
+
 /// With one project, `gna`, and the API of its administrator; ended with this.
 pub struct Redmine {
     server: Child,
@@ -129,11 +138,11 @@ impl Redmine {
         serde_json::from_slice(&answer.bytes().await.ok()?).ok()
     }
 
-    /// Id, text and whether it is closed, of every issue.
+    /// Every issue, in the order in which they were made.
     ///
     /// # Panics
     /// Where it can't be asked.
-    pub async fn issues(&self) -> Vec<(String, String, bool)> {
+    pub async fn all(&self) -> Vec<RedmineIssue> {
         let path = "/issues.json?project_id=gna&status_id=*&limit=100&sort=id";
         // On SQLite it refuses now and then while another request writes.
         let until = Instant::now() + Duration::from_secs(60);
@@ -145,16 +154,25 @@ impl Redmine {
             tokio::time::sleep(Duration::from_millis(200)).await;
         };
         let issues = found["issues"].as_array().cloned().expect("a list");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         issues
             .iter()
-            .map(|issue| {
-                let closed = !issue["closed_on"].is_null() && issue["status"]["name"] == "Closed";
-                (
-                    issue["id"].to_string(),
-                    issue["description"].as_str().unwrap_or_default().to_owned(),
-                    closed,
-                )
+            .map(|issue| RedmineIssue {
+                id: issue["id"].to_string(),
+                title: text(&issue["subject"]),
+                text: text(&issue["description"]),
+                closed: !issue["closed_on"].is_null() && issue["status"]["name"] == "Closed",
             })
+            .collect()
+    }
+
+    /// Id, text and whether it is closed, of every issue.
+    ///
+    /// # Panics
+    /// Where it can't be asked.
+    pub async fn issues(&self) -> Vec<(String, String, bool)> {
+        let all = self.all().await.into_iter();
+        all.map(|issue| (issue.id, issue.text, issue.closed))
             .collect()
     }
 
@@ -164,13 +182,38 @@ impl Redmine {
     /// Where it refuses.
     pub async fn set(&self, issue: &str, closed: bool) {
         let status = if closed { 5 } else { 1 };
-        let body = json!({"issue": {"status_id": status}}).to_string();
-        let answer = self
-            .http
-            .put(format!("{}/issues/{issue}.json", self.url))
+        self.change(issue, json!({ "status_id": status })).await;
+    }
+
+    /// Gives an issue another title and text.
+    ///
+    /// # Panics
+    /// Where it refuses.
+    pub async fn write(&self, issue: &str, title: &str, text: &str) {
+        self.change(issue, json!({ "subject": title, "description": text }))
+            .await;
+    }
+
+    /// Makes an issue.
+    ///
+    /// # Panics
+    /// Where it refuses.
+    pub async fn create(&self, title: &str, text: &str) {
+        let address = format!("{}/issues.json", self.url);
+        let issue = json!({ "project_id": "gna", "subject": title, "description": text });
+        self.sent(self.http.post(address), issue).await;
+    }
+
+    async fn change(&self, issue: &str, change: Value) {
+        let address = format!("{}/issues/{issue}.json", self.url);
+        self.sent(self.http.put(address), change).await;
+    }
+
+    async fn sent(&self, request: reqwest::RequestBuilder, issue: Value) {
+        let answer = request
             .header("X-Redmine-API-Key", &self.key)
             .header("Content-Type", "application/json")
-            .body(body)
+            .body(json!({ "issue": issue }).to_string())
             .send()
             .await
             .expect("answers");

@@ -1,14 +1,16 @@
 //! Issues for vulnerabilities, in any tracker, kept in step both ways.
 //!
 //! A vulnerability from a severity on gets an issue; closing or reopening either side does the same
-//! to the other. Titles and texts are ours, and change there when they change here. What is being
+//! to the other. Titles and texts are ours: they change there when they change here, and are put back
+//! when they change there. An issue that a person made for a vulnerability is joined to it. What is being
 //! made is written down before it is made: after a crash the issue is looked for, by a line in its
-//! text, before a second one is made. Read next: `plan.rs` (who tells whom), `sync.rs` (doing it),
-//! `tracker.rs` (the other end).
+//! text, before a second one is made. Read next: `plan.rs` (who tells whom), `words.rs` (what an issue
+//! says), `sync.rs` (doing it), `tracker.rs` (the other end).
 
 mod plan;
 mod sync;
 mod tracker;
+mod words;
 
 use async_trait::async_trait;
 use gna_domain::connect::process::Process;
@@ -164,7 +166,7 @@ impl Recipe for IssueSync {
 
     /// A webhook says that something changed; what, is read from the tracker itself.
     async fn webhook(&self, desk: &Desk<'_>, _: &Delivery) -> Result<()> {
-        Sync::at(desk)?.look().await.map(|_| ())
+        Sync::at(desk)?.look().await
     }
 
     async fn step(&self, desk: &Desk<'_>, process: &Process) -> Result<Step> {

@@ -1,9 +1,10 @@
-//! Who tells whom: the rule by which an issue and a vulnerability come to agree. Pure.
+//! Who tells whom: the rules by which an issue and a vulnerability come to agree. Pure.
 //!
-//! Each mapping remembers the state that both sides agreed on last. Whoever differs from it has
-//! changed since and is believed; where both have, they changed to the same, since there are only
-//! two states. Told twice, nothing happens the second time: so webhooks, polling, retries and
-//! killed workers may repeat each other in any order.
+//! Each field has its own. State: each mapping remembers the one that both sides agreed on last.
+//! Whoever differs from it has changed since and is believed; where both have, they changed to the
+//! same, since there are only two states. Told twice, nothing happens the second time: so webhooks,
+//! polling, retries and killed workers may repeat each other in any order. Title and text: Gna's
+//! ([`is_to_be_written`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,24 @@ pub fn plan(agreed: Side, ours: Side, theirs: Option<Side>) -> Move {
         (true, false) => Move::TellUs(theirs.unwrap_or(agreed)),
         (false, false) => Move::Agree(ours),
     }
+}
+
+/// Whether title and text are to be written there. They are Gna's, since they come from what scanners
+/// report: what changed here is written, and what people changed there is written over.
+///
+/// Each is a digest: what Gna says now, what was written last, what the tracker shows (absent where it
+/// was not looked at), and what it showed right after that was written. Trackers may show a text in
+/// another way than they were told; that is no change, or it would be written for ever.
+pub fn is_to_be_written(
+    ours: &str,
+    written: Option<&str>,
+    theirs: Option<&str>,
+    after: Option<&str>,
+) -> bool {
+    if written != Some(ours) {
+        return true;
+    }
+    theirs.is_some_and(|theirs| theirs != ours && after != Some(theirs))
 }
 
 /// Words for closed states in trackers whose states have free names.
@@ -88,6 +107,28 @@ mod tests {
                 plan(agreed, ours, theirs),
                 is,
                 "{agreed:?} {ours:?} {theirs:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn words_are_written_where_they_changed_here_or_there_and_not_again_and_again() {
+        for (ours, written, theirs, after, is) in [
+            ("a", None, None, None, true),
+            ("b", Some("a"), None, None, true),
+            ("b", Some("a"), Some("a"), Some("a"), true),
+            ("a", Some("a"), None, None, false),
+            ("a", Some("a"), Some("a"), None, false),
+            ("a", Some("a"), Some("x"), None, true),
+            // As the tracker shows it.
+            ("a", Some("a"), Some("<a>"), Some("<a>"), false),
+            ("a", Some("a"), Some("<x>"), Some("<a>"), true),
+            ("a", Some("a"), Some("a"), Some("<a>"), false),
+        ] {
+            assert_eq!(
+                is_to_be_written(ours, written, theirs, after),
+                is,
+                "{ours} {written:?} {theirs:?} {after:?}"
             );
         }
     }

@@ -16,15 +16,16 @@ use gna_domain::rules::decide::Decision;
 use gna_domain::rules::desk::Command;
 use gna_domain::rules::integration::is_permanent;
 use gna_domain::rules::process::Step;
-use gna_domain::secret::Secret;
 use gna_domain::service::filter::VulnerabilityFilter;
 use gna_domain::service::{triage, vulnerability};
 use gna_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
-use super::plan::{Move, Side, plan};
-use super::tracker::{Issue, Tracker};
+use super::plan::{Move, Side, is_to_be_written, plan};
+use super::tracker::{Changed, Issue, Seen, Tracker};
+use super::words::{Author, Said, author, below, named, shown};
 use crate::recipes::changes::Look;
 use crate::recipes::subject::{Subject, threshold};
 
@@ -46,33 +47,38 @@ struct Known {
     agreed: Side,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     url: Option<String>,
+    /// A person made the issue: its title and text stay theirs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    by_hand: bool,
     /// Digest of the title and text that were written there last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     said: Option<String>,
+    /// Digest of what the tracker showed after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shown: Option<String>,
 }
 
 impl Known {
-    fn of(mapping: &Mapping) -> Self {
-        serde_json::from_value(mapping.data.clone()).unwrap_or(Self {
+    /// Before there is an issue.
+    fn begun() -> Self {
+        Self {
             agreed: Side::Open,
             url: None,
+            by_hand: false,
             said: None,
-        })
+            shown: None,
+        }
     }
-}
 
-/// The line by which an issue is found again.
-fn marker(id: &str) -> String {
-    format!("Gna: {id}")
-}
+    fn of(mapping: &Mapping) -> Self {
+        serde_json::from_value(mapping.data.clone()).unwrap_or_else(|_| Self::begun())
+    }
 
-/// Whether a text has that line, and not only the start of a longer id.
-fn has_marker(text: &str, id: &str) -> bool {
-    let line = marker(id);
-    text.match_indices(&line).any(|(at, _)| {
-        let rest = text.get(at + line.len()..).unwrap_or_default();
-        !rest.starts_with(|c: char| c.is_ascii_alphanumeric())
-    })
+    /// Whether title and text are to be written, where the tracker shows this.
+    fn lacks(&self, said: &Said, theirs: Option<&str>) -> bool {
+        let (written, after) = (self.said.as_deref(), self.shown.as_deref());
+        !self.by_hand && is_to_be_written(&said.digest, written, theirs, after)
+    }
 }
 
 /// Source id of the mapping that leads from an issue back.
@@ -90,30 +96,11 @@ impl Subject {
     }
 }
 
-/// What the issue says.
-struct Said {
-    title: String,
-    body: String,
-    digest: String,
-}
-
-impl Said {
-    fn of(subject: &Subject) -> Self {
-        let title = subject.title();
-        let id = subject.vulnerability.id.to_string();
-        let body = format!("{}\n\n{}", subject.text(), marker(&id));
-        let digest = Secret::new(format!("{title}\n{body}")).digest();
-        Self {
-            title,
-            body,
-            digest,
-        }
-    }
-}
-
 pub(super) struct Sync<'d, 'a> {
     desk: &'d Desk<'a>,
     tracker: Tracker<'d, 'a>,
+    /// Whether issues that people made were looked for.
+    heard: OnceCell<()>,
 }
 
 impl<'d, 'a> Sync<'d, 'a> {
@@ -123,6 +110,7 @@ impl<'d, 'a> Sync<'d, 'a> {
         Ok(Self {
             desk,
             tracker: Tracker::at(desk)?,
+            heard: OnceCell::new(),
         })
     }
 
@@ -150,13 +138,12 @@ impl<'d, 'a> Sync<'d, 'a> {
         let source = id.to_string();
         let Some(mapping) = self.desk.mapping(&source).await? else {
             if subject.is_open() && subject.level() >= threshold(self.desk) {
-                let known = Known {
-                    agreed: Side::Open,
-                    url: None,
-                    said: None,
-                };
-                let begun = self.remember(None, &source, None, &known).await?;
-                self.make(&subject, begun, false).await?;
+                self.hear_of_new().await?;
+                if self.desk.mapping(&source).await?.is_none() {
+                    let known = Known::begun();
+                    let begun = self.remember(None, &source, None, &known).await?;
+                    self.make(&subject, begun, false).await?;
+                }
             }
             return Ok(());
         };
@@ -164,7 +151,7 @@ impl<'d, 'a> Sync<'d, 'a> {
             // Somebody began and did not come back: it may be there.
             return self.make(&subject, mapping, true).await;
         };
-        let mapping = self.say(&subject, &issue, mapping).await?;
+        let mapping = self.say(&subject, &issue, mapping, theirs).await?;
         let known = Known::of(&mapping);
         let ours = subject.side();
         let agree = async |side| {
@@ -196,26 +183,46 @@ impl<'d, 'a> Sync<'d, 'a> {
         Ok(())
     }
 
-    /// Writes title and text there where they changed here.
+    /// Writes title and text there where they are other than they should be. `theirs` is the issue
+    /// where it was just read.
     async fn say(
         &self,
         subject: &Subject,
         issue: &str,
         mapping: Stored<Mapping>,
+        theirs: Option<&Issue>,
     ) -> Result<Stored<Mapping>> {
         let known = Known::of(&mapping);
         let said = Said::of(subject);
-        if known.said.as_deref() == Some(said.digest.as_str()) {
+        let source = subject.vulnerability.id.to_string();
+        let theirs = theirs.and_then(|theirs| shown(theirs, &source));
+        if !known.lacks(&said, theirs.as_deref()) {
             return Ok(mapping);
         }
-        if let Err(error) = self.tracker.rewrite(issue, &said.title, &said.body).await {
-            self.missing(issue, error).await?;
-        }
+        // What people wrote below is read anew, so that little of it can be written over.
+        let after = match self.tracker.get(issue).await? {
+            None => {
+                self.gone(issue).await?;
+                None
+            }
+            Some(now) => {
+                let theirs = shown(&now, &source);
+                if !known.lacks(&said, theirs.as_deref()) {
+                    return Ok(mapping);
+                }
+                let below = below(now.body.as_deref().unwrap_or_default(), &source);
+                let written = self.tracker.rewrite(issue, &said.title, &said.body, below);
+                if let Err(error) = written.await {
+                    self.missing(issue, error).await?;
+                }
+                self.tracker.get(issue).await?
+            }
+        };
         let known = Known {
+            shown: after.and_then(|after| shown(&after, &source)),
             said: Some(said.digest),
             ..known
         };
-        let source = subject.vulnerability.id.to_string();
         self.remember(Some(&mapping), &source, Some(issue), &known)
             .await
     }
@@ -232,6 +239,10 @@ impl<'d, 'a> Sync<'d, 'a> {
         if error.code() != "app.not_found" {
             return Err(error);
         }
+        self.gone(issue).await
+    }
+
+    async fn gone(&self, issue: &str) -> Result<()> {
         let text = format!("issue {issue} is gone from the tracker");
         self.desk.note(MessageLevel::Warning, ISSUE, &text).await
     }
@@ -253,60 +264,128 @@ impl<'d, 'a> Sync<'d, 'a> {
     }
 
     async fn make(&self, subject: &Subject, begun: Stored<Mapping>, look: bool) -> Result<()> {
-        let source = subject.vulnerability.id.to_string();
-        let there = if look {
-            self.find(&source, begun.updated).await?
-        } else {
-            None
-        };
-        let said = Said::of(subject);
-        let issue = match there {
-            Some(issue) => issue,
+        if look && let Some((issue, author)) = self.find(subject, begun.updated).await? {
+            return self.join(subject, Some(&begun), &issue, author).await;
+        }
+        if !subject.is_open() {
             // It closed before anybody opened an issue: there is nothing to do any more.
-            None if !subject.is_open() => return self.desk.forget(&begun).await,
-            None => self.tracker.create(&said.title, &said.body).await?,
-        };
+            return self.desk.forget(&begun).await;
+        }
+        let said = Said::of(subject);
+        let issue = self.tracker.create(&said.title, &said.body).await?;
+        self.join(subject, Some(&begun), &issue, Author::Gna).await
+    }
+
+    /// Writes down which issue a vulnerability has, and brings the two together. The state here
+    /// counts: nothing was agreed on before.
+    async fn join(
+        &self,
+        subject: &Subject,
+        before: Option<&Stored<Mapping>>,
+        issue: &Issue,
+        author: Author,
+    ) -> Result<()> {
+        let source = subject.vulnerability.id.to_string();
         let way_back = back(&issue.id);
         if self.desk.mapping(&way_back).await?.is_none() {
             let to = Some(source.clone());
             self.desk.remember(None, &way_back, to, Value::Null).await?;
         }
+        let ours = Said::of(subject).digest;
+        let is_said = shown(issue, &source).as_ref() == Some(&ours);
         let known = Known {
             agreed: issue.side,
             url: issue.url.clone(),
-            said: Some(said.digest),
+            by_hand: author == Author::Person,
+            said: is_said.then_some(ours),
+            shown: None,
         };
         let mapping = self
-            .remember(Some(&begun), &source, Some(&issue.id), &known)
+            .remember(before, &source, Some(&issue.id), &known)
             .await?;
+        let mapping = self.say(subject, &issue.id, mapping, Some(issue)).await?;
         if subject.side() != issue.side {
-            // It changed while nobody knew whether it had an issue.
             self.tell_them(&issue.id, subject.side()).await?;
             let known = Known {
                 agreed: subject.side(),
-                ..known
+                ..Known::of(&mapping)
             };
             self.remember(Some(&mapping), &source, Some(&issue.id), &known)
                 .await?;
         }
-        self.link(subject, issue.url).await
+        self.link(subject, issue.url.clone()).await
     }
 
     /// The issue that somebody made and did not write down.
-    async fn find(&self, source: &str, begun: Timestamp) -> Result<Option<Issue>> {
+    async fn find(&self, subject: &Subject, begun: Timestamp) -> Result<Option<(Issue, Author)>> {
         let since = begun.plus_millis(-self.tracker.overlap());
         for seen in self.tracker.changed_since(since, None).await?.issues {
-            let issue = match seen.issue {
-                Some(issue) => Some(issue),
-                None => self.tracker.get(&seen.id).await?,
-            };
-            if let Some(issue) = issue
-                && has_marker(&issue.body, source)
+            if let Some(issue) = self.tracker.whole(seen).await?
+                && let Some(text) = issue.body.as_deref()
+                && let Some(author) = author(text, subject.vulnerability.id)
             {
-                return Ok(Some(issue));
+                return Ok(Some((issue, author)));
             }
         }
         Ok(None)
+    }
+
+    /// Joins an issue that nobody knows to the vulnerability that it names, where that has none.
+    async fn adopt(&self, issue: &Issue) -> Result<()> {
+        let Some((id, author)) = issue.body.as_deref().and_then(named) else {
+            return Ok(());
+        };
+        let before = self.desk.mapping(&id.to_string()).await?;
+        let has_issue = before
+            .as_ref()
+            .is_some_and(|before| before.external.is_some());
+        if has_issue {
+            return Ok(());
+        }
+        let Some(subject) = Subject::load(self.desk, id).await? else {
+            return Ok(());
+        };
+        // Anybody can write any id into an issue.
+        let (of, integration) = (&subject.vulnerability, &self.desk.integration);
+        let is_in_reach = of.organization == integration.organization
+            && integration.group.is_none_or(|group| group == of.group);
+        if !is_in_reach {
+            return Ok(());
+        }
+        self.join(&subject, before.as_ref(), issue, author).await
+    }
+
+    /// Joins the issues that people made for vulnerabilities since the last look, once, before the
+    /// first is made here: else there would be two for one vulnerability.
+    async fn hear_of_new(&self) -> Result<()> {
+        if !self.tracker.lists_texts() {
+            return Ok(());
+        }
+        self.heard
+            .get_or_try_init(|| async {
+                let (_, _, changed) = self.read().await?;
+                for seen in &changed.issues {
+                    if let Some(issue) = &seen.issue
+                        && self.desk.mapping(&back(&seen.id)).await?.is_none()
+                    {
+                        self.noted(&seen.id, self.adopt(issue).await).await?;
+                    }
+                }
+                Ok(())
+            })
+            .await
+            .map(|_| ())
+    }
+
+    /// Tells of an issue that can't be dealt with, which is no reason to leave the others.
+    async fn noted(&self, issue: &str, done: Result<()>) -> Result<()> {
+        match done {
+            Err(error) if is_permanent(&error) => {
+                let text = format!("issue {issue}: {}", error.message());
+                self.desk.note(MessageLevel::Error, ISSUE, &text).await
+            }
+            done => done,
+        }
     }
 
     /// Shows the issue's address with the vulnerability, unless a person linked another ticket.
@@ -321,11 +400,8 @@ impl<'d, 'a> Sync<'d, 'a> {
         }
     }
 
-    /// Reads what changed in the tracker since the last look; answers how many issues were compared.
-    ///
-    /// # Errors
-    /// The app's, or the store's; the next look begins where this one did.
-    pub async fn look(&self) -> Result<usize> {
+    /// What changed in the tracker since the last look, and how far that came.
+    async fn read(&self) -> Result<(Option<Stored<Mapping>>, Look, Changed)> {
         let cursor = self.desk.mapping(CURSOR).await?;
         let data = cursor.as_ref().map(|cursor| &cursor.data);
         let overlap = self.tracker.overlap();
@@ -339,33 +415,42 @@ impl<'d, 'a> Sync<'d, 'a> {
             }
             read => read?,
         };
-        let mut looked = 0;
+        Ok((cursor, look, changed))
+    }
+
+    /// Brings together what changed in the tracker since the last look.
+    ///
+    /// # Errors
+    /// The app's, or the store's; the next look begins where this one did.
+    pub async fn look(&self) -> Result<()> {
+        let (cursor, look, changed) = self.read().await?;
         for seen in &changed.issues {
-            let Some(mapping) = self.desk.mapping(&back(&seen.id)).await? else {
-                continue;
-            };
-            let Some(id) = mapping.external.as_deref().and_then(|id| id.parse().ok()) else {
-                continue;
-            };
-            let read = match &seen.issue {
-                Some(issue) => Some(issue.clone()),
-                None => self.tracker.get(&seen.id).await?,
-            };
-            let Some(issue) = read else { continue };
-            match self.reconcile(id, Some(&issue)).await {
-                Err(error) if is_permanent(&error) => {
-                    let text = format!("issue {}: {}", seen.id, error.message());
-                    self.desk.note(MessageLevel::Error, ISSUE, &text).await?;
-                }
-                done => done?,
-            }
-            looked += 1;
+            self.noted(&seen.id, self.hear(seen).await).await?;
         }
         let next = look.read_to(changed.next);
         self.desk
             .remember(cursor.as_ref(), CURSOR, None, next)
-            .await?;
-        Ok(looked)
+            .await
+            .map(|_| ())
+    }
+
+    async fn hear(&self, seen: &Seen) -> Result<()> {
+        let Some(mapping) = self.desk.mapping(&back(&seen.id)).await? else {
+            return match &seen.issue {
+                Some(issue) => self.adopt(issue).await,
+                None => Ok(()),
+            };
+        };
+        let id = mapping.external.as_deref().and_then(|id| id.parse().ok());
+        let Some(id) = id else { return Ok(()) };
+        let read = match &seen.issue {
+            Some(issue) => Some(issue.clone()),
+            None => self.tracker.get(&seen.id).await?,
+        };
+        match read {
+            Some(issue) => self.reconcile(id, Some(&issue)).await,
+            None => Ok(()),
+        }
     }
 
     /// What was begun and not ended: its job was killed while it made an issue, and given up. Looked
@@ -463,23 +548,5 @@ impl<'d, 'a> Sync<'d, 'a> {
                 },
             },
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_issue_is_told_by_the_whole_line_whatever_the_markup_around_it() {
-        for (text, id, is) in [
-            ("Where: api\n\nGna: vul_12", "vul_12", true),
-            ("<p>Where</p><p>Gna: vul_12</p>", "vul_12", true),
-            ("Gna: vul_123", "vul_12", false),
-            ("Gna: vul_123 Gna: vul_12", "vul_12", true),
-            ("gna vul_12", "vul_12", false),
-        ] {
-            assert_eq!(has_marker(text, id), is, "{text:?}");
-        }
     }
 }

@@ -23,7 +23,9 @@ const OVERLAP_MS: i64 = 3_600_000;
 pub struct Issue {
     pub id: String,
     pub url: Option<String>,
-    pub body: String,
+    /// Absent where the answer does not show titles; so is the body.
+    pub title: Option<String>,
+    pub body: Option<String>,
     pub side: Side,
 }
 
@@ -127,15 +129,41 @@ impl<'d, 'a> Tracker<'d, 'a> {
         names.map(Vec::as_slice)
     }
 
-    async fn issue(&self, item: &Map<String, Value>) -> Result<Option<Issue>> {
-        let state = text(item, "state").unwrap_or_default();
-        let kind = text(item, "state_kind");
-        let closed = self.closed().await?;
+    /// Whether an operation shows this of each issue.
+    fn shows(&self, operation: &str, field: &str) -> bool {
+        let module = self.desk.apps.module(self.module());
+        module.is_some_and(|module| {
+            let operation = module.operations.get(operation);
+            operation.is_some_and(|operation| operation.output.contains_key(field))
+        })
+    }
+
+    /// Whether what people write is seen without reading each issue.
+    pub fn lists_texts(&self) -> bool {
+        self.shows("list_issues", "body")
+    }
+
+    async fn issue(&self, operation: &str, item: &Map<String, Value>) -> Result<Option<Issue>> {
+        let side = match item.get("closed").and_then(Value::as_bool) {
+            Some(true) => Side::Closed,
+            Some(false) => Side::Open,
+            None => {
+                let state = text(item, "state").unwrap_or_default();
+                let kind = text(item, "state_kind");
+                side(&state, kind.as_deref(), self.closed().await?)
+            }
+        };
+        // What is shown and absent is empty.
+        let words = |field: &str| {
+            self.shows(operation, field)
+                .then(|| text(item, field).unwrap_or_default())
+        };
         Ok(text(item, "id").map(|id| Issue {
             id,
             url: text(item, "url"),
-            body: text(item, "body").unwrap_or_default(),
-            side: side(&state, kind.as_deref(), closed),
+            title: words("title"),
+            body: words("body"),
+            side,
         }))
     }
 
@@ -162,18 +190,20 @@ impl<'d, 'a> Tracker<'d, 'a> {
         Ok(Issue {
             id,
             url: text(&made, "url"),
-            body: body.to_owned(),
+            title: Some(title.to_owned()),
+            body: Some(body.to_owned()),
             side: Side::Open,
         })
     }
 
-    /// Replaces title and body.
+    /// Replaces title and body; `below` follows the body, in the tracker's own markup.
     ///
     /// # Errors
     /// The app's.
-    pub async fn rewrite(&self, id: &str, title: &str, body: &str) -> Result<()> {
+    pub async fn rewrite(&self, id: &str, title: &str, body: &str, below: &str) -> Result<()> {
+        let body = format!("{}{below}", self.body(body));
         let input = json!({
-            "project": self.project, "issue": id, "title": title, "body": self.body(body),
+            "project": self.project, "issue": id, "title": title, "body": body,
         });
         self.call("update_issue", input).await.map(|_| ())
     }
@@ -185,9 +215,20 @@ impl<'d, 'a> Tracker<'d, 'a> {
     pub async fn get(&self, id: &str) -> Result<Option<Issue>> {
         let input = json!({ "project": self.project, "issue": id });
         match self.call("get_issue", input).await {
-            Ok(found) => self.issue(&found).await,
+            Ok(found) => self.issue("get_issue", &found).await,
             Err(error) if error.code() == "app.not_found" => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// An issue of a list with its text: read by itself where the list does not show texts.
+    ///
+    /// # Errors
+    /// The app's.
+    pub async fn whole(&self, seen: Seen) -> Result<Option<Issue>> {
+        match seen.issue {
+            Some(issue) if issue.body.is_some() => Ok(Some(issue)),
+            _ => self.get(&seen.id).await,
         }
     }
 
@@ -221,8 +262,9 @@ impl<'d, 'a> Tracker<'d, 'a> {
             let Some(id) = text(item, "id").filter(|_| !is_pull_request) else {
                 continue;
             };
-            let issue = match item.contains_key("state") {
-                true => self.issue(item).await?,
+            let tells = item.contains_key("state") || item.contains_key("closed");
+            let issue = match tells {
+                true => self.issue("list_issues", item).await?,
                 false => None,
             };
             issues.push(Seen { id, issue });

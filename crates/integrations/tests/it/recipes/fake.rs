@@ -13,6 +13,8 @@ struct Ticket {
     description: String,
     closed: bool,
     updated: u32,
+    /// How often somebody gave it a title.
+    titled: u32,
 }
 
 /// Answers as Redmine does, for the calls that its module makes.
@@ -72,12 +74,20 @@ impl FakeRedmine {
                     description: text("description"),
                     closed: false,
                     updated: 0,
+                    titled: 1,
                 };
                 tickets.push(made.clone());
                 (
                     201,
                     json!({"issue": Self::ticket(tickets.len() - 1, &made)}),
                 )
+            }
+            ("GET", path, _) if path.starts_with("/issues/") => {
+                let id = path
+                    .trim_start_matches("/issues/")
+                    .trim_end_matches(".json");
+                let at: usize = id.parse::<usize>().expect("an id") - 1;
+                (200, json!({"issue": Self::ticket(at, &tickets[at])}))
             }
             ("PUT", path, Some(issue)) => {
                 let id = path
@@ -92,6 +102,7 @@ impl FakeRedmine {
                     if let Some(text) = issue[key].as_str() {
                         let ticket = &mut tickets[at];
                         let place = if field == 0 {
+                            ticket.titled += 1;
                             &mut ticket.subject
                         } else {
                             &mut ticket.description
@@ -119,15 +130,14 @@ impl FakeRedmine {
 
 #[async_trait::async_trait]
 impl Person for FakeRedmine {
-    async fn issues(&self) -> Vec<(String, String, bool)> {
+    async fn all(&self) -> Vec<RedmineIssue> {
         let tickets = self.tickets.lock().expect("a lock");
         let all = tickets.iter().enumerate();
-        all.map(|(at, ticket)| {
-            (
-                (at + 1).to_string(),
-                ticket.description.clone(),
-                ticket.closed,
-            )
+        all.map(|(at, ticket)| RedmineIssue {
+            id: (at + 1).to_string(),
+            title: ticket.subject.clone(),
+            text: ticket.description.clone(),
+            closed: ticket.closed,
         })
         .collect()
     }
@@ -135,6 +145,23 @@ impl Person for FakeRedmine {
     async fn set(&self, issue: &str, closed: bool) {
         let at: usize = issue.parse::<usize>().expect("an id") - 1;
         self.tickets.lock().expect("a lock")[at].closed = closed;
+    }
+
+    async fn write(&self, issue: &str, title: &str, text: &str) {
+        let at: usize = issue.parse::<usize>().expect("an id") - 1;
+        let ticket = &mut self.tickets.lock().expect("a lock")[at];
+        title.clone_into(&mut ticket.subject);
+        text.clone_into(&mut ticket.description);
+    }
+
+    async fn create(&self, title: &str, text: &str) {
+        self.tickets.lock().expect("a lock").push(Ticket {
+            subject: title.to_owned(),
+            description: text.to_owned(),
+            closed: false,
+            updated: 0,
+            titled: 1,
+        });
     }
 }
 
@@ -155,10 +182,10 @@ async fn with_fake(stores: Stores) -> (Office, Arc<FakeRedmine>) {
 async fn both_sides_of_a_fake_redmine_agree_in_the_end_whatever_fails() {
     for seed in 0..12 {
         let (mut office, redmine) = with_fake(Stores::Memory).await;
-        story(&mut office, redmine.as_ref(), seed, 40, 5).await;
+        story(&mut office, redmine.as_ref(), seed, 70, 5).await;
     }
     let (mut office, redmine) = with_fake(Stores::Sqlite).await;
-    story(&mut office, redmine.as_ref(), 99, 30, 4).await;
+    story(&mut office, redmine.as_ref(), 99, 50, 4).await;
 }
 
 #[tokio::test]
@@ -166,7 +193,7 @@ async fn an_account_of_a_fake_redmine_that_stops_working_loses_nothing_and_heals
     let (mut office, redmine) = with_fake(Stores::Memory).await;
     office.scan(&[0]).await;
     office.settle().await;
-    assert_eq!(redmine.issues().await.len(), 1);
+    assert_eq!(redmine.all().await.len(), 1);
     *redmine.locked_out.lock().expect("a lock") = true;
     office.scan(&[0, 1]).await;
     office.dispatch().await;
@@ -183,7 +210,7 @@ async fn an_account_of_a_fake_redmine_that_stops_working_loses_nothing_and_heals
     assert_eq!(status(&office).await, Status::Enabled);
     office.settle().await;
     office.assert_agreement(redmine.as_ref()).await;
-    assert_eq!(redmine.issues().await.len(), 2);
+    assert_eq!(redmine.all().await.len(), 2);
 }
 
 #[tokio::test]
@@ -233,7 +260,7 @@ async fn making_it_twice_makes_it_once_and_taking_it_down_leaves_nothing() {
     }
     office.scan(&[2]).await;
     office.settle().await;
-    assert_eq!(redmine.issues().await.len(), 2, "nobody listens any more");
+    assert_eq!(redmine.all().await.len(), 2, "nobody listens any more");
 }
 
 #[tokio::test]
@@ -250,7 +277,7 @@ async fn what_a_fake_redmine_was_not_told_of_gets_its_issue_when_somebody_asks()
         .await
         .expect("goes on");
     office.settle().await;
-    assert!(redmine.issues().await.is_empty(), "nobody told it");
+    assert!(redmine.all().await.is_empty(), "nobody told it");
     let begun = integration::act(
         &office.olga,
         office.flaky.as_ref(),
@@ -262,7 +289,7 @@ async fn what_a_fake_redmine_was_not_told_of_gets_its_issue_when_somebody_asks()
     .await
     .expect("begins");
     office.settle().await;
-    assert_eq!(redmine.issues().await.len(), 3);
+    assert_eq!(redmine.all().await.len(), 3);
     office.assert_agreement(redmine.as_ref()).await;
     let process = begun["processIds"][0].as_str().expect("an id").parse();
     let process = process::get(&office.olga, process.expect("an id")).await;
@@ -273,24 +300,98 @@ async fn what_a_fake_redmine_was_not_told_of_gets_its_issue_when_somebody_asks()
 
 #[tokio::test]
 async fn an_issue_in_a_fake_redmine_says_what_the_vulnerability_says_by_now() {
-    use gna_domain::rules::desk::{Command, Rating};
-    use gna_domain::service::triage;
-
     let (mut office, redmine) = with_fake(Stores::Memory).await;
     office.scan(&[0]).await;
     office.settle().await;
-    let subject = || redmine.tickets.lock().expect("a lock")[0].subject.clone();
+    let ticket = || redmine.tickets.lock().expect("a lock")[0].clone();
+    let subject = || ticket().subject;
     assert!(subject().starts_with("[Medium] "), "{}", subject());
     let id = *office.vulnerabilities().await.keys().next().expect("one");
     let rate = Command::Rate(Some(Rating::Score(9.8)));
     let rated = triage::act(&office.olga, id, &rate, Some("it is exposed"), None).await;
     let rated = rated.expect("is rated");
-    let ticket = rated.triage.ticket.clone();
-    assert_eq!(ticket.as_deref(), Some("https://redmine.example/issues/1"));
+    let link = rated.triage.ticket.clone();
+    assert_eq!(link.as_deref(), Some("https://redmine.example/issues/1"));
     office.settle().await;
     assert!(subject().starts_with("[Critical] "), "{}", subject());
-    // Somebody who writes a comment into the text is not overwritten until something changes here.
-    redmine.tickets.lock().expect("a lock")[0].subject = "Ours".to_owned();
+    // Whatever people do to it there; what they write below stays.
+    let text = ticket().description.replace("Where:", "Here:");
+    let text = format!("{text}\r\nAsk Ann.");
+    redmine.write("1", "Ours", &text).await;
     office.settle().await;
-    assert_eq!(subject(), "Ours");
+    office.assert_agreement(redmine.as_ref()).await;
+    let now = ticket();
+    assert!(now.description.ends_with("Ask Ann."), "{}", now.description);
+    office.settle().await;
+    assert_eq!(ticket().titled, now.titled, "not again and again");
+}
+
+#[tokio::test]
+async fn an_issue_that_a_person_made_in_a_fake_redmine_is_joined_to_the_vulnerability_that_it_names()
+ {
+    let (mut office, redmine) = with_fake(Stores::Memory).await;
+    let other = office.world.organization("other").await;
+    let lab = office.world.group(&other, "lab").await;
+    let upload = UploadReport {
+        asset: "api".to_owned(),
+        file_name: "scan.sarif".to_owned(),
+        ..UploadReport::default()
+    };
+    let issues = [Issue::new("rule-9", "src/main.py", 9)];
+    let ci = office.world.member(&lab, Role::Ci);
+    let report = sarif("scanner", &issues).into();
+    let taken = gna_domain::service::report::upload(&ci, lab.id, upload, report).await;
+    taken.expect("is taken");
+    office.work().await;
+    let foreign = office.records().await.remove(0);
+    office.scan(&[0, 1]).await;
+    let of_shop = |records: Vec<Vulnerability>| {
+        let shop = office.shop.id;
+        let ours = records.into_iter().filter(move |found| found.group == shop);
+        ours.collect::<Vec<_>>()
+    };
+    let ours = of_shop(office.records().await);
+    let (named, unnamed) = (ours[0].id, ours[1].id);
+    let text = format!("Ann found this, too.\r\n\r\n{named}\r\n");
+    redmine.create("By hand", &text).await;
+    // Whatever else people write joins nothing: what is not the integration's, what is not there, what
+    // is only mentioned.
+    let unknown = "vul_00000000000000000000000000000001";
+    for text in [
+        foreign.id.to_string(),
+        unknown.to_owned(),
+        format!("like {unnamed}, but worse"),
+    ] {
+        redmine.create("Another", &text).await;
+    }
+    office.settle().await;
+    let all = redmine.all().await;
+    assert_eq!(all.len(), 5, "one more, for the other: {all:?}");
+    assert_eq!(about(&all[4]), unnamed);
+    assert_eq!((all[0].title.as_str(), &all[0].text), ("By hand", &text));
+    let ticket = |records: &[Vulnerability], id: VulnerabilityId| {
+        let found = records.iter().find(|found| found.id == id);
+        found.expect("is there").triage.ticket.clone()
+    };
+    let records = office.records().await;
+    let link = ticket(&records, named);
+    assert_eq!(link.as_deref(), Some("https://redmine.example/issues/1"));
+    assert_eq!(ticket(&records, foreign.id), None);
+    // From then on they move together, and its words stay the person's.
+    for issue in ["1", "2"] {
+        redmine.set(issue, true).await;
+    }
+    office.settle().await;
+    let states = office.vulnerabilities().await;
+    assert_eq!(
+        (states[&named], states[&foreign.id]),
+        (false, true),
+        "closed there, closed here"
+    );
+    office.scan(&[0, 1]).await;
+    office.settle().await;
+    let all = redmine.all().await;
+    assert!(!all[0].closed, "seen again, open again");
+    assert_eq!((all[0].title.as_str(), &all[0].text), ("By hand", &text));
+    assert_eq!(all.len(), 5);
 }

@@ -8,12 +8,20 @@ use gna_testkit::Redmine;
 
 #[async_trait::async_trait]
 impl Person for Redmine {
-    async fn issues(&self) -> Vec<(String, String, bool)> {
-        Redmine::issues(self).await
+    async fn all(&self) -> Vec<RedmineIssue> {
+        Redmine::all(self).await
     }
 
     async fn set(&self, issue: &str, closed: bool) {
         Redmine::set(self, issue, closed).await;
+    }
+
+    async fn write(&self, issue: &str, title: &str, text: &str) {
+        Redmine::write(self, issue, title, text).await;
+    }
+
+    async fn create(&self, title: &str, text: &str) {
+        Redmine::create(self, title, text).await;
     }
 }
 
@@ -32,20 +40,13 @@ async fn both_sides_of_a_real_redmine_agree_in_the_end_whatever_fails() {
     };
     let egress: Arc<dyn Egress> = Arc::new(HttpEgress::new(config).expect("a way out"));
     let mut office = Office::new(Stores::Sqlite, Some(egress), &redmine.url, &redmine.key).await;
-    story(&mut office, &redmine, 2026, 40, 6).await;
-    let issues = Redmine::issues(&redmine).await;
+    story(&mut office, &redmine, 2026, 70, 6).await;
+    let issues = Redmine::all(&redmine).await;
     assert!(issues.len() >= 3, "{issues:?}");
     // And by hand: close there, reopen here by a scan, close here.
-    let (issue, text, _) = issues[0].clone();
-    Redmine::set(&redmine, &issue, true).await;
+    Redmine::set(&redmine, &issues[0].id, true).await;
     office.settle().await;
-    let id: VulnerabilityId = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Gna: "))
-        .expect("a marker")
-        .trim()
-        .parse()
-        .expect("an id");
+    let id = about(&issues[0]);
     assert_eq!(
         office.vulnerabilities().await.get(&id),
         Some(&false),
