@@ -3,6 +3,7 @@
 
 use gna_domain::port::recipes::Recipes;
 use gna_domain::rules::route;
+use gna_integrations::modules::Catalogue;
 use gna_integrations::recipes::RecipeBook;
 use gna_integrations::recipes::data::load_dir;
 use std::path::Path;
@@ -13,9 +14,14 @@ use crate::config::Config;
 
 /// # Errors
 /// A sentence that names the file and what is wrong in it.
-pub fn book(config: &Config, additions: &Additions) -> Result<RecipeBook, String> {
+pub fn book(
+    config: &Config,
+    additions: &Additions,
+    modules: &Catalogue,
+) -> Result<RecipeBook, String> {
+    let ours = RecipeBook::shipped().for_apps(modules.all().map(|loaded| &loaded.module));
     let added = additions.recipes().iter().cloned();
-    let book = added.fold(RecipeBook::shipped(), RecipeBook::with);
+    let book = added.fold(ours, RecipeBook::with);
     let own = match config.recipes.dir.as_str() {
         "" => Vec::new(),
         folder => load_dir(Path::new(folder)).map_err(|error| error.to_string())?,

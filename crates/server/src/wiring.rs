@@ -125,7 +125,7 @@ impl Builder {
                 .map_err(|error| Error::invalid("module.invalid", error))?,
         );
         let recipes: Arc<dyn Recipes> = Arc::new(
-            recipes::book(&config, &self.additions)
+            recipes::book(&config, &self.additions, &modules)
                 .map_err(|error| Error::invalid("recipe.invalid", error))?,
         );
         let url = config.store_url();

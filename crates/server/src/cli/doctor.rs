@@ -110,7 +110,9 @@ fn modules_of(config: &Setup) -> Result<String, Failure> {
 }
 
 fn recipes_of(config: &Setup) -> Result<String, Failure> {
-    let book = recipes::book(config, &config.additions)
+    let catalogue = modules::catalogue(config, &config.additions)
+        .map_err(|error| Failure::usage("module.invalid", error))?;
+    let book = recipes::book(config, &config.additions, &catalogue)
         .map_err(|error| Failure::usage("recipe.invalid", error))?;
     Ok(format!("{} types of integrations", book.all().len()))
 }

@@ -10,6 +10,8 @@ mod side;
 mod sync;
 
 use async_trait::async_trait;
+use gna_domain::connect::Module;
+use gna_domain::connect::module::Category;
 use gna_domain::connect::recipe::{About, Delivery, Form, RecipeInfo, Slot, UserAction};
 use gna_domain::error::{Error, Result};
 use gna_domain::port::recipes::{Desk, Recipe};
@@ -18,18 +20,39 @@ use serde_json::{Value, json};
 
 use sync::Sync;
 
-/// The CRMs whose modules know contacts.
+/// Names of the CRMs that come with Gna and can be told of a change field by field.
 const CRMS: &[&str] = &["hubspot", "pipedrive", "salesforce"];
 
 pub struct ContactSync {
     info: RecipeInfo,
 }
 
+/// Whether contacts of this app can be kept in step: they have addresses, and fields that can be
+/// changed under the names that CRMs have in common.
+pub fn fits(module: &Module) -> bool {
+    let operation = |name: &str| module.operations.get(name);
+    let takes = |name: &str, field: &str| {
+        operation(name).is_some_and(|operation| operation.input.contains_key(field))
+    };
+    let lists = operation("list_contacts");
+    module.display.category == Category::Crm
+        && lists.is_some_and(|lists| lists.output.contains_key("email"))
+        && operation("get_contact").is_some()
+        && takes("create_contact", "email")
+        && takes("update_contact", "email")
+}
+
 impl ContactSync {
-    pub fn new() -> Self {
+    /// For the CRMs that come with Gna.
+    pub fn shipped() -> Self {
+        Self::with(CRMS.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    /// For these CRMs.
+    pub fn with(crms: Vec<String>) -> Self {
         let slot = |key: &str| Slot {
             key: key.to_owned(),
-            modules: CRMS.iter().map(|name| (*name).to_owned()).collect(),
+            modules: crms.clone(),
         };
         let schema = json!({
             "type": "object",

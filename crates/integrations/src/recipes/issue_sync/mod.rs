@@ -13,6 +13,8 @@ mod tracker;
 mod words;
 
 use async_trait::async_trait;
+use gna_domain::connect::Module;
+use gna_domain::connect::module::Category;
 use gna_domain::connect::process::Process;
 use gna_domain::connect::recipe::{
     About, Delivery, Form, Occurrence, RecipeInfo, Slot, UserAction,
@@ -32,8 +34,9 @@ use tracker::SLOT;
 
 /// The process that opens issues for what is open already.
 const FILE: &str = "file";
-/// Names of the trackers' modules.
+/// Names of the trackers that come with Gna.
 const TRACKERS: &[&str] = &[
+    "asana",
     "azure-devops",
     "github",
     "github-app",
@@ -47,6 +50,24 @@ const TRACKERS: &[&str] = &[
 
 pub struct IssueSync {
     info: RecipeInfo,
+}
+
+/// Whether a recipe can keep issues of this app in step: they are found again by their text, and their
+/// state can be read and changed.
+pub fn fits(module: &Module) -> bool {
+    let operation = |name: &str| module.operations.get(name);
+    let shows = |name: &str, field: &str| {
+        operation(name).is_some_and(|operation| operation.output.contains_key(field))
+    };
+    let takes = |name: &str, field: &str| {
+        operation(name).is_some_and(|operation| operation.input.contains_key(field))
+    };
+    let moves = operation("transition_issue").is_some() && operation("list_transitions").is_some();
+    module.display.category == Category::IssueTracker
+        && takes("create_issue", "body")
+        && shows("get_issue", "body")
+        && (shows("get_issue", "state") || shows("get_issue", "closed"))
+        && (moves || takes("update_issue", "state") || takes("update_issue", "closed"))
 }
 
 fn schema() -> Value {
@@ -73,7 +94,13 @@ fn action(name: &str, title: &str, description: &str) -> UserAction {
 }
 
 impl IssueSync {
-    pub fn new() -> Self {
+    /// For the trackers that come with Gna.
+    pub fn shipped() -> Self {
+        Self::with(TRACKERS.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    /// For these trackers.
+    pub fn with(trackers: Vec<String>) -> Self {
         Self {
             info: RecipeInfo {
                 name: "issue-sync".into(),
@@ -83,7 +110,7 @@ impl IssueSync {
                 category: "Issue trackers".into(),
                 slots: vec![Slot {
                     key: SLOT.into(),
-                    modules: TRACKERS.iter().map(|name| (*name).to_owned()).collect(),
+                    modules: trackers,
                 }],
                 about: About::AnyGroup,
                 needs: vec![

@@ -1,7 +1,7 @@
 //! The tracker at the other end, whichever it is: one way to make, find, read and change an issue.
 //!
 //! Operations have the same names in all modules; what differs is how a state is changed: by a
-//! transition (Jira), by the id of a state (Redmine, Linear), or by its name.
+//! transition (Jira), by the id of a state (Redmine, Linear), by its name, or by a yes or no (Asana).
 
 use gna_domain::connect::module::PageState;
 use gna_domain::error::{Error, Kind, Result};
@@ -278,6 +278,11 @@ impl<'d, 'a> Tracker<'d, 'a> {
     /// # Errors
     /// `integration.no_transition` where the tracker's workflow has no way there; the app's.
     pub async fn set(&self, id: &str, to: Side) -> Result<()> {
+        if self.desk.takes(SLOT, "update_issue", "closed") {
+            let closed = to == Side::Closed;
+            let input = json!({ "project": self.project, "issue": id, "closed": closed });
+            return self.call("update_issue", input).await.map(|_| ());
+        }
         if self.desk.can(SLOT, "transition_issue") {
             let Some(transition) = self.way(id, to).await? else {
                 return Ok(());

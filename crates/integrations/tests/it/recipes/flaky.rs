@@ -43,6 +43,8 @@ pub struct Flaky {
     inner: AppClient,
     /// The operation whose next call takes its time.
     pause: Mutex<Option<(&'static str, Arc<Pause>)>>,
+    /// The operation whose next answer is lost.
+    lost: Mutex<Option<&'static str>>,
     /// One call in so many fails; 0 for none. And what decides which.
     chance: Mutex<(u64, Random)>,
 }
@@ -52,6 +54,7 @@ impl Flaky {
         Self {
             inner,
             pause: Mutex::new(None),
+            lost: Mutex::new(None),
             chance: Mutex::new((0, Random::new(7))),
         }
     }
@@ -74,6 +77,19 @@ impl Flaky {
         let mut pause = self.pause.lock().expect("a lock");
         let (_, pause) = pause.take_if(|paused| paused.0 == *name)?;
         Some(pause)
+    }
+
+    /// The next call of an operation is made, and its answer is lost.
+    pub fn lose_next(&self, operation: &'static str) {
+        *self.lost.lock().expect("a lock") = Some(operation);
+    }
+
+    fn loses(&self, ask: &Ask<'_>) -> bool {
+        let Ask::Operation { name, .. } = ask else {
+            return false;
+        };
+        let mut lost = self.lost.lock().expect("a lock");
+        lost.take_if(|lost| *lost == *name).is_some()
     }
 
     fn fails(&self) -> bool {
@@ -133,8 +149,9 @@ impl Apps for Flaky {
         if self.fails() {
             return Err(failure("it failed before anything was done"));
         }
+        let loses = self.loses(&ask);
         let answer = self.inner.call(entity, ask).await;
-        if self.fails() {
+        if loses || self.fails() {
             return Err(failure("it was done, and the answer was lost"));
         }
         answer

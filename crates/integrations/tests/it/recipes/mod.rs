@@ -7,6 +7,7 @@ mod contacts;
 mod fake;
 mod flaky;
 mod notices;
+mod own_tracker;
 mod pulls;
 mod redmine;
 mod trackers;

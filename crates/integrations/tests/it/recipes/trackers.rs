@@ -268,6 +268,29 @@ fn servicenow(asked: &Asked, issue: &mut Issue7) -> Option<Said> {
     }
 }
 
+fn asana(asked: &Asked, issue: &mut Issue7) -> Option<Said> {
+    let shown = |issue: &Issue7| {
+        json!({"gid": "7", "name": issue.title, "notes": issue.body, "completed": issue.closed, "modified_at": AT,
+            "permalink_url": "https://app.asana.com/0/1/7"})
+    };
+    let path = asked.path.strip_prefix("app.asana.com/api/1.0")?;
+    let sent = &asked.body["data"];
+    match (asked.method, path) {
+        ("POST", "/tasks") => {
+            make(issue, &sent["name"], &sent["notes"]);
+            Some((201, json!({"data": shown(issue)})))
+        }
+        ("PUT", "/tasks/7") => {
+            if let Some(completed) = sent["completed"].as_bool() {
+                issue.closed = completed;
+            }
+            Some((200, json!({"data": shown(issue)})))
+        }
+        ("GET", "/tasks") => Some((200, json!({"data": [shown(issue)], "next_page": null}))),
+        _ => None,
+    }
+}
+
 async fn story(module: &str, project: &str, answer: Answer) {
     let issue = Arc::new(Mutex::new(Issue7::default()));
     let there = Arc::clone(&issue);
@@ -396,8 +419,10 @@ async fn a_tracker_is_asked_to_send_webhooks_as_long_as_the_integration_is_there
 
 #[tokio::test]
 async fn an_issue_and_its_vulnerability_move_together_on_invented_answers_of_each_tracker() {
-    let all: [(&str, &str, Answer); 7] = [
+    let all: [(&str, &str, Answer); 9] = [
+        ("asana", "1", asana),
         ("github", "acme/web", github),
+        ("github-app", "acme/web", github),
         ("gitlab", "42", gitlab),
         ("jira-cloud", "ACME", jira),
         ("jira-data-center", "ACME", jira),

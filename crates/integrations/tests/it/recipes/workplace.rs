@@ -9,6 +9,7 @@ use gna_domain::port::egress::{EgressError, Failure, OutRequest, OutResponse};
 use gna_domain::port::fresh;
 use gna_domain::port::store::ChangeSet;
 use gna_domain::service::connect::secrets;
+use serde_json::Map;
 use std::path::Path;
 
 /// A request as an invented app sees it.
@@ -44,6 +45,15 @@ impl Workplace {
         recipes: RecipeBook,
         app: impl Fn(&Asked) -> Said + Send + Sync + 'static,
     ) -> Self {
+        let catalogue = Catalogue::shipped().expect("the shipped modules load");
+        Self::of(&catalogue, recipes, app).await
+    }
+
+    pub async fn of(
+        catalogue: &Catalogue,
+        recipes: RecipeBook,
+        app: impl Fn(&Asked) -> Said + Send + Sync + 'static,
+    ) -> Self {
         let world = World::new().await;
         world.egress.respond(move |request| answered(&app, request));
         let ports = AppPorts {
@@ -54,7 +64,6 @@ impl Workplace {
             vault: world.ports.vault.clone(),
             signer: Arc::new(Signer),
         };
-        let catalogue = Catalogue::shipped().expect("the shipped modules load");
         let modules = catalogue.all().map(|loaded| loaded.module.clone());
         let client = AppClient::new(ports, modules, BTreeMap::new(), "https://gna.example");
         let flaky = Arc::new(Flaky::new(client));
@@ -83,12 +92,24 @@ impl Workplace {
 
     /// An account as the module's fixture describes it.
     pub async fn connected(&self, name: &str) -> EntityId {
-        let module: Arc<Module> = self.apps.module(name).expect("a module");
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
         let path = path.join(name).join("contract.invented.json");
         let fixture = std::fs::read_to_string(path).expect("a fixture");
         let fixture: Value = serde_json::from_str(&fixture).expect("JSON");
-        let (connection, mut values) = module.read_form(0, &fixture["form"]).expect("a form");
+        let properties = fixture["entity"].as_object().cloned();
+        self.account(name, &fixture["form"], properties.unwrap_or_default())
+            .await
+    }
+
+    /// An account whose form was filled in so.
+    pub async fn account(
+        &self,
+        name: &str,
+        form: &Value,
+        properties: Map<String, Value>,
+    ) -> EntityId {
+        let module: Arc<Module> = self.apps.module(name).expect("a module");
+        let (connection, mut values) = module.read_form(0, form).expect("a form");
         if module.auth.token().is_some() {
             values.insert("access_token".to_owned(), json!("hunter2"));
         }
@@ -125,7 +146,7 @@ impl Workplace {
             credential: credential.id,
             external_id: entity_name(name),
             name: name.to_owned(),
-            properties: fixture["entity"].as_object().cloned().unwrap_or_default(),
+            properties,
             created: now,
             updated: now,
         };
@@ -147,6 +168,16 @@ impl Workplace {
         for module in modules {
             entities.push(self.connected(module).await);
         }
+        self.joined(recipe, entities, config).await
+    }
+
+    /// An integration of a recipe with these accounts.
+    pub async fn joined(
+        &self,
+        recipe: &str,
+        entities: Vec<EntityId>,
+        config: Value,
+    ) -> Stored<Integration> {
         let is_of_group = recipe != "contact-sync";
         let new = NewIntegration {
             organization: self.acme.id,
