@@ -5,8 +5,9 @@
 //! when they change there. An issue that a person made for a vulnerability is joined to it. What is being
 //! made is written down before it is made: after a crash the issue is looked for, by a line in its
 //! text, before a second one is made. Read next: `plan.rs` (who tells whom), `words.rs` (what an issue
-//! says), `sync.rs` (doing it), `tracker.rs` (the other end).
+//! says), `sync.rs` (doing it), `join.rs` (which issue it is), `tracker.rs` (the other end).
 
+mod join;
 mod plan;
 mod sync;
 mod tracker;

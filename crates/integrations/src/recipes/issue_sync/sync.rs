@@ -13,19 +13,17 @@ use gna_domain::port::repo;
 use gna_domain::port::search::Sort;
 use gna_domain::port::store::Stored;
 use gna_domain::rules::decide::Decision;
-use gna_domain::rules::desk::Command;
 use gna_domain::rules::integration::is_permanent;
 use gna_domain::rules::process::Step;
 use gna_domain::service::filter::VulnerabilityFilter;
 use gna_domain::service::{triage, vulnerability};
-use gna_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::plan::{Move, Side, is_to_be_written, plan};
 use super::tracker::{Changed, Issue, Seen, Tracker};
-use super::words::{Author, Said, author, below, named, shown};
+use super::words::{Said, below, shown};
 use crate::recipes::changes::Look;
 use crate::recipes::subject::{Subject, threshold};
 
@@ -42,20 +40,20 @@ const ISSUE: &str = "Issue";
 
 /// What is remembered of a vulnerability that has an issue, or is getting one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Known {
+pub(super) struct Known {
     /// The state that both sides agreed on last.
-    agreed: Side,
+    pub agreed: Side,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
+    pub url: Option<String>,
     /// A person made the issue: its title and text stay theirs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    by_hand: bool,
+    pub by_hand: bool,
     /// Digest of the title and text that were written there last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    said: Option<String>,
+    pub said: Option<String>,
     /// Digest of what the tracker showed after that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    shown: Option<String>,
+    pub shown: Option<String>,
 }
 
 impl Known {
@@ -70,7 +68,7 @@ impl Known {
         }
     }
 
-    fn of(mapping: &Mapping) -> Self {
+    pub fn of(mapping: &Mapping) -> Self {
         serde_json::from_value(mapping.data.clone()).unwrap_or_else(|_| Self::begun())
     }
 
@@ -82,12 +80,12 @@ impl Known {
 }
 
 /// Source id of the mapping that leads from an issue back.
-fn back(issue: &str) -> String {
+pub(super) fn back(issue: &str) -> String {
     format!("issue:{issue}")
 }
 
 impl Subject {
-    fn side(&self) -> Side {
+    pub(super) fn side(&self) -> Side {
         if self.is_open() {
             Side::Open
         } else {
@@ -97,10 +95,10 @@ impl Subject {
 }
 
 pub(super) struct Sync<'d, 'a> {
-    desk: &'d Desk<'a>,
-    tracker: Tracker<'d, 'a>,
+    pub desk: &'d Desk<'a>,
+    pub tracker: Tracker<'d, 'a>,
     /// Whether issues that people made were looked for.
-    heard: OnceCell<()>,
+    pub heard: OnceCell<()>,
 }
 
 impl<'d, 'a> Sync<'d, 'a> {
@@ -114,7 +112,7 @@ impl<'d, 'a> Sync<'d, 'a> {
         })
     }
 
-    async fn remember(
+    pub async fn remember(
         &self,
         before: Option<&Stored<Mapping>>,
         source: &str,
@@ -185,7 +183,7 @@ impl<'d, 'a> Sync<'d, 'a> {
 
     /// Writes title and text there where they are other than they should be. `theirs` is the issue
     /// where it was just read.
-    async fn say(
+    pub async fn say(
         &self,
         subject: &Subject,
         issue: &str,
@@ -227,7 +225,7 @@ impl<'d, 'a> Sync<'d, 'a> {
             .await
     }
 
-    async fn tell_them(&self, issue: &str, side: Side) -> Result<()> {
+    pub async fn tell_them(&self, issue: &str, side: Side) -> Result<()> {
         match self.tracker.set(issue, side).await {
             Err(error) => self.missing(issue, error).await,
             Ok(()) => Ok(()),
@@ -263,122 +261,8 @@ impl<'d, 'a> Sync<'d, 'a> {
         }
     }
 
-    async fn make(&self, subject: &Subject, begun: Stored<Mapping>, look: bool) -> Result<()> {
-        if look && let Some((issue, author)) = self.find(subject, begun.updated).await? {
-            return self.join(subject, Some(&begun), &issue, author).await;
-        }
-        if !subject.is_open() {
-            // It closed before anybody opened an issue: there is nothing to do any more.
-            return self.desk.forget(&begun).await;
-        }
-        let said = Said::of(subject);
-        let issue = self.tracker.create(&said.title, &said.body).await?;
-        self.join(subject, Some(&begun), &issue, Author::Gna).await
-    }
-
-    /// Writes down which issue a vulnerability has, and brings the two together. The state here
-    /// counts: nothing was agreed on before.
-    async fn join(
-        &self,
-        subject: &Subject,
-        before: Option<&Stored<Mapping>>,
-        issue: &Issue,
-        author: Author,
-    ) -> Result<()> {
-        let source = subject.vulnerability.id.to_string();
-        let way_back = back(&issue.id);
-        if self.desk.mapping(&way_back).await?.is_none() {
-            let to = Some(source.clone());
-            self.desk.remember(None, &way_back, to, Value::Null).await?;
-        }
-        let ours = Said::of(subject).digest;
-        let is_said = shown(issue, &source).as_ref() == Some(&ours);
-        let known = Known {
-            agreed: issue.side,
-            url: issue.url.clone(),
-            by_hand: author == Author::Person,
-            said: is_said.then_some(ours),
-            shown: None,
-        };
-        let mapping = self
-            .remember(before, &source, Some(&issue.id), &known)
-            .await?;
-        let mapping = self.say(subject, &issue.id, mapping, Some(issue)).await?;
-        if subject.side() != issue.side {
-            self.tell_them(&issue.id, subject.side()).await?;
-            let known = Known {
-                agreed: subject.side(),
-                ..Known::of(&mapping)
-            };
-            self.remember(Some(&mapping), &source, Some(&issue.id), &known)
-                .await?;
-        }
-        self.link(subject, issue.url.clone()).await
-    }
-
-    /// The issue that somebody made and did not write down.
-    async fn find(&self, subject: &Subject, begun: Timestamp) -> Result<Option<(Issue, Author)>> {
-        let since = begun.plus_millis(-self.tracker.overlap());
-        for seen in self.tracker.changed_since(since, None).await?.issues {
-            if let Some(issue) = self.tracker.whole(seen).await?
-                && let Some(text) = issue.body.as_deref()
-                && let Some(author) = author(text, subject.vulnerability.id)
-            {
-                return Ok(Some((issue, author)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Joins an issue that nobody knows to the vulnerability that it names, where that has none.
-    async fn adopt(&self, issue: &Issue) -> Result<()> {
-        let Some((id, author)) = issue.body.as_deref().and_then(named) else {
-            return Ok(());
-        };
-        let before = self.desk.mapping(&id.to_string()).await?;
-        let has_issue = before
-            .as_ref()
-            .is_some_and(|before| before.external.is_some());
-        if has_issue {
-            return Ok(());
-        }
-        let Some(subject) = Subject::load(self.desk, id).await? else {
-            return Ok(());
-        };
-        // Anybody can write any id into an issue.
-        let (of, integration) = (&subject.vulnerability, &self.desk.integration);
-        let is_in_reach = of.organization == integration.organization
-            && integration.group.is_none_or(|group| group == of.group);
-        if !is_in_reach {
-            return Ok(());
-        }
-        self.join(&subject, before.as_ref(), issue, author).await
-    }
-
-    /// Joins the issues that people made for vulnerabilities since the last look, once, before the
-    /// first is made here: else there would be two for one vulnerability.
-    async fn hear_of_new(&self) -> Result<()> {
-        if !self.tracker.lists_texts() {
-            return Ok(());
-        }
-        self.heard
-            .get_or_try_init(|| async {
-                let (_, _, changed) = self.read().await?;
-                for seen in &changed.issues {
-                    if let Some(issue) = &seen.issue
-                        && self.desk.mapping(&back(&seen.id)).await?.is_none()
-                    {
-                        self.noted(&seen.id, self.adopt(issue).await).await?;
-                    }
-                }
-                Ok(())
-            })
-            .await
-            .map(|_| ())
-    }
-
     /// Tells of an issue that can't be dealt with, which is no reason to leave the others.
-    async fn noted(&self, issue: &str, done: Result<()>) -> Result<()> {
+    pub async fn noted(&self, issue: &str, done: Result<()>) -> Result<()> {
         match done {
             Err(error) if is_permanent(&error) => {
                 let text = format!("issue {issue}: {}", error.message());
@@ -388,20 +272,8 @@ impl<'d, 'a> Sync<'d, 'a> {
         }
     }
 
-    /// Shows the issue's address with the vulnerability, unless a person linked another ticket.
-    async fn link(&self, subject: &Subject, url: Option<String>) -> Result<()> {
-        let value = &subject.vulnerability.value;
-        if url.is_none() || value.triage.ticket.is_some() {
-            return Ok(());
-        }
-        match triage::act(&self.desk.ctx, value.id, &Command::Link(url), None, None).await {
-            Err(error) if error.is_retryable() => Err(error),
-            _ => Ok(()),
-        }
-    }
-
     /// What changed in the tracker since the last look, and how far that came.
-    async fn read(&self) -> Result<(Option<Stored<Mapping>>, Look, Changed)> {
+    pub async fn read(&self) -> Result<(Option<Stored<Mapping>>, Look, Changed)> {
         let cursor = self.desk.mapping(CURSOR).await?;
         let data = cursor.as_ref().map(|cursor| &cursor.data);
         let overlap = self.tracker.overlap();
