@@ -1,9 +1,15 @@
 //! Integrations through Frigg's routes, its second version and GraphQL, with fake apps and recipes.
 
+use gna_api::{ApiConfig, AppState};
 use gna_domain::Resource;
 use gna_domain::policy::Role;
-use gna_testkit::RIGHT_KEY;
+use gna_domain::port::apps::Apps;
+use gna_integrations::framework::client::{AppClient, AppPorts};
+use gna_integrations::modules::Signer;
+use gna_testkit::{Fakes, RIGHT_KEY};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::rest_actor::{Actor, Place};
 
@@ -226,6 +232,78 @@ async fn the_first_version_serves_the_page_of_friggs_clients() {
     let left = mia.get(all).await.json();
     holds_together(&left);
     assert_eq!(left["integrations"].as_array().map(Vec::len), Some(1));
+}
+
+/// From now on a server that was started without the file of this app.
+fn forget(place: &mut Place, app: &str) {
+    let ports = &place.world.ports;
+    let own = AppPorts {
+        store: ports.store.clone(),
+        clock: ports.clock.clone(),
+        ids: ports.ids.clone(),
+        egress: ports.egress.clone(),
+        vault: ports.vault.clone(),
+        signer: Arc::new(Signer),
+    };
+    let url = "http://127.0.0.1:8080";
+    let left = place.world.apps.modules().into_iter();
+    let left = left
+        .filter(|module| module.name.as_str() != app)
+        .map(|module| (*module).clone());
+    let apps = Arc::new(AppClient::new(own, left, BTreeMap::new(), url));
+    let state = AppState::new(ports.clone(), apps, ApiConfig::at(url));
+    place.app = gna_api::app(state.with_recipes(Arc::new(Fakes)));
+}
+
+#[tokio::test]
+async fn the_page_also_shows_integrations_whose_accounts_or_apps_are_gone() {
+    let (mut place, mia, tracker, keyed) = place().await;
+    let all = "/api/integrations";
+    let mut made = Vec::new();
+    for (accounts, kind) in [
+        (json!([tracker]), "echo"),
+        (json!([tracker, keyed]), "pair"),
+    ] {
+        // Lists go by time; what was made in one moment has no order.
+        place.world.clock.advance_millis(1);
+        let body = json!({"entities": accounts, "config": {"type": kind, "project": "p1"}});
+        let (status, one) = send(&mia, "POST", all, body).await;
+        assert_eq!(status, 201, "{one}");
+        made.push(text(&one["id"]));
+    }
+    let second = |list: &Value, at: usize| text(&list["integrations"][at]["entities"][1]["id"]);
+    for (gone, shown) in [
+        // The one has none left, the other one shows what it has.
+        (&tracker, [&tracker, &keyed]),
+        // Both of the other's are there again, as what they were.
+        (&keyed, [&tracker, &keyed]),
+    ] {
+        let path = format!("/api/v2/entities/{gone}");
+        let (status, answer) = send(&mia, "DELETE", &path, json!({})).await;
+        assert_eq!(status, 204, "{answer}");
+        let list = mia.get(all).await.json();
+        holds_together(&list);
+        assert_eq!([&second(&list, 0), &second(&list, 1)], shown);
+        let one = mia.get(&format!("{all}/{}", made[0])).await.json();
+        assert_eq!(text(&one["entities"][1]["id"]), tracker, "also alone");
+    }
+    // Where nobody counts accounts there are none instead.
+    let apart = mia.get("/api/v2/integrations").await.json();
+    assert_eq!(apart["integrations"][0]["entities"], json!([]));
+    // An account that is there, of an app that is not.
+    let key = json!({"entityType": "keyed", "data": {"api_key": RIGHT_KEY}});
+    mia.post("/api/authorize", &key).await.json();
+    forget(&mut place, "keyed");
+    let olga = place.olga().await;
+    let list = olga.get(all).await.json();
+    holds_together(&list);
+    let authorized = list["entities"]["authorized"].as_array().expect("accounts");
+    let options = list["entities"]["options"].as_array().expect("options");
+    assert_eq!(authorized.len(), 3, "one that is there and two that were");
+    for account in authorized {
+        let mut types = options.iter().map(|option| &option["type"]);
+        assert!(types.any(|known| *known == account["type"]), "{account}");
+    }
 }
 
 #[tokio::test]

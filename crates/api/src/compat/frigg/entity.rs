@@ -89,7 +89,7 @@ pub async fn create(
     let text = body.data.get("credential_id").and_then(Value::as_str);
     let id = named(text, "data.credential_id")?;
     let found = of_credential(&state, ctx, id, body.entity_type).await?;
-    Ok(Json(view::v1_entity(&found)))
+    Ok(Json(view::v1_entity(&EntityView::from(&found))))
 }
 
 /// v1: what can be chosen in the account of a credential.
@@ -105,7 +105,8 @@ pub async fn options_of_credential(
 
 /// v1.
 pub async fn v1_show(auth: Auth, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
-    Ok(Json(view::v1_entity(&found(auth.ctx(), &name).await?)))
+    let account = found(auth.ctx(), &name).await?;
+    Ok(Json(view::v1_entity(&EntityView::from(&account))))
 }
 
 /// v1: what can be chosen, anew each time.

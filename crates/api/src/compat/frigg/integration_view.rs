@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashMap};
 use utoipa::ToSchema;
 
+use super::lost;
 use super::view::{EntityView, TypeView, v1_entity};
 
 /// An integration.
@@ -45,25 +46,20 @@ pub struct IntegrationView {
 
 impl IntegrationView {
     /// With `at_least` so many accounts: clients of v1 look at the second one of each, so that the last
-    /// one stands there more than once where there are fewer.
+    /// one stands there more than once where there are fewer, and stand-ins where all are gone.
     pub fn new(
         found: &Stored<Integration>,
         recipes: &[RecipeInfo],
         accounts: &HashMap<EntityId, ConnectedEntity>,
         at_least: usize,
     ) -> Self {
-        let joined = found.entities.iter();
-        let known: Vec<&ConnectedEntity> = joined
-            .filter_map(|joined| accounts.get(&joined.entity))
-            .collect();
-        let again = known.last().copied().into_iter();
-        let missing = at_least.saturating_sub(known.len());
-        let entities = known
-            .iter()
-            .copied()
-            .chain(again.cycle().take(missing))
-            .map(EntityView::from)
-            .collect();
+        let mut entities = known(found, accounts);
+        if at_least > 0 && entities.is_empty() {
+            entities = lost::accounts(found, recipes);
+        }
+        let missing = at_least.saturating_sub(entities.len());
+        let again = entities.last().cloned();
+        entities.extend(again.into_iter().cycle().take(missing));
         let recipe = recipes.iter().find(|recipe| recipe.name == found.recipe);
         let mut config = found.config.clone();
         config
@@ -84,6 +80,15 @@ impl IntegrationView {
             date_updated: found.updated.to_string(),
         }
     }
+}
+
+/// Those of its accounts that there are.
+fn known(found: &Integration, accounts: &HashMap<EntityId, ConnectedEntity>) -> Vec<EntityView> {
+    let joined = found.entities.iter();
+    joined
+        .filter_map(|joined| accounts.get(&joined.entity))
+        .map(EntityView::from)
+        .collect()
 }
 
 /// A page of integrations.
@@ -178,25 +183,36 @@ pub fn combined(
         .iter()
         .filter(|found| found.status != Status::InDeletion)
         .collect();
-    // Accounts of others that an integration of one's own joins are among them.
-    let mut authorized: Vec<&ConnectedEntity> = accounts.iter().collect();
-    for account in shown.iter().flat_map(|found| &found.entities) {
-        let is_there = authorized.iter().any(|known| known.id == account.entity);
-        if let (false, Some(account)) = (is_there, joined.get(&account.entity)) {
-            authorized.push(account);
+    let mut authorized: Vec<EntityView> = accounts.iter().map(EntityView::from).collect();
+    for found in &shown {
+        let of_one = known(found, joined);
+        let of_one = if of_one.is_empty() {
+            lost::accounts(found, recipes)
+        } else {
+            of_one
+        };
+        // Accounts of others that an integration of one's own joins are among them.
+        for account in of_one {
+            if authorized.iter().all(|known| known.id() != account.id()) {
+                authorized.push(account);
+            }
         }
     }
-    let wanted: BTreeSet<&str> = recipes
+    let authorized: Vec<Value> = authorized.iter().map(v1_entity).collect();
+    let types = authorized
         .iter()
-        .flat_map(of_recipe)
-        .chain(authorized.iter().map(|account| account.module.as_str()))
-        .collect();
-    let options: Vec<Value> = modules
+        .filter_map(|account| account.get("type").and_then(Value::as_str));
+    let wanted: BTreeSet<&str> = recipes.iter().flat_map(of_recipe).chain(types).collect();
+    let there: Vec<&Known> = modules
         .iter()
         .filter(|known| wanted.contains(known.module.name.as_str()))
-        .map(|known| option(known, recipes))
         .collect();
-    let authorized: Vec<Value> = authorized.into_iter().map(v1_entity).collect();
+    let names: BTreeSet<&str> = there
+        .iter()
+        .map(|known| known.module.name.as_str())
+        .collect();
+    let mut options: Vec<Value> = there.iter().map(|known| option(known, recipes)).collect();
+    options.extend(lost::options(authorized.iter(), &names));
     let integrations: Vec<IntegrationView> = shown
         .into_iter()
         .map(|found| IntegrationView::new(found, recipes, joined, 2))

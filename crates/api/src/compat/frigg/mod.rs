@@ -13,6 +13,7 @@ mod health;
 mod integration;
 mod integration_view;
 mod kind;
+mod lost;
 mod own;
 mod place;
 mod session;

@@ -1,6 +1,7 @@
 //! Shapes of answers.
 
 use gna_domain::connect::ConnectedEntity;
+use gna_domain::connect::integration::Integration;
 use gna_domain::connect::module::{AuthKind, Form};
 use gna_domain::service::connect::authorize::{Completed, Requirements};
 use gna_domain::service::connect::credential::Masked;
@@ -202,7 +203,7 @@ pub fn v1_completed(done: &Completed) -> Value {
 }
 
 /// A connected account.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EntityView {
     id: String,
@@ -237,20 +238,40 @@ impl From<&ConnectedEntity> for EntityView {
     }
 }
 
+impl EntityView {
+    /// An account that an integration joins and that is no longer connected.
+    pub fn lost(id: String, module: String, of: &Integration) -> Self {
+        Self {
+            id,
+            r#type: module,
+            name: "no longer connected".to_owned(),
+            external_id: String::new(),
+            credential_id: String::new(),
+            user_id: of.owner.to_string(),
+            date_created: of.created.to_string(),
+            date_updated: of.updated.to_string(),
+        }
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 /// The same in v1, which shows an account as its database has it: with other names of the same. Where it
 /// shows one alone, `_id` is the only name of the id (`@friggframework/core` 1.1.7).
-pub fn v1_entity(entity: &ConnectedEntity) -> Value {
-    let mut body = json!(EntityView::from(entity));
+pub fn v1_entity(entity: &EntityView) -> Value {
+    let mut body = json!(entity);
     if let Some(body) = body.as_object_mut() {
         for (name, value) in [
-            ("_id", entity.id.to_string()),
-            ("credential", entity.credential.to_string()),
-            ("user", entity.owner.to_string()),
-            ("subType", entity.module.to_string()),
-            ("createdAt", entity.created.to_string()),
-            ("updatedAt", entity.updated.to_string()),
+            ("_id", &entity.id),
+            ("credential", &entity.credential_id),
+            ("user", &entity.user_id),
+            ("subType", &entity.r#type),
+            ("createdAt", &entity.date_created),
+            ("updatedAt", &entity.date_updated),
         ] {
-            body.insert(name.to_owned(), value.into());
+            body.insert(name.to_owned(), value.clone().into());
         }
     }
     body
