@@ -23,11 +23,12 @@ pub enum Status {
     Enabled,
     /// Runs, but something that its recipe requires is not configured.
     NeedsConfig,
-    /// Busy with a piece of work that its recipe calls long.
+    /// Runs, and is busy with a piece of long work.
     Processing,
     /// Paused by a person, until a person goes on with it.
     Disabled,
-    /// Its credentials do not work; it goes on by itself when they do again.
+    /// Its credentials do not work, or what can be done with its account can't be found out; it goes on
+    /// by itself when that works again.
     Error,
     /// Being made.
     InCreation,
@@ -132,11 +133,19 @@ pub struct Integration {
     pub status: Status,
     #[serde(default)]
     pub messages: Messages,
+    /// Pieces of its long work that have not ended.
+    #[serde(default, skip_serializing_if = "is_none_running")]
+    pub running: u32,
     /// What makes it look at the app from time to time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ScheduleId>,
     pub created: Timestamp,
     pub updated: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none_running(running: &u32) -> bool {
+    *running == 0
 }
 
 impl Integration {

@@ -22,6 +22,8 @@ pub enum Happening {
     CredentialFailed,
     /// All its accounts work; what it requires is configured, or is not.
     CredentialWorks { complete: bool },
+    /// What a user can have it do depends on its account, and can't be found out.
+    ActionsFailed,
     /// A person paused it.
     Paused,
     /// A person goes on with it.
@@ -46,7 +48,7 @@ pub fn after(status: Status, happening: Happening) -> Status {
         (_, Happening::Paused) => Disabled,
         (Disabled, Happening::Resumed { complete }) => ready(complete),
         (Disabled, _) => Disabled,
-        (_, Happening::CredentialFailed) => Error,
+        (_, Happening::CredentialFailed | Happening::ActionsFailed) => Error,
         (Error, Happening::CredentialWorks { complete }) => ready(complete),
         (Error, Happening::Resumed { complete }) => ready(complete),
         (Error, _) => Error,
@@ -62,6 +64,17 @@ pub fn after(status: Status, happening: Happening) -> Status {
             | Happening::Ended { .. },
         ) => status,
     }
+}
+
+/// The status while so many pieces of long work have not ended: whatever else happens, it tells whether
+/// there are any.
+#[must_use]
+pub fn while_running(status: Status, running: u32, complete: bool) -> Status {
+    let happening = match running {
+        0 => Happening::Ended { complete },
+        _ => Happening::Began,
+    };
+    after(status, happening)
 }
 
 /// What a worker does with work for an integration.
@@ -213,14 +226,39 @@ mod tests {
             (Enabled, Happening::Began, Processing),
             (Processing, Happening::Ended { complete: true }, Enabled),
             (Processing, Happening::CredentialFailed, Error),
+            (Processing, Happening::ActionsFailed, Error),
+            (Disabled, Happening::ActionsFailed, Disabled),
             (Error, Happening::Deleted, InDeletion),
         ] {
             assert_eq!(after(before, happening), is, "{before:?} {happening:?}");
         }
     }
 
+    #[test]
+    fn long_work_shows_where_nothing_else_is_more_important() {
+        for (before, running, complete, is) in [
+            (Enabled, 1, true, Processing),
+            (NeedsConfig, 2, false, Processing),
+            (Processing, 1, true, Processing),
+            (Processing, 0, true, Enabled),
+            (Processing, 0, false, NeedsConfig),
+            (Enabled, 0, true, Enabled),
+            (NeedsConfig, 0, false, NeedsConfig),
+            (Error, 1, true, Error),
+            (Disabled, 1, true, Disabled),
+            (Disabled, 0, true, Disabled),
+            (InDeletion, 1, true, InDeletion),
+        ] {
+            assert_eq!(
+                while_running(before, running, complete),
+                is,
+                "{before:?} with {running}"
+            );
+        }
+    }
+
     fn happening() -> impl Strategy<Value = Happening> {
-        (0..9usize, any::<bool>()).prop_map(|(which, complete)| match which {
+        (0..10usize, any::<bool>()).prop_map(|(which, complete)| match which {
             0 => Happening::Made { complete },
             1 => Happening::Configured { complete },
             2 => Happening::CredentialFailed,
@@ -229,6 +267,7 @@ mod tests {
             5 => Happening::Resumed { complete },
             6 => Happening::Began,
             7 => Happening::Ended { complete },
+            8 => Happening::ActionsFailed,
             _ => Happening::Deleted,
         })
     }

@@ -123,16 +123,24 @@ pub struct Herald {
     info: RecipeInfo,
     pub told: Mutex<Vec<String>>,
     pub failing: Mutex<Failing>,
+    /// What it can do beyond what all of its kind can, by what its account says.
+    pub more: Mutex<Vec<UserAction>>,
+    /// What is wrong with finding that out.
+    pub unlisted: Mutex<Failing>,
+}
+
+/// An action by this name.
+pub fn action(name: &str) -> UserAction {
+    UserAction {
+        name: name.to_owned(),
+        kind: "QUICK_ACTION".to_owned(),
+        title: name.to_owned(),
+        description: String::new(),
+    }
 }
 
 impl Herald {
     pub fn new() -> Self {
-        let action = |name: &str| UserAction {
-            name: name.to_owned(),
-            kind: "QUICK_ACTION".to_owned(),
-            title: name.to_owned(),
-            description: String::new(),
-        };
         let schema = json!({
             "type": "object",
             "properties": {"project": {"type": "string", "title": "Project"}, "days": {"type": "integer"}},
@@ -158,7 +166,33 @@ impl Herald {
             },
             told: Mutex::default(),
             failing: Mutex::default(),
+            more: Mutex::default(),
+            unlisted: Mutex::default(),
         }
+    }
+
+    fn listed(&self) -> Result<Vec<UserAction>> {
+        if let Some(error) = self.unlisted.lock().expect("a lock").as_ref() {
+            return Err(error());
+        }
+        let more = self.more.lock().expect("a lock");
+        Ok(self
+            .info
+            .actions
+            .iter()
+            .chain(more.iter())
+            .cloned()
+            .collect())
+    }
+
+    /// From now on it can't be found out what it can do.
+    pub fn hides(&self, with: impl Fn() -> Error + Send + Sync + 'static) {
+        *self.unlisted.lock().expect("a lock") = Some(Box::new(with));
+    }
+
+    /// It can again.
+    pub fn shows(&self) {
+        *self.unlisted.lock().expect("a lock") = None;
     }
 
     fn hears(&self, what: impl Into<String>) -> Result<()> {
@@ -226,6 +260,9 @@ impl Recipe for Herald {
             let results = json!({"was": process.context});
             Step::Done { results, progress }
         })
+    }
+    async fn actions(&self, _: &Desk<'_>) -> Result<Vec<UserAction>> {
+        self.listed()
     }
     async fn act(&self, desk: &Desk<'_>, action: &str, data: &Value) -> Result<Value> {
         self.hears(format!("act {action} {data}"))?;

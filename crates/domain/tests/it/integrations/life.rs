@@ -1,6 +1,7 @@
 //! The life of an integration: made once, told what happens, changed, paused, taken down.
 
 use super::*;
+use gna_domain::error::Kind;
 use gna_domain::port::store::ChangeSet;
 use gna_domain::service::connect::integration::work;
 use std::sync::atomic::Ordering;
@@ -200,6 +201,74 @@ async fn only_actions_that_it_names_can_be_called() {
     }
     office.apps.is_locked.store(true, Ordering::SeqCst);
     assert_eq!(code(act("COUNT").await), "app.unauthorized");
+    assert_eq!(office.now(&made).await.status, Status::Error);
+}
+
+#[tokio::test]
+async fn what_it_can_do_by_its_account_is_carried_through_and_a_refusal_shows() {
+    let office = Office::new().await;
+    let made = office.made().await;
+    let (apps, recipes) = (office.apps.as_ref(), office.recipes.as_ref());
+    let listed = async || {
+        let all = integration::actions(&office.ada, apps, recipes, made.id, None).await;
+        all.map(|all| {
+            all.into_iter()
+                .map(|action| action.name)
+                .collect::<Vec<_>>()
+        })
+    };
+    let count = async |name: &'static str| {
+        integration::act(&office.ada, apps, recipes, made.id, name, &Value::Null).await
+    };
+    assert_eq!(listed().await.expect("lists"), ["COUNT", "MARCH"]);
+    assert_eq!(code(count("GREET").await), "integration.action_unknown");
+    let greet = super::fake::action("GREET");
+    office.herald.more.lock().expect("a lock").push(greet);
+    assert_eq!(listed().await.expect("lists"), ["COUNT", "MARCH", "GREET"]);
+    count("GREET").await.expect("greets");
+    // An app that is out of order for a moment is no news.
+    office
+        .herald
+        .hides(|| Error::new(Kind::Upstream, "app.unavailable", "out of order"));
+    assert_eq!(code(listed().await), "app.unavailable");
+    let now = office.now(&made).await;
+    assert_eq!(
+        (now.status, now.messages.errors.len()),
+        (Status::Enabled, 0)
+    );
+    // One that refuses shows, also where an action is asked for, and only once.
+    office
+        .herald
+        .hides(|| Error::new(Kind::Upstream, "app.forbidden", "no list for you"));
+    assert_eq!(code(listed().await), "app.forbidden");
+    assert_eq!(code(count("COUNT").await), "app.forbidden");
+    let now = office.now(&made).await;
+    assert_eq!(now.status, Status::Error);
+    let texts: Vec<&str> = now
+        .messages
+        .errors
+        .iter()
+        .map(|error| error.message.as_str())
+        .collect();
+    assert_eq!(texts, ["no list for you"]);
+    office.herald.shows();
+    listed().await.expect("lists again");
+    let now = office.now(&made).await;
+    assert_eq!(
+        (now.status, now.messages.errors.len()),
+        (Status::Enabled, 0)
+    );
+    // A list does not heal what an account is ill of.
+    office.herald.hides(|| {
+        Error::new(
+            Kind::Upstream,
+            "app.unauthorized",
+            "the key is no longer good",
+        )
+    });
+    assert_eq!(code(listed().await), "app.unauthorized");
+    office.herald.shows();
+    listed().await.expect("lists again");
     assert_eq!(office.now(&made).await.status, Status::Error);
 }
 

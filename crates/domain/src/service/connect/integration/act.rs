@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::status::{note_accounts, try_accounts};
+use super::status::{note_accounts, note_actions, try_accounts};
 use super::{allowed, desk, recipe};
 use crate::connect::integration::Integration;
 use crate::connect::recipe::{Form, UserAction};
@@ -10,7 +10,7 @@ use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::id::IntegrationId;
 use crate::port::apps::Apps;
-use crate::port::recipes::Recipes;
+use crate::port::recipes::{Desk, Recipe, Recipes};
 use crate::rules::integration::{Work, work};
 use crate::service::connect::access::{Wish, require};
 
@@ -47,7 +47,15 @@ pub async fn form(
     })
 }
 
-/// What a user can have it do, of one kind or all.
+/// What can be done now. Where it can't be found out for good, the status shows that.
+async fn offered(ctx: &Ctx, recipe: &dyn Recipe, desk: &Desk<'_>) -> Result<Vec<UserAction>> {
+    let actions = recipe.actions(desk).await;
+    note_actions(ctx, &desk.integration, actions.as_ref().err()).await?;
+    actions
+}
+
+/// What a user can have it do, of one kind or all. An app that refuses to tell puts the integration into
+/// ERROR, with a message, until it tells.
 ///
 /// # Errors
 /// As [`form`].
@@ -61,7 +69,7 @@ pub async fn actions(
     let found = require::<Integration>(ctx, Wish::Read, id).await?;
     let recipe = recipe(recipes, &found.recipe)?;
     let desk = desk(ctx, apps, found, None).await?;
-    let mut actions = recipe.actions(&desk).await?;
+    let mut actions = offered(ctx, recipe.as_ref(), &desk).await?;
     actions.retain(|action| kind.is_none_or(|kind| action.kind == kind));
     Ok(actions)
 }
@@ -81,7 +89,7 @@ pub async fn action_form(
     let found = require::<Integration>(ctx, Wish::Change, id).await?;
     let recipe = recipe(recipes, &found.recipe)?;
     let desk = desk(ctx, apps, found, None).await?;
-    known(&recipe.actions(&desk).await?, action)?;
+    known(&offered(ctx, recipe.as_ref(), &desk).await?, action)?;
     recipe.action_form(&desk, action, typed).await
 }
 
@@ -108,7 +116,7 @@ pub async fn act(
     let recipe = recipe(recipes, &found.recipe)?;
     allowed::check_owner(ctx, recipe.info(), &found).await?;
     let desk = desk(ctx, apps, found, None).await?;
-    known(&recipe.actions(&desk).await?, action)?;
+    known(&offered(ctx, recipe.as_ref(), &desk).await?, action)?;
     let done = recipe.act(&desk, action, data).await;
     note_accounts(ctx, id, done.as_ref().err()).await?;
     done

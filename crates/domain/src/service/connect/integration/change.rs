@@ -13,7 +13,7 @@ use crate::port::apps::Apps;
 use crate::port::recipes::Recipes;
 use crate::port::store::{ChangeSet, Event, Stored};
 use crate::rules::config;
-use crate::rules::integration::{Happening, Work, after, missing, patched, work};
+use crate::rules::integration::{Happening, Work, after, missing, patched, while_running, work};
 use crate::service::access::retrying;
 use crate::service::connect::access::{Wish, require};
 use crate::time::Timestamp;
@@ -108,7 +108,8 @@ pub async fn resume(
         let recipe = recipe(recipes, &current.recipe)?;
         allowed::check(ctx, recipe.info(), current.organization, current.group).await?;
         let complete = missing(&recipe.info().config.schema, &current.config).is_empty();
-        let status = after(current.status, Happening::Resumed { complete });
+        let resumed = after(current.status, Happening::Resumed { complete });
+        let status = while_running(resumed, current.running, complete);
         if status == current.status {
             return Ok(current);
         }

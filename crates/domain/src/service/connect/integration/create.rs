@@ -76,6 +76,7 @@ pub async fn create(
         config: new.config.clone(),
         status: after(Status::InCreation, Happening::Made { complete }),
         messages: with_missing(&Messages::default(), &lacks, now),
+        running: 0,
         schedule: schedule.as_ref().map(|schedule| schedule.id),
         created: now,
         updated: now,

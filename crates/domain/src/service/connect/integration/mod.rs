@@ -5,6 +5,7 @@
 
 mod act;
 mod allowed;
+mod busy;
 mod change;
 mod create;
 mod desk;

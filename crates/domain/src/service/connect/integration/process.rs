@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::busy::{Count, count};
 use super::work;
 use crate::connect::integration::Integration;
 use crate::connect::process::{Process, ProcessProgress, ProcessState};
@@ -18,7 +19,8 @@ use crate::rules::process::cancelled;
 use crate::service::access::retrying;
 use crate::service::connect::access::{Wish, require};
 
-/// Starts a process; its first step is a job of the integration. For recipes.
+/// Starts a process; its first step is a job of the integration, which shows that it is busy until the
+/// last process has ended. For recipes.
 ///
 /// # Errors
 /// The store's.
@@ -45,13 +47,15 @@ pub async fn start(
         updated: now,
         finished: None,
     };
-    let mut changes = ChangeSet::new();
-    changes.create(&process, Some(Event::named("process.started")))?;
-    changes.create(
-        &work::process(&desk.ctx, &desk.integration, process.id),
-        None,
-    )?;
-    desk.commit(changes).await?;
+    retrying(|| async {
+        let job = work::process(&desk.ctx, &desk.integration, process.id);
+        let mut changes = ChangeSet::new();
+        changes.create(&process, Some(Event::named("process.started")))?;
+        changes.create(&job, None)?;
+        count(&desk.ctx, &mut changes, process.integration, Count::In).await?;
+        desk.commit(changes).await
+    })
+    .await?;
     Ok(Stored {
         value: process,
         version: 1,
@@ -119,6 +123,7 @@ pub async fn cancel(ctx: &Ctx, id: ProcessId) -> Result<Stored<Process>> {
         let mut changes = ChangeSet::new();
         changes.update(&current, &next, Some(Event::named("process.cancelled")))?;
         changes.create(&audit, None)?;
+        count(ctx, &mut changes, current.integration, Count::Out).await?;
         ctx.store().commit(changes).await?;
         Ok(Stored {
             value: next,

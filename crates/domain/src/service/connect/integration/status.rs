@@ -1,7 +1,7 @@
 //! Keeping an integration's status in step with what calls show of its accounts.
 
 use super::change::lacks_nothing;
-use crate::connect::integration::{Integration, Level, Status};
+use crate::connect::integration::{Integration, Level, Messages, Status};
 use crate::connect::{ConnectedEntity, Credential};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
@@ -9,12 +9,14 @@ use crate::id::{CredentialId, EntityId, IntegrationId};
 use crate::port::apps::Apps;
 use crate::port::repo;
 use crate::port::store::{ChangeSet, Event};
-use crate::rules::integration::{Happening, after, is_of_account};
+use crate::rules::integration::{Happening, after, is_of_account, is_permanent, while_running};
 use crate::service::access::retrying;
 use crate::service::connect::entity;
 
 /// Title of the message that tells of an account that does not work.
 const CONNECTION: &str = "Connection";
+/// Title of the message that tells why nobody knows what can be done.
+const ACTIONS: &str = "Actions";
 
 /// Calls every account once.
 ///
@@ -70,13 +72,12 @@ pub(super) async fn note_accounts(
         let Some(current) = current else {
             return Ok(());
         };
+        let complete = lacks_nothing(&current.messages);
         let happening = match failed {
-            None => Happening::CredentialWorks {
-                complete: lacks_nothing(&current.messages),
-            },
+            None => Happening::CredentialWorks { complete },
             Some(_) => Happening::CredentialFailed,
         };
-        let status = after(current.status, happening);
+        let status = while_running(after(current.status, happening), current.running, complete);
         let messages = match failed {
             Some(error) if status == Status::Error => {
                 current
@@ -86,6 +87,63 @@ pub(super) async fn note_accounts(
             None if current.status == Status::Error => current.messages.without(CONNECTION),
             _ => current.messages.clone(),
         };
+        if status == current.status && messages == current.messages {
+            return Ok(());
+        }
+        let next = Integration {
+            status,
+            messages,
+            updated: ctx.now(),
+            ..current.value.clone()
+        };
+        let mut changes = ChangeSet::new();
+        changes.update(&current, &next, Some(Event::named(event)))?;
+        ctx.store().commit(changes).await.map(|_| ())
+    })
+    .await
+}
+
+fn says(messages: &Messages, title: &str) -> bool {
+    messages.errors.iter().any(|message| message.title == title)
+}
+
+/// Keeps the status in step with an attempt to find out what can be done now, where that depends on the
+/// account. What may pass by itself is no news; what the attempt came to is told once it works again.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn note_actions(
+    ctx: &Ctx,
+    found: &Integration,
+    failed: Option<&Error>,
+) -> Result<()> {
+    let event = match failed {
+        Some(error) if is_of_account(error) => return note_accounts(ctx, found.id, failed).await,
+        Some(error) if is_permanent(error) => "integration.failed",
+        None if says(&found.messages, ACTIONS) => "integration.healed",
+        _ => return Ok(()),
+    };
+    retrying(|| async {
+        let Some(current) = repo::get::<Integration>(ctx.store(), found.id).await? else {
+            return Ok(());
+        };
+        let complete = lacks_nothing(&current.messages);
+        let (happening, messages) = match failed {
+            Some(error) => (
+                Some(Happening::ActionsFailed),
+                current
+                    .messages
+                    .with(Level::Error, ACTIONS, error.message(), ctx.now()),
+            ),
+            // An account that does not work is still told of.
+            None => (
+                (!says(&current.messages, CONNECTION))
+                    .then_some(Happening::CredentialWorks { complete }),
+                current.messages.without(ACTIONS),
+            ),
+        };
+        let status = happening.map_or(current.status, |happening| after(current.status, happening));
+        let status = while_running(status, current.running, complete);
         if status == current.status && messages == current.messages {
             return Ok(());
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
 
+use super::busy::{Count, count, end_process};
 use super::status::{accounts_are_good, note_accounts, try_accounts};
 use super::{allowed, desk, tear_down};
 use crate::connect::integration::{Integration, Level, Status};
@@ -329,14 +330,10 @@ async fn step(desk: &Desk<'_>, recipe: &dyn Recipe, id: ProcessId) -> Result<Out
         Err(error) if is_permanent(&error) => (failed(&current, error.message(), now), None),
         Err(error) => return Err(error),
     };
-    let event = match next.state.is_final() {
-        true => Some(Event::named("process.ended")),
-        false => None,
-    };
-    let mut changes = ChangeSet::new();
-    changes.update(&current, &next, event)?;
     match goes_on {
         Some(at) => {
+            let mut changes = ChangeSet::new();
+            changes.update(&current, &next, None)?;
             desk.commit(changes).await?;
             let payload = Payload {
                 process: Some(id),
@@ -347,7 +344,10 @@ async fn step(desk: &Desk<'_>, recipe: &dyn Recipe, id: ProcessId) -> Result<Out
                 payload: json!(payload),
             })
         }
-        None => Ok(Outcome::Done(changes)),
+        None => {
+            end_process(desk, &current, &next).await?;
+            Ok(Outcome::done())
+        }
     }
 }
 
@@ -427,6 +427,7 @@ impl Handler for IntegrationHandler {
             let next = failed(&current, error.message(), ctx.now());
             if next != current.value {
                 changes.update(&current, &next, Some(Event::named("process.ended")))?;
+                count(ctx, &mut changes, current.integration, Count::Out).await?;
             }
         }
         Ok(changes)
