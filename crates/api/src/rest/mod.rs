@@ -21,6 +21,7 @@ mod hook;
 mod inactivity;
 mod job;
 mod keys;
+mod meta;
 mod metrics;
 mod module;
 mod notice;
@@ -101,6 +102,8 @@ routes! {
     get "/health/ready" => health::ready, Public("says only whether requests can be served");
     get "/health/detailed" => health::detailed, Policy(Action::InstanceRead);
     get "/metrics" => metrics::show, Policy(Action::InstanceRead);
+    get "/api/meta" => meta::show, Public("says which versions there are, of any server alike");
+    get "/api/meta/openapi/{major}" => meta::description, Public("the description of the API holds no data");
     get "/api/meta/openapi.json" => openapi::show, Public("the description of the API holds no data");
 
     get "/api/v2/formats" => format::list, Known("the formats are the same for everybody");

@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     asset, authorization, blocker, comment, environment, evidence, feed, format, function, gate,
-    group, health, hook, inactivity, job, keys, metrics, module, notice, organization,
+    group, health, hook, inactivity, job, keys, meta, metrics, module, notice, organization,
     policy_trial, portfolio, programme, receiver, report, schedule, store, summary, token,
     triage_rule, upload, user, vex, vulnerability, weakness_acceptance, webhook,
 };
@@ -26,6 +26,8 @@ use crate::compat::frigg;
         health::detailed,
         metrics::show,
         show,
+        meta::show,
+        meta::description,
         format::list,
         organization::list,
         organization::create,

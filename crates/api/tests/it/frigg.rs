@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gna_api::compat::frigg::ROUTES;
+use gna_api::compat::frigg::{ROUTES, is_v1, is_v2};
 use gna_api::{ApiConfig, AppState, FriggConfig};
 use gna_domain::Resource;
 use gna_domain::connect::module::JwtAlgorithm;
@@ -139,6 +139,20 @@ impl Talk {
         let answer = actor
             .send(&method.to_uppercase(), &path, &headers, sent)
             .await;
+        let header = |name: &str| {
+            let value = answer.headers.get(name);
+            value.map(|value| value.to_str().expect("a text").to_owned())
+        };
+        // Which version answered is told of every answer, errors too.
+        let version = header("frigg-api-version");
+        assert_eq!(version.as_deref(), is_v2(route).then_some("2"), "{name}");
+        let deprecated = header("deprecation");
+        let since = is_v1(route) && route != META.1;
+        assert_eq!(
+            deprecated.as_deref(),
+            since.then_some("@1793491200"),
+            "{name}"
+        );
         let shown = answer.text.replace("access-hunter2", "hunter2");
         assert!(!shown.contains("hunter2"), "{name}: {}", answer.text);
         let got: Value = serde_json::from_str(&answer.text).unwrap_or(Value::Null);
@@ -182,6 +196,7 @@ const AUTHORIZE: (&str, &str) = ("get", "/api/authorize");
 const AUTHORIZED: (&str, &str) = ("post", "/api/authorize");
 const AUTHORIZE_2: (&str, &str) = ("get", "/api/v2/authorize");
 const AUTHORIZED_2: (&str, &str) = ("post", "/api/v2/authorize");
+const META: (&str, &str) = ("get", "/api/meta");
 const NONE: Value = Value::Null;
 
 #[tokio::test]
@@ -204,9 +219,64 @@ async fn every_route_answers_as_its_golden_file_says() {
     );
 }
 
+#[tokio::test]
+async fn clients_find_out_which_versions_there_are() {
+    let (place, mia) = place().await;
+    let nobody = place.anonymous();
+    let meta = nobody.get(META.1).await.json();
+    let versions = meta["api"]["versions"].as_object().expect("versions");
+    for (number, version) in versions {
+        let path = version["openapi"].as_str().expect("an address");
+        let described = nobody.get(path).await.json();
+        let paths = described["paths"].as_object().expect("paths");
+        let listed = match number.as_str() {
+            "1" => "/api/integrations",
+            _ => "/api/v2/integrations",
+        };
+        assert!(paths.contains_key(listed), "{number}");
+        assert_eq!(
+            described["paths"][listed]["get"]["deprecated"].as_bool(),
+            (number == "1").then_some(true),
+            "{number}"
+        );
+        // A path of one version is in no other's description.
+        let other = |path: &&String| match number.as_str() {
+            "1" => !is_v1(path),
+            _ => ROUTES
+                .iter()
+                .any(|route| is_v1(route.path) && route.path == path.as_str()),
+        };
+        assert_eq!(paths.keys().find(other), None, "{number}");
+    }
+    let preferred = meta["api"]["preferred"].as_str().expect("a number");
+    assert_eq!(versions[preferred]["status"], "stable");
+    assert_eq!(nobody.get("/api/meta/openapi/v9.json").await.status, 404);
+    // The old address tells the new one, where there is one, and keeps answering.
+    for (path, links) in [
+        (
+            "/api/integrations",
+            vec![
+                "</api/meta>; rel=\"deprecation\"",
+                "</api/v2/integrations>; rel=\"successor-version\"",
+            ],
+        ),
+        (
+            "/api/modules/keyed",
+            vec!["</api/meta>; rel=\"deprecation\""],
+        ),
+    ] {
+        let answer = mia.get(path).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let told = answer.headers.get_all("link").iter();
+        let told: Vec<&str> = told.map(|link| link.to_str().expect("a text")).collect();
+        assert_eq!(told, links, "{path}");
+    }
+}
+
 async fn first_version(talk: &mut Talk, mia: &Actor, nobody: &Actor) {
     let t = talk;
     t.say(nobody, "health", ("get", "/health"), "", NONE).await;
+    t.say(nobody, "meta", META, "", NONE).await;
     // Getting in.
     let (create, login) = (("post", "/user/create"), ("post", "/user/login"));
     let missing = json!({"username": "nia"});

@@ -166,6 +166,7 @@ impl Foreign {
                 ("credential", text(&connected["credential"])),
                 ("module", "keyed".to_owned()),
                 ("type", "keyed".to_owned()),
+                ("major", "v2.json".to_owned()),
                 ("user", tess_id.to_string()),
                 ("tag", "online".to_owned()),
             ],

@@ -1,8 +1,9 @@
 //! Frigg's surface: its unprefixed routes (v1), and those of its v2 that are also ours. Shapes and names
 //! are those that its clients expect; what they send wrong is answered with a status below 500.
 //!
-//! [`ROUTES`] is the whole table. v1 errors are `{"error": "…"}`, v2 errors `{"error": {"code",
-//! "message"}}`; see [`fault`]. `docs/FRIGG.md` tells where we differ and why.
+//! [`ROUTES`] is the whole table; `version.rs` tells callers which version answered. v1 errors are
+//! `{"error": "…"}`, v2 errors `{"error": {"code", "message"}}`; see [`fault`]. `docs/FRIGG.md` tells
+//! where we differ and why.
 
 mod authorize;
 mod choose;
@@ -17,7 +18,10 @@ mod lost;
 mod own;
 mod place;
 mod session;
+mod version;
 mod view;
+
+pub use version::{DEPRECATED_AT, is_v1};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -197,10 +201,13 @@ pub fn router() -> Router<AppState> {
             router.route(route.path, (route.mount)().layer(limit))
         })
     };
-    let v1 = of(|path| !is_v2(path) && path != OWN_ROUTES).layer(map_response(fault::v1));
+    let v1 = of(|path| !is_v2(path) && path != OWN_ROUTES)
+        .layer(map_response(fault::v1))
+        .layer(from_fn(version::first));
     let v2 = of(is_v2)
         .layer(from_fn(middleware::pages))
-        .layer(map_response(fault::v2));
+        .layer(map_response(fault::v2))
+        .layer(map_response(version::second));
     // They see to their errors themselves: whatever nobody else answers comes there, too.
     v1.merge(v2).merge(of(|path| path == OWN_ROUTES))
 }
