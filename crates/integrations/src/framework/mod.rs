@@ -3,6 +3,7 @@
 pub mod adopter;
 pub mod client;
 pub mod egress;
+pub mod frigg_export;
 pub mod refresh;
 pub mod requester;
 pub mod vault;

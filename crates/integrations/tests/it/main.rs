@@ -5,6 +5,7 @@ mod connect;
 mod contract;
 mod documents;
 mod egress;
+mod frigg_export;
 mod keyrings;
 mod recipes;
 mod requester;

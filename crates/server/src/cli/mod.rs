@@ -14,6 +14,7 @@ mod export;
 mod feeds;
 mod filter;
 mod formats_command;
+mod frigg;
 mod functions;
 mod gate;
 mod graphql;
@@ -110,6 +111,7 @@ enum Command {
     Keys(keys::KeysArgs),
     Formats(formats_command::FormatsArgs),
     Modules(modules_command::ModulesArgs),
+    Frigg(frigg::FriggArgs),
     Config(config_command::ConfigArgs),
     Doctor(doctor::DoctorArgs),
     Health(health::HealthArgs),
@@ -184,6 +186,7 @@ pub fn main(additions: Additions) -> ExitCode {
         Command::Keys(args) => keys::run(&args, &cli.global, &mut out),
         Command::Formats(args) => formats_command::run(&args, &cli.global, &mut out),
         Command::Modules(args) => modules_command::run(&args, &cli.global, &mut out),
+        Command::Frigg(args) => frigg::run(&args, &cli.global, &mut out),
         Command::Config(args) => config_command::run(&args, &cli.global, &mut out),
         Command::Schema(args) => describe::schema(&args, &mut out),
         Command::Openapi(args) => describe::openapi(&args, &mut out),

@@ -7,6 +7,7 @@ mod deploy;
 mod features;
 mod feeds;
 mod frigg;
+mod frigg_import;
 mod functions;
 mod gate;
 mod guide;

@@ -13,6 +13,7 @@ pub mod integration;
 pub mod landing;
 pub mod module;
 pub mod secrets;
+pub mod take_over;
 pub mod tokens;
 
 pub use connecting::Connected;

@@ -15,6 +15,21 @@ use gna_domain::error::{Error, Result};
 use gna_domain::secret::Secret;
 use zeroize::Zeroizing;
 
+/// Whether a text has the form of one that Frigg encrypted. Everything else was kept in the clear.
+#[must_use]
+pub fn is_encrypted(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [id, iv, hidden, wrapped] = parts.as_slice() else {
+        return false;
+    };
+    let is_base64 = |text: &str| !text.is_empty() && STANDARD.decode(text).is_ok();
+    is_base64(id)
+        && iv.len() == 32
+        && hex::decode(iv).is_ok()
+        && hex::decode(hidden).is_ok()
+        && is_base64(wrapped)
+}
+
 /// The keys of the old environment: `AES_KEY_ID` with `AES_KEY`, and the deprecated pair.
 pub struct LegacyKeys(Vec<(String, Secret)>);
 
@@ -25,7 +40,8 @@ impl LegacyKeys {
     }
 
     /// # Errors
-    /// `legacy.malformed`, `legacy.key_missing` with the key's id. Neither holds the text.
+    /// `legacy.malformed`, `legacy.key_missing` with the key's id, `legacy.kms` for one that is not in any
+    /// environment. None holds the text.
     pub fn open(&self, text: &str) -> Result<Secret> {
         let mut parts = text.split(':');
         let (Some(id), Some(iv), Some(hidden), Some(wrapped), None) = (
@@ -39,6 +55,13 @@ impl LegacyKeys {
         };
         let id = decoded(id)?;
         let id = std::str::from_utf8(&id).map_err(|_| malformed())?;
+        // There the data key is wrapped by the service itself, and named by its address.
+        if id.starts_with("arn:") {
+            return Err(Error::invalid(
+                "legacy.kms",
+                "this was encrypted with a key of AWS KMS, which is not read here; have Frigg write it anew with AES_KEY, or connect the account again",
+            ));
+        }
         let (_, key) = self
             .0
             .iter()
@@ -120,6 +143,26 @@ mod tests {
             .open(&text(&cases[0], "encrypted"))
             .expect_err("no key");
         assert_eq!(refused.code(), "legacy.key_missing");
+    }
+
+    #[test]
+    fn what_is_encrypted_is_known_by_its_form() {
+        let vectors: serde_json::Value = serde_json::from_str(VECTORS).expect("JSON");
+        for case in vectors["texts"].as_array().expect("texts") {
+            assert!(is_encrypted(case["encrypted"].as_str().expect("a text")));
+        }
+        for text in ["", "a:b:c:d", "https://a.example:443/x", "xoxb-1-2", ":::"] {
+            assert!(!is_encrypted(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_kms_holds_the_key_of_says_so() {
+        let id = STANDARD.encode("arn:aws:kms:eu-central-1:1:key/x");
+        let text = format!("{id}:{}:00:AQIDBA==", "0".repeat(32));
+        assert!(is_encrypted(&text));
+        let refused = LegacyKeys::new(Vec::new()).open(&text).expect_err("no key");
+        assert_eq!(refused.code(), "legacy.kms");
     }
 
     #[test]
