@@ -67,7 +67,7 @@ fn accounts_are_taken_over_once_and_their_secrets_are_sealed() {
     assert_eq!(said[1]["error"]["code"], "legacy.document");
     assert_eq!(said[1]["place"], "credentials.jsonl:2");
     // The same again changes nothing.
-    write(&[one.clone()]);
+    write(std::slice::from_ref(&one));
     let again = import(at, &KEYS, &[]).ended(0).json();
     assert_eq!(again[0]["became"], "kept");
     assert_eq!(again[0]["entity"], said[0]["entity"]);
