@@ -152,6 +152,11 @@ impl AppClient {
         let (request, repeatable) = build(module, ask, &values)?;
         let mut out = outgoing(request, repeatable, "app.call");
         out.known.add_all(&Value::Object(sealed));
+        if let Ask::Operation { name, .. } = ask
+            && let Some(mb) = module.operation(name)?.answer_mb
+        {
+            out.request = out.request.largest_answer(u64::from(mb) * 1_024 * 1_024);
+        }
         Ok(out)
     }
 

@@ -436,6 +436,13 @@ paging = "pages"
                 "[paging.none]",
             ),
             (
+                "paging = \"pages\"",
+                "paging = \"pages\"\nanswer_mb = 65",
+                41,
+                "operations.list_things.answer_mb",
+                "from 1 to 64",
+            ),
+            (
                 "{page.number}",
                 "{page.numbr}",
                 33,

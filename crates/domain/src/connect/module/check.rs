@@ -7,6 +7,7 @@ use super::call::{BodyTemplate, Call};
 use super::definition::{Module, Transport};
 use super::field::Field;
 use super::hook::Check;
+use super::operation::ANSWER_MB_MAX;
 use crate::connect::request::origin;
 use crate::connect::template::{Slot, Take, Template};
 
@@ -351,6 +352,14 @@ impl Mistakes<'_> {
             }
             if let Some(items) = &operation.items {
                 self.pointer(&["operations", name, "items"], items);
+            }
+            if let Some(mb) = operation.answer_mb
+                && (operation.items.is_none() || mb == 0 || mb > ANSWER_MB_MAX)
+            {
+                self.add(
+                    &["operations", name, "answer_mb"],
+                    format!("it is for lists, and from 1 to {ANSWER_MB_MAX}"),
+                );
             }
             if let Some(paging) = &operation.paging {
                 if operation.items.is_none() {

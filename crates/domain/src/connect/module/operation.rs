@@ -17,6 +17,9 @@ use crate::connect::template::{Take, Template};
 use crate::connect::values::Values;
 use crate::error::{Error, Result};
 
+/// Most that an operation may have read of an answer, in MiB.
+pub const ANSWER_MB_MAX: u32 = 64;
+
 /// One operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,6 +53,9 @@ pub struct Operation {
     /// Lists only: name of an entry of `[paging]`.
     #[serde(default)]
     pub paging: Option<String>,
+    /// Lists only: largest answer that is read, in MiB, up to 64; 8 where it is not said.
+    #[serde(default)]
+    pub answer_mb: Option<u32>,
     /// Calling it twice has the effect of once although its method does not say so.
     #[serde(default)]
     pub idempotent: bool,

@@ -39,16 +39,18 @@ pub struct Feed {
     /// Names the kind, also in what is remembered.
     pub name: &'static str,
     pub operation: &'static str,
-    /// The operation that tells where a finding is, for apps whose list does not.
-    pub places: Option<&'static str>,
+    /// The operation that begins an export, for apps that prepare their list and give it in parts.
+    pub export: Option<&'static str>,
     pub order: Order,
     /// As findings of which tool they are imported.
     pub tool: &'static str,
     pub category: &'static str,
     /// Whether it lists one project at a time.
     pub by_project: bool,
-    /// An item, and the items of its places, in our words. `None` for what is no finding.
-    pub map: fn(&Listed, &[Listed]) -> Option<Item>,
+    /// Whether each host is an asset of its own.
+    pub by_host: bool,
+    /// An item in our words. `None` for what is no finding.
+    pub map: fn(&Listed) -> Option<Item>,
 }
 
 /// What was read.
@@ -98,8 +100,7 @@ impl Feed {
                         is_whole: true,
                     });
                 }
-                let places = self.places(desk, item).await?;
-                items.extend((self.map)(item, &places));
+                items.extend((self.map)(item));
             }
             page = next;
             if page.is_none() {
@@ -118,17 +119,5 @@ impl Feed {
             (Order::NewestFirst, Some(since), Some(at)) => at < since,
             _ => false,
         }
-    }
-
-    async fn places(
-        &self,
-        desk: &Desk<'_>,
-        item: &Map<String, Value>,
-    ) -> Result<Vec<Map<String, Value>>> {
-        let (Some(operation), Some(id)) = (self.places, text(item.get("id"))) else {
-            return Ok(Vec::new());
-        };
-        let listed = desk.list(SLOT, operation, json!({ "finding": id })).await?;
-        Ok(listed.items)
     }
 }

@@ -4,8 +4,10 @@
 //! changed are; what they said before is kept as a snapshot, so that each report is complete and the
 //! import closes what is gone. Once a day everything is read anew, for what was removed without a
 //! trace. Nothing is imported where nothing changed. Read next: `feed.rs` (what each app lists),
-//! `source/` (one file per app: its words in ours), `pull.rs` (one step), `snapshot.rs`.
+//! `export.rs` (apps that prepare their list first), `source/` (one file per app: its words in
+//! ours), `pull.rs` (one step), `snapshot.rs`.
 
+mod export;
 mod feed;
 mod pull;
 mod snapshot;
@@ -21,7 +23,7 @@ use gna_domain::rules::process::Step;
 use gna_domain::service::connect::integration::process;
 use serde_json::{Value, json};
 
-use pull::Unit;
+use pull::{Pulled, Unit};
 
 /// The slot of the account that findings are pulled from.
 const SLOT: &str = "source";
@@ -120,12 +122,19 @@ impl Recipe for FindingPull {
             .and_then(Value::as_u64)
             .unwrap_or(0);
         let mut progress = process.progress;
+        let mut not_before = None;
         if let Some(unit) = units.pop() {
-            progress.done += 1;
             match pull::pull(desk, &unit).await {
-                Ok(true) => reports += 1,
-                Ok(false) => {}
+                Ok(Pulled::Read(imported)) => {
+                    progress.done += 1;
+                    reports += imported;
+                }
+                Ok(Pulled::Waits(unit, at)) => {
+                    units.push(unit);
+                    not_before = at;
+                }
                 Err(error) if pull::is_of_unit(&error) => {
+                    progress.done += 1;
                     progress.failed += 1;
                     pull::tell(desk, &unit, &error).await?;
                 }
@@ -141,7 +150,7 @@ impl Recipe for FindingPull {
             Step::More {
                 context: json!({ "units": units, "reports": reports }),
                 progress,
-                at: None,
+                at: not_before,
             }
         })
     }

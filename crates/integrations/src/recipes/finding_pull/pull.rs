@@ -2,7 +2,7 @@
 
 use gna_domain::connect::integration::Level;
 use gna_domain::connect::mapping::Mapping;
-use gna_domain::error::{Error, Result};
+use gna_domain::error::{Error, Kind, Result};
 use gna_domain::model::AssetKind;
 use gna_domain::page::PageRequest;
 use gna_domain::port::recipes::Desk;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::SLOT;
+use super::export::{self, Export, Look};
 use super::feed::{Feed, Order, text};
 use super::snapshot::Snapshot;
 use super::source::feeds;
@@ -36,8 +37,20 @@ pub struct Unit {
     pub feed: String,
     /// The app's id of the project.
     pub project: String,
-    /// Name of the asset that the findings are of.
+    /// Name of the asset that the findings are of, unless each host is one.
     pub asset: String,
+    /// What the app was asked to prepare.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<Export>,
+}
+
+/// What became of a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pulled {
+    /// It was read; so many reports were imported.
+    Read(u64),
+    /// The app prepares it: what to go on with, and not before when.
+    Waits(Unit, Option<Timestamp>),
 }
 
 impl Unit {
@@ -116,6 +129,7 @@ pub async fn units(desk: &Desk<'_>) -> Result<Vec<Unit>> {
                 feed: feed.name.to_owned(),
                 project: project.clone(),
                 asset: asset.clone(),
+                export: None,
             }));
         }
     }
@@ -124,6 +138,7 @@ pub async fn units(desk: &Desk<'_>) -> Result<Vec<Unit>> {
         feed: feed.name.to_owned(),
         project: account.external_id.clone(),
         asset: name(&account.name),
+        export: None,
     }));
     // They are taken from the end.
     units.reverse();
@@ -186,32 +201,58 @@ pub async fn tell(desk: &Desk<'_>, unit: &Unit, error: &Error) -> Result<()> {
     desk.note(Level::Error, TITLE, &text).await
 }
 
-/// Reads a unit and imports it where something changed; answers whether it did.
+/// Reads a unit and imports it where something changed.
 ///
 /// # Errors
 /// The app's, the import's refusal, or the store's. Nothing is remembered then, and the next pull
 /// reads the same.
-pub async fn pull(desk: &Desk<'_>, unit: &Unit) -> Result<bool> {
+pub async fn pull(desk: &Desk<'_>, unit: &Unit) -> Result<Pulled> {
     let module = desk.account(SLOT)?.entity.module.as_str().to_owned();
     let Some(feed) = feeds(&module).find(|feed| feed.name == unit.feed) else {
-        return Ok(false);
+        return Ok(Pulled::Read(0));
     };
     let key = unit.key();
     let mapping = desk.mapping(&key).await?;
     let state = State::of(mapping.as_ref());
     let now = desk.ctx.now();
-    let since = state.ask_since(feed.order, now);
-    let read = feed.read(desk, &unit.project, since).await?;
-    let before = match (&state.blob, since) {
-        (Some(blob), Some(_)) => Snapshot::from_bytes(&desk.ctx.ports.blobs.get(blob).await?),
+    let (begun, since, read) = match (feed.export, &unit.export) {
+        (None, _) => {
+            let since = state.ask_since(feed.order, now);
+            (now, since, feed.read(desk, &unit.project, since).await?)
+        }
+        (Some(operation), None) => {
+            let since = state.ask_since(feed.order, now);
+            let begun = export::begin(desk, operation, since).await?;
+            let waits = Unit {
+                export: Some(begun),
+                ..unit.clone()
+            };
+            return Ok(Pulled::Waits(waits, None));
+        }
+        (Some(_), Some(export)) => match export::look(desk, feed, export).await? {
+            Look::NotYet(at) => return Ok(Pulled::Waits(unit.clone(), Some(at))),
+            Look::Ready(read) => (export.begun, export.since, read),
+        },
+    };
+    let known = match &state.blob {
+        Some(blob) if since.is_some() || feed.by_host => known(desk, blob, since).await?,
         _ => Snapshot::default(),
     };
+    let before = match since {
+        Some(_) => known.clone(),
+        None => Snapshot::default(),
+    };
     let snapshot = before.with(read.items);
-    let report = snapshot.report(feed, &unit.asset);
-    let digest = digest(&report, read.is_whole);
-    let is_new = state.digest.as_ref() != Some(&digest);
-    if is_new {
-        upload(desk, feed, unit, report, !read.is_whole).await?;
+    let digest_now = digest(&snapshot.report(feed, &unit.asset), read.is_whole);
+    let mut imported = 0;
+    if state.digest.as_ref() != Some(&digest_now) {
+        // After a part, all that is there is news once more.
+        let last = digest(&known.report(feed, &unit.asset), read.is_whole);
+        let is_other = state.digest.as_ref() != Some(&last);
+        for (asset, report) in snapshot.reports(feed, &unit.asset, &known, is_other) {
+            upload(desk, feed, asset, report, !read.is_whole).await?;
+            imported += 1;
+        }
     }
     if !read.is_whole {
         let text = format!(
@@ -220,11 +261,11 @@ pub async fn pull(desk: &Desk<'_>, unit: &Unit) -> Result<bool> {
         );
         desk.note(Level::Warning, TITLE, &text).await?;
     }
-    let blob = keep(desk, &digest, &state, &snapshot, feed.order).await?;
+    let blob = keep(desk, &digest_now, &state, &snapshot, feed.order).await?;
     let next = State {
         blob: blob.clone(),
-        digest: Some(digest),
-        ..state.read(now, since, read.is_whole)
+        digest: Some(digest_now),
+        ..state.read(begun, since, read.is_whole)
     };
     desk.remember(
         mapping.as_ref(),
@@ -236,7 +277,16 @@ pub async fn pull(desk: &Desk<'_>, unit: &Unit) -> Result<bool> {
     if let Some(old) = state.blob.filter(|old| blob.as_ref() != Some(old)) {
         forget(desk, &old).await;
     }
-    Ok(is_new)
+    Ok(Pulled::Read(imported))
+}
+
+/// What was imported last. Where everything is read anew it may be lost.
+async fn known(desk: &Desk<'_>, blob: &str, since: Option<Timestamp>) -> Result<Snapshot> {
+    match desk.ctx.ports.blobs.get(blob).await {
+        Ok(bytes) => Ok(Snapshot::from_bytes(&bytes)),
+        Err(error) if since.is_none() && error.kind() == Kind::NotFound => Ok(Snapshot::default()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The same findings are news once they are all there are: only a complete report closes others.
@@ -251,7 +301,7 @@ fn digest(report: &[u8], is_whole: bool) -> String {
 async fn upload(
     desk: &Desk<'_>,
     feed: &Feed,
-    unit: &Unit,
+    asset: String,
     bytes: Vec<u8>,
     partial: bool,
 ) -> Result<()> {
@@ -262,8 +312,11 @@ async fn upload(
         )
     })?;
     let upload = UploadReport {
-        asset: unit.asset.clone(),
-        asset_kind: Some(AssetKind::Repository),
+        asset,
+        asset_kind: Some(match feed.by_host {
+            true => AssetKind::Host,
+            false => AssetKind::Repository,
+        }),
         r#ref: desk.text("branch").map(str::to_owned),
         file_name: format!("{}.json", feed.name),
         format: Some("gna-json".to_owned()),
@@ -392,6 +445,7 @@ mod tests {
             feed: "code".to_owned(),
             project,
             asset: "a".to_owned(),
+            export: None,
         };
         assert_eq!(unit("acme/web".to_owned()).key(), "pull:code:acme/web");
         assert!(unit("x".repeat(500)).key().len() <= 200);

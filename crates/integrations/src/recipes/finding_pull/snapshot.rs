@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::feed::{Feed, Item};
 
@@ -35,16 +35,55 @@ impl Snapshot {
     /// A report in Gna's own format; the same bytes for the same findings.
     pub fn report(&self, feed: &Feed, subject: &str) -> Vec<u8> {
         let findings: Vec<&Value> = self.0.values().flatten().collect();
-        let report = json!({
-            "format": "gna-report",
-            "version": 1,
-            "tool": { "name": feed.tool },
-            "category": feed.category,
-            "scan": { "subject": subject },
-            "findings": findings,
-        });
-        report.to_string().into_bytes()
+        report(feed, subject, &findings)
     }
+
+    /// What is to be imported, by the name of the asset: one report of everything, or one of each
+    /// host that is other than in `before`, also of those that have nothing left.
+    pub fn reports(
+        &self,
+        feed: &Feed,
+        subject: &str,
+        before: &Self,
+        is_other: bool,
+    ) -> Vec<(String, Vec<u8>)> {
+        if !feed.by_host {
+            return vec![(subject.to_owned(), self.report(feed, subject))];
+        }
+        let (now, then) = (self.hosts(), before.hosts());
+        let hosts: BTreeSet<&str> = now.keys().chain(then.keys()).copied().collect();
+        hosts
+            .into_iter()
+            .filter(|host| is_other || now.get(host) != then.get(host))
+            .map(|host| {
+                let findings = now.get(host).cloned().unwrap_or_default();
+                (host.to_owned(), report(feed, host, &findings))
+            })
+            .collect()
+    }
+
+    fn hosts(&self) -> BTreeMap<&str, Vec<&Value>> {
+        let mut hosts: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+        for finding in self.0.values().flatten() {
+            let host = finding.pointer("/location/host").and_then(Value::as_str);
+            if let Some(host) = host.map(str::trim).filter(|host| !host.is_empty()) {
+                hosts.entry(host).or_default().push(finding);
+            }
+        }
+        hosts
+    }
+}
+
+fn report(feed: &Feed, subject: &str, findings: &[&Value]) -> Vec<u8> {
+    let report = json!({
+        "format": "gna-report",
+        "version": 1,
+        "tool": { "name": feed.tool },
+        "category": feed.category,
+        "scan": { "subject": subject },
+        "findings": findings,
+    });
+    report.to_string().into_bytes()
 }
 
 #[cfg(test)]
@@ -74,5 +113,31 @@ mod tests {
         );
         assert_eq!(Snapshot::from_bytes(&first.to_bytes()), first);
         assert_eq!(Snapshot::from_bytes(b"broken"), Snapshot::default());
+    }
+
+    #[test]
+    fn of_hosts_only_those_are_told_that_are_other_than_before() {
+        let feeds: Vec<&Feed> = crate::recipes::finding_pull::source::feeds("tenable").collect();
+        let on = |id: &str, host: &str, title: &str| Item {
+            id: id.to_owned(),
+            findings: vec![json!({ "title": title, "location": { "host": host } })],
+        };
+        let before = Snapshot::default().with(vec![
+            on("1", "a", "x"),
+            on("2", "b", "x"),
+            on("3", "c", "x"),
+        ]);
+        let after = Snapshot::default().with(vec![on("1", "a", "x"), on("3", "c", "y")]);
+        let named = |is_other: bool| -> Vec<(String, usize)> {
+            let reports = after.reports(feeds[0], "account", &before, is_other);
+            let read = reports.into_iter().map(|(host, bytes)| {
+                let report: Value = serde_json::from_slice(&bytes).expect("JSON");
+                (host, report["findings"].as_array().expect("a list").len())
+            });
+            read.collect()
+        };
+        let told = |host: &str, findings: usize| (host.to_owned(), findings);
+        assert_eq!(named(false), [told("b", 0), told("c", 1)]);
+        assert_eq!(named(true), [told("a", 1), told("b", 0), told("c", 1)]);
     }
 }

@@ -5,10 +5,10 @@ use super::workplace::{Asked, Said, Workplace};
 use super::*;
 use gna_domain::connect::Process;
 use gna_domain::connect::process::ProcessState;
-use gna_domain::model::{Location, Report};
+use gna_domain::model::{Asset, AssetKind, Location, Report};
 use gna_domain::port::Entity;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What the app says; the second finding is fixed once it is.
 type Answer = fn(&Asked, bool) -> Option<Said>;
@@ -121,22 +121,33 @@ fn sonarqube(asked: &Asked, fixed: bool) -> Option<Said> {
     ))
 }
 
+fn on_host(name: &str, port: u32, state: &str) -> Value {
+    json!({"asset": {"uuid": format!("u-{name}"), "fqdn": name, "ipv4": "192.0.2.7"}, "output": "self-signed",
+        "plugin": {"id": 51192, "name": "SSL Certificate Cannot Be Trusted", "family": "General", "solution": "Buy one."},
+        "port": {"port": port, "protocol": "TCP", "service": "www"}, "severity": "medium", "state": state})
+}
+
 fn tenable(asked: &Asked, fixed: bool) -> Option<Said> {
-    let host = |name: &str, port: u32| json!({"port": port, "transport_protocol": "tcp", "application_protocol": "www", "assets": [{"fqdn": name, "ipv4": "192.0.2.7"}]});
-    let (_, path) = asked.path.split_once("/workbenches/vulnerabilities")?;
-    let mut results = vec![host("a.example", 443)];
-    if !fixed {
-        results.push(host("b.example", 8443));
-    }
+    let (_, path) = asked.path.split_once("cloud.tenable.com/vulns/export")?;
+    let (a, b) = ("a.example", "b.example");
     Some((
         200,
         match path {
+            // Who asks anew hears of what is there, who knows something of what is fixed, too.
             "" => {
-                json!({"vulnerabilities": [{"plugin_id": 51192, "plugin_name": "SSL Certificate Cannot Be Trusted", "plugin_family": "General", "severity": 2, "count": 2}]})
+                let filters = &asked.body["filters"];
+                let is_anew = filters["since"] == json!(946_684_800);
+                let states = filters["state"].as_array().map(Vec::len);
+                assert_eq!(states, Some(if is_anew { 2 } else { 3 }), "{filters}");
+                json!({"export_uuid": if is_anew { "all" } else { "news" }})
             }
-            "/51192/outputs" => {
-                json!({"outputs": [{"plugin_output": "self-signed", "states": [{"name": "active", "results": results}]}]})
+            "/all/status" | "/news/status" => {
+                json!({"status": "FINISHED", "chunks_available": [1, 2]})
             }
+            "/all/chunks/1" => json!([on_host(a, 443, "OPEN")]),
+            "/all/chunks/2" => json!([on_host(b, 8443, "REOPENED")]),
+            "/news/chunks/1" if fixed => json!([on_host(b, 8443, "FIXED")]),
+            "/news/chunks/1" | "/news/chunks/2" => json!([]),
             _ => return None,
         },
     ))
@@ -295,4 +306,70 @@ async fn a_project_that_an_invented_app_refuses_does_not_keep_the_others() {
     let process = all::<Process>(&workplace, "process").await.remove(0);
     assert_eq!((process.progress.done, process.progress.failed), (2, 1));
     assert_eq!(process.state, ProcessState::Completed);
+}
+
+#[tokio::test]
+async fn each_host_of_an_invented_export_is_an_asset_and_one_that_is_seldom_scanned_stays() {
+    // How often it is not ready yet, and whether a part of it is lost.
+    let (busy, torn) = (
+        Arc::new(AtomicUsize::new(2)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let (waits, lacks) = (Arc::clone(&busy), Arc::clone(&torn));
+    let workplace = Workplace::new(move |asked| {
+        let is_torn = lacks.load(Ordering::SeqCst);
+        if asked.path.ends_with("/status") {
+            let left = waits.load(Ordering::SeqCst);
+            if left > 0 {
+                waits.store(left - 1, Ordering::SeqCst);
+                return (200, json!({"status": "PROCESSING", "chunks_available": []}));
+            }
+            if is_torn {
+                let told =
+                    json!({"status": "FINISHED", "chunks_available": [1], "chunks_failed": [2]});
+                return (200, told);
+            }
+        }
+        tenable(asked, false).expect("known")
+    })
+    .await;
+    let of = workplace
+        .made("finding-pull", &["tenable"], json!({}))
+        .await;
+    assert!(
+        workplace.vulnerabilities().await.is_empty(),
+        "it is not ready"
+    );
+    workplace.wait(1).await;
+    assert!(workplace.vulnerabilities().await.is_empty(), "nor now");
+    workplace.wait(1).await;
+    assert_eq!(workplace.vulnerabilities().await.len(), 2);
+    let assets = all::<Asset>(&workplace, "asset").await;
+    let mut named: Vec<(&str, AssetKind)> = assets
+        .iter()
+        .map(|asset| (asset.name.as_str(), asset.kind))
+        .collect();
+    named.sort_by_key(|(name, _)| *name);
+    let host = |name| (name, AssetKind::Host);
+    assert_eq!(named, [host("a.example"), host("b.example")]);
+
+    // Nobody scans for forty days: Tenable still says that they are there.
+    let day = 86_400_000;
+    workplace.world.clock.advance_millis(40 * day);
+    workplace.wait(20).await;
+    // Then an export lacks a part, which says nothing of the host in it.
+    torn.store(true, Ordering::SeqCst);
+    workplace.world.clock.advance_millis(2 * day);
+    workplace.wait(20).await;
+    let found = workplace.vulnerabilities().await;
+    assert!(
+        found.iter().all(|one| one.state == State::Open),
+        "{found:?}"
+    );
+    let told = workplace.now(&of).await.messages;
+    assert!(told.errors.is_empty(), "{told:?}");
+    assert!(
+        told.warnings[0].message.contains("nothing of it is closed"),
+        "{told:?}"
+    );
 }

@@ -9,15 +9,16 @@ pub const FEEDS: &[Feed] = &[Feed {
     module: "defectdojo",
     name: "defectdojo",
     operation: "list_findings",
-    places: None,
+    export: None,
     order: Order::NewestFirst,
     tool: "DefectDojo",
     category: "OTHER",
     by_project: true,
+    by_host: false,
     map,
 }];
 
-fn map(item: &Map<String, Value>, _: &[Map<String, Value>]) -> Option<Item> {
+fn map(item: &Map<String, Value>) -> Option<Item> {
     let finding = raw(item)?;
     let is = |name: &str| finding.get(name) == Some(&Value::Bool(true));
     let (is_there, status) = if is("false_p") {

@@ -9,15 +9,16 @@ pub const FEEDS: &[Feed] = &[Feed {
     module: "dependency-track",
     name: "dependency-track",
     operation: "list_findings",
-    places: None,
+    export: None,
     order: Order::Whole,
     tool: "Dependency-Track",
     category: "SCA",
     by_project: true,
+    by_host: false,
     map,
 }];
 
-fn map(item: &Map<String, Value>, _: &[Map<String, Value>]) -> Option<Item> {
+fn map(item: &Map<String, Value>) -> Option<Item> {
     let finding = raw(item)?;
     let is_suppressed = finding.pointer("/analysis/isSuppressed") == Some(&Value::Bool(true));
     let state = at(finding, "/analysis/state").unwrap_or_default();

@@ -14,22 +14,24 @@ pub const FEEDS: &[Feed] = &[
         module: "github",
         name: "code-scanning",
         operation: "list_code_scanning_alerts",
-        places: None,
+        export: None,
         order: Order::NewestFirst,
         tool: "GitHub code scanning",
         category: "SAST",
         by_project: true,
+        by_host: false,
         map: code,
     },
     Feed {
         module: "github",
         name: "dependabot",
         operation: "list_dependabot_alerts",
-        places: None,
+        export: None,
         order: Order::NewestFirst,
         tool: "Dependabot",
         category: "SCA",
         by_project: true,
+        by_host: false,
         map: dependency,
     },
 ];
@@ -54,7 +56,7 @@ fn status(alert: &Value) -> (Option<String>, Option<String>) {
     }
 }
 
-fn code(item: &Map<String, Value>, _: &[Map<String, Value>]) -> Option<Item> {
+fn code(item: &Map<String, Value>) -> Option<Item> {
     let alert = raw(item)?;
     let place = alert.pointer("/most_recent_instance/location");
     let place = place.cloned().unwrap_or_default();
@@ -101,7 +103,7 @@ fn ecosystem(word: &str) -> &str {
     }
 }
 
-fn dependency(item: &Map<String, Value>, _: &[Map<String, Value>]) -> Option<Item> {
+fn dependency(item: &Map<String, Value>) -> Option<Item> {
     let alert = raw(item)?;
     let identifiers = list(alert, "/security_advisory/identifiers", "/value");
     let cvss = at(alert, "/security_advisory/cvss/vector_string");

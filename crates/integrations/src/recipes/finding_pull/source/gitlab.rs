@@ -9,15 +9,16 @@ pub const FEEDS: &[Feed] = &[Feed {
     module: "gitlab",
     name: "gitlab",
     operation: "list_findings",
-    places: None,
+    export: None,
     order: Order::Whole,
     tool: "GitLab",
     category: "OTHER",
     by_project: true,
+    by_host: false,
     map,
 }];
 
-fn map(item: &Map<String, Value>, _: &[Map<String, Value>]) -> Option<Item> {
+fn map(item: &Map<String, Value>) -> Option<Item> {
     let finding = raw(item)?;
     let state = at(finding, "/state").or_else(|| at(finding, "/vulnerability/state"));
     let state = state.unwrap_or_default();

@@ -9,11 +9,12 @@ pub const FEEDS: &[Feed] = &[Feed {
     module: "snyk",
     name: "snyk",
     operation: "list_findings",
-    places: None,
+    export: None,
     order: Order::Since,
     tool: "Snyk",
     category: "SCA",
     by_project: true,
+    by_host: false,
     map,
 }];
 
@@ -30,7 +31,7 @@ fn representation<'v>(issue: &'v Value, pointer: &str) -> Option<&'v Value> {
         .find_map(|representation| representation.pointer(pointer))
 }
 
-fn map(item: &Map<String, Value>, _: &[Map<String, Value>]) -> Option<Item> {
+fn map(item: &Map<String, Value>) -> Option<Item> {
     let issue = raw(item)?;
     let classes = list(issue, "/attributes/classes", "/id");
     let problems = list(issue, "/attributes/problems", "/id");

@@ -9,12 +9,13 @@ pub const FEEDS: &[Feed] = &[Feed {
     module: "sonarqube",
     name: "sonarqube",
     operation: "list_findings",
-    places: None,
+    export: None,
     // It can be asked for what was created since a time, not for what changed.
     order: Order::Whole,
     tool: "SonarQube",
     category: "SAST",
     by_project: true,
+    by_host: false,
     map,
 }];
 
@@ -28,7 +29,7 @@ fn severity(word: &str) -> &'static str {
     }
 }
 
-fn map(item: &Map<String, Value>, _: &[Map<String, Value>]) -> Option<Item> {
+fn map(item: &Map<String, Value>) -> Option<Item> {
     let issue = raw(item)?;
     let resolution = at(issue, "/resolution");
     let (is_there, status) = match (at(issue, "/status").as_deref(), resolution.as_deref()) {

@@ -1,74 +1,59 @@
-//! Tenable Vulnerability Management: plugins that found something, with the hosts where
-//! (developer.tenable.com, Workbenches).
+//! Tenable Vulnerability Management: what was found on hosts, exported
+//! (developer.tenable.com, Exports; its guide "Refine Vulnerability Export Requests").
 
 use serde_json::{Map, Value, json};
 
-use super::{at, raw, said};
+use super::{at, list, one, raw};
 use crate::recipes::finding_pull::feed::{Feed, Item, Order};
 
 pub const FEEDS: &[Feed] = &[Feed {
     module: "tenable",
     name: "tenable",
     operation: "list_findings",
-    places: Some("list_finding_hosts"),
-    order: Order::Whole,
+    export: Some("start_export"),
+    order: Order::Since,
     tool: "Tenable",
     category: "NETWORK",
     by_project: false,
+    by_host: true,
     map,
 }];
 
-fn severity(number: &str) -> &'static str {
-    match number {
-        "4" => "critical",
-        "3" => "high",
-        "2" => "medium",
-        "1" => "low",
-        _ => "info",
-    }
-}
-
-fn array<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value> {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-}
-
-/// Each output is of some ports on some hosts.
-fn map(item: &Map<String, Value>, outputs: &[Map<String, Value>]) -> Option<Item> {
-    let plugin = raw(item)?;
-    let id = at(plugin, "/plugin_id")?;
-    let mut findings = Vec::new();
-    for output in outputs {
-        let text = output.get("output").and_then(Value::as_str);
-        let states = output.get("states").cloned().unwrap_or_default();
-        for state in array(&states, "") {
-            if at(state, "/name").as_deref() == Some("fixed") {
-                continue;
-            }
-            for result in array(state, "/results") {
-                for asset in array(result, "/assets") {
-                    let names = ["/fqdn", "/hostname", "/ipv4", "/netbios_name"];
-                    let host = names.iter().find_map(|name| at(asset, name));
-                    let Some(host) = host else { continue };
-                    findings.push(said(json!({
-                        "rule": id,
-                        "title": at(plugin, "/plugin_name"),
-                        "message": text,
-                        "severity": at(plugin, "/severity").as_deref().map(severity),
-                        "tags": at(plugin, "/plugin_family"),
-                        "location": {
-                            "host": host,
-                            "port": at(result, "/port").filter(|port| port != "0"),
-                            "protocol": at(result, "/transport_protocol"),
-                            "service": at(result, "/application_protocol"),
-                        },
-                    })));
-                }
-            }
-        }
-    }
-    Some(Item { id, findings })
+/// One plugin's finding on one port of one host, which is what Tenable tells findings apart by.
+fn map(item: &Map<String, Value>) -> Option<Item> {
+    let finding = raw(item)?;
+    let names = ["/fqdn", "/hostname", "/ipv4", "/ipv6", "/netbios_name"];
+    let asset = finding.get("asset")?;
+    let host = names.iter().find_map(|name| at(asset, name))?;
+    let plugin = at(finding, "/plugin/id")?;
+    let port = at(finding, "/port/port").filter(|port| port != "0");
+    let protocol = at(finding, "/port/protocol").map(|word| word.to_ascii_lowercase());
+    let owner = at(asset, "/uuid").unwrap_or_else(|| host.clone());
+    let id = format!(
+        "{owner}:{plugin}:{}:{}",
+        port.as_deref().unwrap_or_default(),
+        protocol.as_deref().unwrap_or_default()
+    );
+    let is_accepted = at(finding, "/severity_modification_type").as_deref() == Some("ACCEPTED");
+    let ours = json!({
+        "rule": plugin,
+        "title": at(finding, "/plugin/name"),
+        "description": at(finding, "/plugin/description"),
+        "recommendation": at(finding, "/plugin/solution"),
+        "message": at(finding, "/output"),
+        "severity": at(finding, "/severity"),
+        "identifiers": list(finding, "/plugin/cve", ""),
+        "references": list(finding, "/plugin/see_also", ""),
+        "tags": at(finding, "/plugin/family"),
+        "location": {
+            "host": host,
+            "port": port,
+            "protocol": protocol,
+            "service": at(finding, "/port/service"),
+        },
+        "status": is_accepted.then_some("accepted"),
+        "status_reason": at(finding, "/recast_reason"),
+    });
+    let is_there = at(finding, "/state").as_deref() != Some("FIXED");
+    Some(one(id, is_there, ours))
 }
