@@ -179,6 +179,16 @@ pub struct Listed {
     pub next: Option<PageState>,
 }
 
+/// A page of what an operation lists.
+#[derive(Clone, Debug)]
+pub struct Part {
+    pub items: Vec<Map<String, Value>>,
+    /// Where to go on.
+    pub next: Option<PageState>,
+    /// There is more, and the app does not give it.
+    pub is_cut: bool,
+}
+
 /// Where a recipe works.
 pub struct Desk<'a> {
     /// Acts as the integration.
@@ -270,18 +280,18 @@ impl Desk<'_> {
     ) -> Result<Listed> {
         // Pages are counted for each reading, so that no list is taken for one without an end.
         let from = from.map(|page| PageState { read: 0, ..page });
-        let (mut items, mut page) = (Vec::new(), from);
+        let (mut items, mut page, mut is_cut) = (Vec::new(), from, false);
         for _ in 0..PAGES_MAX {
-            let (some, next) = self.page(slot, operation, input.clone(), page).await?;
-            items.extend(some);
-            page = next;
+            let part = self.part(slot, operation, input.clone(), page).await?;
+            items.extend(part.items);
+            (page, is_cut) = (part.next, part.is_cut);
             if page.is_none() {
                 break;
             }
         }
         Ok(Listed {
             items,
-            is_whole: page.is_none(),
+            is_whole: page.is_none() && !is_cut,
             next: page,
         })
     }
@@ -298,9 +308,36 @@ impl Desk<'_> {
         input: Value,
         page: Option<PageState>,
     ) -> Result<(Vec<Map<String, Value>>, Option<PageState>)> {
+        let part = self.part(slot, operation, input, page).await?;
+        Ok((part.items, part.next))
+    }
+
+    /// As [`Desk::page`], and whether the app gives no more of the list although there is more.
+    ///
+    /// # Errors
+    /// As [`Apps::call`].
+    pub async fn part(
+        &self,
+        slot: &str,
+        operation: &str,
+        input: Value,
+        page: Option<PageState>,
+    ) -> Result<Part> {
         Ok(match self.output(slot, operation, input, page).await? {
-            Output::One(value) => (vec![value], None),
-            Output::Page { items, next } => (items, next),
+            Output::One(value) => Part {
+                items: vec![value],
+                next: None,
+                is_cut: false,
+            },
+            Output::Page {
+                items,
+                next,
+                is_cut,
+            } => Part {
+                items,
+                next,
+                is_cut,
+            },
         })
     }
 

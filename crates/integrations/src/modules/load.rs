@@ -401,6 +401,20 @@ paging = "pages"
                 "unknown field",
             ),
             (
+                "page = { size = 50 }",
+                "page = { size = 50, most = { items = 49 } }",
+                30,
+                "paging.pages",
+                "at least the items of one page",
+            ),
+            (
+                "page = { size = 50 }",
+                "page = { size = 50, most = { items = 99, anew = { input = \"until\", last_item = \"/at\" } } }",
+                40,
+                "operations.list_things.paging",
+                "begins anew by the input \"until\"",
+            ),
+            (
                 "\"time?\"",
                 "\"tim?\"",
                 35,

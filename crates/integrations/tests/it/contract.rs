@@ -405,7 +405,7 @@ impl Player {
                     );
                     show["output"] = Value::Object(one);
                 }
-                Output::Page { items, next } => {
+                Output::Page { items, next, .. } => {
                     assert!(
                         items.iter().all(|item| !item.is_empty()) && !items.is_empty(),
                         "{name}.{what}: nothing was read"

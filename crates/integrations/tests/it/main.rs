@@ -7,6 +7,7 @@ mod documents;
 mod egress;
 mod frigg_export;
 mod keyrings;
+mod lists;
 mod recipes;
 mod requester;
 mod vault;

@@ -8,6 +8,7 @@ use super::definition::{Module, Transport};
 use super::field::Field;
 use super::hook::Check;
 use super::operation::ANSWER_MB_MAX;
+use super::paging::Paging;
 use crate::connect::request::origin;
 use crate::connect::template::{Slot, Take, Template};
 
@@ -248,6 +249,9 @@ impl Mistakes<'_> {
             for pointer in paging.pointers() {
                 self.pointer(&["paging", name], pointer);
             }
+            if let Some(mistake) = paging.mistake() {
+                self.add(&["paging", name], mistake);
+            }
         }
     }
 
@@ -368,11 +372,19 @@ impl Mistakes<'_> {
                         "only lists have pages; say where its items are",
                     );
                 }
-                if !module.paging.contains_key(paging) {
-                    self.add(
+                match module.paging.get(paging).map(Paging::anew) {
+                    None => self.add(
                         &["operations", name, "paging"],
                         format!("there is no [paging.{paging}]"),
-                    );
+                    ),
+                    Some(Some(anew)) if !operation.input.contains_key(&anew.input) => self.add(
+                        &["operations", name, "paging"],
+                        format!(
+                            "[paging.{paging}] begins anew by the input {:?}, which the operation does not have",
+                            anew.input
+                        ),
+                    ),
+                    Some(_) => {}
                 }
             }
             for (output, take) in &operation.output {

@@ -39,5 +39,5 @@ pub use hook::{
 pub use identity::Account;
 pub use name::ModuleName;
 pub use operation::{InputKind, Kind as InputOf, Operation, Output};
-pub use paging::{HARD_PAGE_LIMIT, PageState, Paging};
+pub use paging::{Anew, HARD_PAGE_LIMIT, Most, Next, PageState, Paging};
 pub use token::{Reuse, TokenFields};

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::call::{BodyTemplate, Call};
 use super::definition::Module;
-use super::paging::PageState;
+use super::paging::{Next, PageState};
 use crate::connect::answer::Answer;
 use crate::connect::request::{Method, Request, origin};
 use crate::connect::template::{Take, Template};
@@ -206,6 +206,8 @@ pub enum Output {
         items: Vec<Map<String, Value>>,
         /// Where to go on, if there is more.
         next: Option<PageState>,
+        /// There is more, and the app does not give it.
+        is_cut: bool,
     },
 }
 
@@ -253,9 +255,17 @@ impl Module {
             .and_then(|paging| self.paging.get(paging));
         let first = paging.map(super::paging::Paging::first);
         let state = page.cloned().or(first).unwrap_or_default();
+        let mut input = input.clone();
+        if let (Some(from), Some(anew), Value::Object(given)) = (
+            &state.anew,
+            paging.and_then(super::paging::Paging::anew),
+            &mut input,
+        ) {
+            given.insert(anew.input.clone(), json!(from));
+        }
         let values = values
             .clone()
-            .with("input", input.clone())
+            .with("input", input)
             .with("page", state.values());
         let mut request = self.request(name, &operation.call(), &values)?;
         if let Some(url) = &state.url {
@@ -320,9 +330,15 @@ impl Module {
             .cloned()
             .or_else(|| paging.map(super::paging::Paging::first))
             .unwrap_or_default();
+        let (next, is_cut) = match paging.map(|paging| paging.next(&state, list, answer)) {
+            Some(Next::Page(next)) => (Some(next), false),
+            Some(Next::Cut) => (None, true),
+            Some(Next::End) | None => (None, false),
+        };
         Ok(Output::Page {
             items: list.iter().map(read).collect(),
-            next: paging.and_then(|paging| paging.next(&state, list, answer)),
+            next,
+            is_cut,
         })
     }
 

@@ -18,6 +18,8 @@ pub enum Paging {
         /// `{page.size}`.
         #[serde(default)]
         size: u32,
+        #[serde(default)]
+        most: Option<Most>,
     },
     /// A mark for the next page, sent as `{page.cursor?}`. Serves GraphQL connections too.
     Cursor {
@@ -38,12 +40,16 @@ pub enum Paging {
         /// Pointer to a boolean: whether this was the last page.
         #[serde(default)]
         last: Option<String>,
+        #[serde(default)]
+        most: Option<Most>,
     },
     /// The whole address of the next page, or its path, at a pointer.
     NextUrl {
         #[serde(default)]
         size: u32,
         next: String,
+        #[serde(default)]
+        most: Option<Most>,
     },
     /// `{page.offset}`, counted in items.
     Offset {
@@ -58,6 +64,8 @@ pub enum Paging {
         /// First offset; 0, or 1 where the app counts from there.
         #[serde(default)]
         first: u32,
+        #[serde(default)]
+        most: Option<Most>,
     },
     /// `{page.number}`.
     Page {
@@ -74,7 +82,40 @@ pub enum Paging {
         more: Option<String>,
         #[serde(default)]
         last: Option<String>,
+        #[serde(default)]
+        most: Option<Most>,
     },
+}
+
+/// Where an app ends a list although there is more of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Most {
+    /// How many items it gives of one list; it refuses to be asked for a page that goes beyond.
+    pub items: u64,
+    /// How the rest is come by, where the list is sorted by what one of its inputs asks for.
+    #[serde(default)]
+    pub anew: Option<Anew>,
+}
+
+/// A list is begun anew where it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Anew {
+    /// The operation's input that says from where.
+    pub input: String,
+    /// Pointer inside the last item to what the input is then.
+    pub last_item: String,
+}
+
+/// What comes after a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    Page(PageState),
+    /// It was the last one.
+    End,
+    /// There is more, which is not given.
+    Cut,
 }
 
 fn one() -> u32 {
@@ -92,6 +133,10 @@ pub struct PageState {
     pub url: Option<String>,
     /// Pages read before this one.
     pub read: u32,
+    /// Items that came with them, since the list was begun anew.
+    pub seen: u64,
+    /// Where it was begun anew: the value of [`Anew::input`].
+    pub anew: Option<String>,
 }
 
 impl PageState {
@@ -107,7 +152,7 @@ impl Paging {
     #[must_use]
     pub fn first(&self) -> PageState {
         let (size, offset, number) = match self {
-            Self::Link { size } | Self::Cursor { size, .. } | Self::NextUrl { size, .. } => {
+            Self::Link { size, .. } | Self::Cursor { size, .. } | Self::NextUrl { size, .. } => {
                 (*size, 0, 0)
             }
             Self::Offset { size, first, .. } => (*size, u64::from(*first), 0),
@@ -121,18 +166,82 @@ impl Paging {
         }
     }
 
-    /// The page after this one, or none. A mark or address that repeats itself ends the list.
+    /// What comes after this page. A mark or address that repeats itself ends the list.
     #[must_use]
-    pub fn next(&self, page: &PageState, items: &[Value], answer: &Answer) -> Option<PageState> {
-        let read = page.read.saturating_add(1);
-        if read >= HARD_PAGE_LIMIT {
-            return None;
+    pub fn next(&self, page: &PageState, items: &[Value], answer: &Answer) -> Next {
+        let Some(next) = self.following(page, items, answer) else {
+            return Next::End;
+        };
+        if next.read >= HARD_PAGE_LIMIT {
+            return Next::Cut;
         }
+        let Some(most) = self.most() else {
+            return Next::Page(next);
+        };
+        if self
+            .given(&next)
+            .saturating_add(u64::from(page.size.max(1)))
+            <= most.items
+        {
+            return Next::Page(next);
+        }
+        let from = most
+            .anew
+            .as_ref()
+            .and_then(|anew| text_at(items.last()?, &anew.last_item));
+        match from {
+            // As many as the app gives have the same: it would be the same list again.
+            Some(from) if page.anew.as_ref() != Some(&from) => Next::Page(PageState {
+                read: next.read,
+                anew: Some(from),
+                ..self.first()
+            }),
+            _ => Next::Cut,
+        }
+    }
+
+    fn most(&self) -> Option<&Most> {
+        match self {
+            Self::Link { most, .. }
+            | Self::Cursor { most, .. }
+            | Self::NextUrl { most, .. }
+            | Self::Offset { most, .. }
+            | Self::Page { most, .. } => most.as_ref(),
+        }
+    }
+
+    /// How a list that the app ends is gone on with.
+    #[must_use]
+    pub fn anew(&self) -> Option<&Anew> {
+        self.most()?.anew.as_ref()
+    }
+
+    /// Items before a page, as the app counts them.
+    fn given(&self, page: &PageState) -> u64 {
+        match self {
+            Self::Offset { first, .. } => page.offset.saturating_sub(u64::from(*first)),
+            Self::Page { size, first, .. } => {
+                let pages = page.number.saturating_sub(u64::from(*first));
+                pages.saturating_mul(u64::from(*size))
+            }
+            Self::Link { .. } | Self::Cursor { .. } | Self::NextUrl { .. } => page.seen,
+        }
+    }
+
+    /// What is wrong with it.
+    pub(super) fn mistake(&self) -> Option<&'static str> {
+        let most = self.most()?;
+        let is_less = most.items < u64::from(self.first().size.max(1));
+        is_less.then_some("most.items must be at least the items of one page")
+    }
+
+    fn following(&self, page: &PageState, items: &[Value], answer: &Answer) -> Option<PageState> {
+        let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
         let next = PageState {
-            read,
+            read: page.read.saturating_add(1),
+            seen: page.seen.saturating_add(count),
             ..page.clone()
         };
-        let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
         match self {
             Self::Link { .. } => {
                 let url = answer.header("link").and_then(next_link)?;
@@ -184,6 +293,7 @@ impl Paging {
                 more,
                 last,
                 first,
+                ..
             } => {
                 let offset = page.offset.saturating_add(count);
                 let total = total.as_deref().and_then(|at| number_at(&answer.body, at));
@@ -202,6 +312,7 @@ impl Paging {
                 total,
                 more,
                 last,
+                ..
             } => {
                 let seen = page
                     .number
@@ -227,6 +338,12 @@ impl Paging {
 
     /// Every pointer in it, for checks.
     pub(super) fn pointers(&self) -> Vec<&str> {
+        let mut pointers = self.own_pointers();
+        pointers.extend(self.anew().map(|anew| anew.last_item.as_str()));
+        pointers
+    }
+
+    fn own_pointers(&self) -> Vec<&str> {
         match self {
             Self::Link { .. } => Vec::new(),
             Self::NextUrl { next, .. } => vec![next.as_str()],
@@ -447,17 +564,18 @@ mod tests {
             let expected = next.map(|next| {
                 let mut whole = serde_json::to_value(PageState {
                     read: 1,
+                    seen: 3,
                     ..first.clone()
                 })
                 .expect("json");
                 for (name, value) in next.as_object().expect("an object") {
                     whole[name] = value.clone();
                 }
-                serde_json::from_value::<PageState>(whole).expect("a page")
+                Next::Page(serde_json::from_value::<PageState>(whole).expect("a page"))
             });
             assert_eq!(
                 paging.next(&first, three, &answer(headers, body)),
-                expected,
+                expected.unwrap_or(Next::End),
                 "{way}"
             );
         }
@@ -472,12 +590,12 @@ mod tests {
         };
         assert_eq!(
             cursor.next(&same, &[], &answer(&[], json!({"next": "a"}))),
-            None
+            Next::End
         );
         let offset = paging(json!({"offset": {"size": 3, "more": "/more"}}));
         assert_eq!(
             offset.next(&offset.first(), &[], &answer(&[], json!({"more": true}))),
-            None
+            Next::End
         );
         let tired = PageState {
             read: HARD_PAGE_LIMIT,
@@ -485,7 +603,82 @@ mod tests {
         };
         assert_eq!(
             cursor.next(&tired, &[], &answer(&[], json!({"next": "b"}))),
-            None
+            Next::Cut
         );
+    }
+
+    #[test]
+    fn a_list_that_the_app_ends_is_cut_or_begun_anew() {
+        let three = json!([{"at": "t1"}, {"at": "t2"}, {"at": "t3"}]);
+        let three = three.as_array().expect("a list");
+        let more = answer(&[], json!({"next": "b", "total": 9}));
+        let anew = json!({"input": "since", "last_item": "/at"});
+        let begun = |anew: &str| PageState {
+            seen: 3,
+            anew: Some(anew.to_owned()),
+            ..PageState::default()
+        };
+        for (way, page, expected) in [
+            // Two pages of three are given, and this was the first or the second.
+            (
+                json!({"cursor": {"size": 3, "next": "/next", "most": {"items": 6}}}),
+                PageState::default(),
+                Some("goes on"),
+            ),
+            (
+                json!({"cursor": {"size": 3, "next": "/next", "most": {"items": 6}}}),
+                PageState {
+                    seen: 3,
+                    size: 3,
+                    ..PageState::default()
+                },
+                None,
+            ),
+            (
+                json!({"page": {"size": 3, "total": "/total", "most": {"items": 6}}}),
+                PageState {
+                    number: 2,
+                    size: 3,
+                    ..PageState::default()
+                },
+                None,
+            ),
+            (
+                json!({"offset": {"size": 3, "total": "/total", "most": {"items": 6}}}),
+                PageState {
+                    offset: 3,
+                    size: 3,
+                    ..PageState::default()
+                },
+                None,
+            ),
+            (
+                json!({"cursor": {"size": 3, "next": "/next", "most": {"items": 5, "anew": anew}}}),
+                begun("t0"),
+                Some("t3"),
+            ),
+            // Everything has the same time: the same would come for ever.
+            (
+                json!({"cursor": {"size": 3, "next": "/next", "most": {"items": 5, "anew": anew}}}),
+                begun("t3"),
+                None,
+            ),
+            (
+                json!({"cursor": {"size": 3, "next": "/next", "most": {"items": 5, "anew": {"input": "since", "last_item": "/none"}}}}),
+                begun("t0"),
+                None,
+            ),
+        ] {
+            let found = match paging(way.clone()).next(&page, three, &more) {
+                Next::Page(next) if next.anew.is_some() => {
+                    assert_eq!((next.seen, next.cursor), (0, None), "{way}");
+                    next.anew
+                }
+                Next::Page(_) => Some("goes on".to_owned()),
+                Next::Cut => None,
+                Next::End => panic!("{way} is no end"),
+            };
+            assert_eq!(found.as_deref(), expected, "{way} {page:?}");
+        }
     }
 }

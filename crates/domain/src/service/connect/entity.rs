@@ -106,7 +106,7 @@ pub async fn options(ctx: &Ctx, apps: &dyn Apps, id: EntityId) -> Result<Vec<Cho
         let answer = apps.call(&found, ask).await?;
         let output =
             module.operation_output(&options.operation, &values, page.as_ref(), &answer)?;
-        let crate::connect::module::Output::Page { items, next } = output else {
+        let crate::connect::module::Output::Page { items, next, .. } = output else {
             break;
         };
         choices.extend(items.iter().filter_map(|item| {

@@ -90,10 +90,10 @@ impl Feed {
             "since": asked,
         });
         let input = desk.fitting(SLOT, self.operation, input);
-        let (mut items, mut page) = (Vec::new(), None);
+        let (mut items, mut page, mut is_cut) = (Vec::new(), None, false);
         for _ in 0..PAGES {
-            let (some, next) = desk.page(SLOT, self.operation, input.clone(), page).await?;
-            for item in &some {
+            let part = desk.part(SLOT, self.operation, input.clone(), page).await?;
+            for item in &part.items {
                 if self.is_old(item, since) {
                     return Ok(Read {
                         items,
@@ -102,14 +102,14 @@ impl Feed {
                 }
                 items.extend((self.map)(item));
             }
-            page = next;
+            (page, is_cut) = (part.next, part.is_cut);
             if page.is_none() {
                 break;
             }
         }
         Ok(Read {
             items,
-            is_whole: page.is_none(),
+            is_whole: page.is_none() && !is_cut,
         })
     }
 

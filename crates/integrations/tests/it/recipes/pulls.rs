@@ -373,3 +373,39 @@ async fn each_host_of_an_invented_export_is_an_asset_and_one_that_is_seldom_scan
         "{told:?}"
     );
 }
+
+#[tokio::test]
+async fn of_a_list_that_an_invented_app_ends_what_it_gave_is_imported_and_nothing_is_closed() {
+    let changed = Arc::new(AtomicBool::new(false));
+    let there = Arc::clone(&changed);
+    let workplace = Workplace::new(move |asked| {
+        if !asked.path.ends_with("/issues/search") {
+            return sonarqube(asked, false).expect("known");
+        }
+        let number = asked.query.split('&').find_map(|pair| pair.strip_prefix("p="));
+        let number: u32 = number.expect("a page").parse().expect("a number");
+        assert!(number <= 100, "SonarQube refuses page {number}");
+        // Later another one comes first, and the first of before is none of those that are given.
+        let is_first = number == 1 && there.load(Ordering::SeqCst);
+        let line = if is_first { 101 } else { number };
+        let issue = json!({"key": format!("k{line}"), "rule": "java:S2068", "message": "Remove this password.", "severity": "BLOCKER",
+            "status": "OPEN", "component": format!("web:src/Main{line}.java"), "textRange": {"startLine": line}, "hash": format!("k{line}")});
+        (200, json!({"paging": {"total": 25_000}, "issues": [issue]}))
+    })
+    .await;
+    let of = workplace
+        .made("finding-pull", &["sonarqube"], json!({}))
+        .await;
+    assert_eq!(workplace.vulnerabilities().await.len(), 100);
+    changed.store(true, Ordering::SeqCst);
+    workplace.wait(20).await;
+    let found = workplace.vulnerabilities().await;
+    assert_eq!(found.len(), 101);
+    assert!(found.iter().all(|one| one.state == State::Open));
+    let told = workplace.now(&of).await.messages;
+    assert!(told.errors.is_empty(), "{told:?}");
+    assert!(
+        told.warnings[0].message.contains("nothing of it is closed"),
+        "{told:?}"
+    );
+}
