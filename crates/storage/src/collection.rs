@@ -378,6 +378,7 @@ pub const COLLECTIONS: &[Collection] = &[
     plain("hook_receiver"),
     plain("hook_receiver_book"),
     plain("received_hook"),
+    plain("hook_proof"),
     // What secrets are sealed with; the numbers of a tenant's keys sort.
     plain("data_key"),
     plain("signing_key"),

@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 
 use super::module::{
     Check, Encoding, HashAlgorithm, Hmac, JwtAlgorithm, JwtCheck, SecretForm, TimeUnit, TokenCheck,
+    Webhook,
 };
 use crate::secret::Secret;
 use crate::time::Timestamp;
@@ -180,13 +181,7 @@ fn verify_hmac(
     now: Timestamp,
 ) -> Result<(), Refusal> {
     let header = delivery.header(&check.header).ok_or(Refusal::Missing)?;
-    let pairs: Vec<(&str, &str)> = match &check.parts {
-        Some(parts) => header
-            .split(parts.separator.as_str())
-            .filter_map(|part| part.trim().split_once('='))
-            .collect(),
-        None => Vec::new(),
-    };
+    let pairs = pairs(check, header);
     let signatures: Vec<&str> = match (&check.parts, &check.separator) {
         (Some(parts), _) => pairs
             .iter()
@@ -217,6 +212,39 @@ fn verify_hmac(
         fits | bool::from(signature.as_slice().ct_eq(&expected))
     });
     if fits { Ok(()) } else { Err(Refusal::Wrong) }
+}
+
+/// What the proof of a webhook covers, where it leaves out the delivery's id: whoever listened could
+/// send the same under another one. Nothing where the id is covered, where equal bodies are no repeats,
+/// and where the proof covers nothing of what is sent.
+#[must_use]
+pub fn covered_without_id(webhook: &Webhook, delivery: &Delivery<'_>) -> Option<Vec<u8>> {
+    let Check::Hmac(check) = &webhook.check else {
+        return None;
+    };
+    let id = webhook.delivery_header.as_deref()?;
+    let signs_id = check.content.contains("{id}")
+        && check
+            .id_header
+            .as_deref()
+            .is_some_and(|signed| signed.eq_ignore_ascii_case(id));
+    if signs_id || webhook.same_body {
+        return None;
+    }
+    let header = delivery.header(&check.header)?;
+    let timestamp = timestamp(check, &pairs(check, header), delivery).ok()?;
+    content(check, timestamp.as_deref(), delivery).ok()
+}
+
+/// The `name=value` parts of a header, where the module says that it has them.
+fn pairs<'h>(check: &Hmac, header: &'h str) -> Vec<(&'h str, &'h str)> {
+    let Some(parts) = &check.parts else {
+        return Vec::new();
+    };
+    header
+        .split(parts.separator.as_str())
+        .filter_map(|part| part.trim().split_once('='))
+        .collect()
 }
 
 fn decode(encoding: Encoding, text: &str) -> Option<Vec<u8>> {
@@ -391,3 +419,7 @@ fn verify_jwt(
 #[cfg(test)]
 #[path = "verify_vectors.rs"]
 mod vectors;
+
+#[cfg(test)]
+#[path = "verify_covered.rs"]
+mod covered;

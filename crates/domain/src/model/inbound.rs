@@ -125,6 +125,30 @@ impl Entity for ReceivedHook {
     }
 }
 
+/// That something signed came, whatever id it was given. Known as long as the webhook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookProof {
+    pub organization: OrganizationId,
+    /// As in [`ReceivedHook`].
+    pub app: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// Hexadecimal SHA-256 of what the proof covers.
+    pub digest: String,
+    pub received: Timestamp,
+}
+
+impl Entity for HookProof {
+    const COLLECTION: &'static str = "hook_proof";
+    fn key(&self) -> Key {
+        let partition = ReceivedHook::partition(&self.app, &self.target);
+        Key::new(Self::COLLECTION, partition, self.digest.as_str())
+    }
+    fn expires(&self) -> Option<Timestamp> {
+        Some(self.received.plus_millis(RECEIVED_KEPT_MS))
+    }
+}
+
 /// A body as it stands in the record: a text, or base64 where the quotes and controls in it would make
 /// the text much longer as JSON. So the largest body fits any store's record, whatever is in it.
 mod kept_body {

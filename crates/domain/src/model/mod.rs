@@ -63,7 +63,9 @@ pub use finding::{Finding, FindingKey};
 pub use gate_run::{GateRun, GateStanding, OFFENDERS_KEPT, Offender};
 pub use history::{HistoryEntry, VulnerabilityEvent};
 pub use identity::{Holder, Identity, SnippetHash};
-pub use inbound::{HookReceiver, RECEIVED_KEPT_MS, RECEIVERS_MAX, ReceivedHook, ReceiverBook};
+pub use inbound::{
+    HookProof, HookReceiver, RECEIVED_KEPT_MS, RECEIVERS_MAX, ReceivedHook, ReceiverBook,
+};
 pub use invitation::{INVITATION_MS, Invitation};
 pub use job::{Job, JobState, LANE_SLOTS_MAX, Lease, MAX_ATTEMPTS, MAX_INTERRUPTIONS, Queue};
 pub use lane::Lane;

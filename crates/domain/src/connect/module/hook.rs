@@ -22,6 +22,10 @@ pub struct Webhook {
     /// That id in the body.
     #[serde(default)]
     pub delivery: Option<Take>,
+    /// Different webhooks of this app may have the same body, so that only the id tells whether one
+    /// came before, also where nobody signs it.
+    #[serde(default)]
+    pub same_body: bool,
     /// What in the body is the entity's external id, to find whom it is for.
     #[serde(default)]
     pub external_id: Option<Take>,

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use crate::connect::Values;
 use crate::connect::inbox::{Dispatcher, HookTarget};
 use crate::connect::module::Handshake;
-use crate::connect::verify::{Delivery, Refusal, verify};
+use crate::connect::verify::{Delivery, Refusal, covered_without_id, verify};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Job, ReceivedHook};
+use crate::model::{HookProof, Job, ReceivedHook};
 use crate::port::jobs::{Claimed, Class, Handler, Outcome};
 use crate::port::store::ChangeSet;
 use crate::port::{fresh, repo};
@@ -99,6 +99,9 @@ pub async fn receive(
     let mut changes = ChangeSet::new();
     changes.create(&hook, None)?;
     changes.create(&job, None)?;
+    if let Some(covered) = covered_without_id(&target.webhook, &incoming.delivery) {
+        changes.create(&proof_of(&hook, &covered), None)?;
+    }
     match ctx.store().commit(changes).await {
         Ok(_) => Ok(Receipt::Received),
         Err(error) if error.kind() == Kind::Conflict => Ok(Receipt::Known),
@@ -209,6 +212,17 @@ fn kept(
         content_type: header(incoming, "content-type").map(|text| cut(text, WORD_BYTES)),
         body: body.to_owned(),
         received: ctx.now(),
+    }
+}
+
+/// Has the same known under another id, which anybody could give it.
+fn proof_of(hook: &ReceivedHook, covered: &[u8]) -> HookProof {
+    HookProof {
+        organization: hook.organization,
+        app: hook.app.clone(),
+        target: hook.target.clone(),
+        digest: hex::encode(Sha256::digest(covered)),
+        received: hook.received,
     }
 }
 
