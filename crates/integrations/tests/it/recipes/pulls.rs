@@ -101,8 +101,10 @@ fn snyk(asked: &Asked, fixed: bool) -> Option<Said> {
 }
 
 fn sonarqube(asked: &Asked, fixed: bool) -> Option<Said> {
-    let issue = |key: &str, status: &str, line: u32| {
-        json!({"key": key, "rule": "java:S2068", "message": "Remove this password.", "severity": "BLOCKER", "status": status,
+    // SonarQube writes the zone without a colon.
+    let (old, new) = ("2025-12-01T00:00:00+0000", "2026-01-01T06:00:00+0000");
+    let issue = |key: &str, status: &str, line: u32, at: &str| {
+        json!({"key": key, "rule": "java:S2068", "message": "Remove this password.", "severity": "BLOCKER", "status": status, "updateDate": at,
             "component": "web:src/Main.java", "textRange": {"startLine": line, "endLine": line}, "tags": ["cwe"], "hash": key})
     };
     let (_, path) = asked.path.split_once("/api/")?;
@@ -113,8 +115,16 @@ fn sonarqube(asked: &Asked, fixed: bool) -> Option<Said> {
                 json!({"paging": {"total": 1}, "components": [{"key": "web", "name": "Web"}]})
             }
             "issues/search" => {
-                let second = if fixed { "CLOSED" } else { "OPEN" };
-                json!({"paging": {"total": 2}, "issues": [issue("a", "OPEN", 4), issue("b", second, 8)]})
+                assert!(
+                    asked.query.contains("asc=false&") && asked.query.contains("s=UPDATE_DATE"),
+                    "{}",
+                    asked.query
+                );
+                let issues = match fixed {
+                    true => [issue("b", "CLOSED", 8, new), issue("a", "OPEN", 4, old)],
+                    false => [issue("a", "OPEN", 4, old), issue("b", "OPEN", 8, old)],
+                };
+                json!({"paging": {"total": 2}, "issues": issues})
             }
             _ => return None,
         },
@@ -408,4 +418,39 @@ async fn of_a_list_that_an_invented_app_ends_what_it_gave_is_imported_and_nothin
         told.warnings[0].message.contains("nothing of it is closed"),
         "{told:?}"
     );
+}
+
+#[tokio::test]
+async fn of_an_invented_sonarqube_only_what_changed_is_read_until_a_day_is_over() {
+    let asked_for = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked_for);
+    let workplace = Workplace::new(move |asked| {
+        if !asked.path.ends_with("/issues/search") {
+            return sonarqube(asked, false).expect("known");
+        }
+        let number = asked.query.split('&').find_map(|pair| pair.strip_prefix("p="));
+        let number: u32 = number.expect("a page").parse().expect("a number");
+        seen.lock().expect("a lock").push(number);
+        // Three pages of issues that nobody has touched for a month.
+        let issue = json!({"key": format!("k{number}"), "rule": "java:S2068", "message": "Remove this password.", "severity": "MAJOR",
+            "status": "OPEN", "component": format!("web:src/Main{number}.java"), "updateDate": "2025-12-01T00:00:00+0000"});
+        (200, json!({"paging": {"total": 300}, "issues": [issue]}))
+    })
+    .await;
+    workplace
+        .made("finding-pull", &["sonarqube"], json!({}))
+        .await;
+    let read = || std::mem::take(&mut *asked_for.lock().expect("a lock"));
+    assert_eq!(read(), [1, 2, 3]);
+    workplace.wait(20).await;
+    let few = read();
+    assert!(
+        !few.is_empty() && few.iter().all(|page| *page == 1),
+        "{few:?}"
+    );
+    workplace.world.clock.advance_millis(86_400_000);
+    workplace.wait(20).await;
+    let all = read();
+    assert!(all.starts_with(&[1, 2, 3]), "{all:?}");
+    assert_eq!(workplace.vulnerabilities().await.len(), 3);
 }

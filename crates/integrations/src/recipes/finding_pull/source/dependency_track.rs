@@ -10,6 +10,7 @@ pub const FEEDS: &[Feed] = &[Feed {
     name: "dependency-track",
     operation: "list_findings",
     export: None,
+    // It answers all findings of a project at once, without a time of their change.
     order: Order::Whole,
     tool: "Dependency-Track",
     category: "SCA",

@@ -10,6 +10,7 @@ pub const FEEDS: &[Feed] = &[Feed {
     name: "gitlab",
     operation: "list_findings",
     export: None,
+    // Its list has no time to ask for nor to sort by.
     order: Order::Whole,
     tool: "GitLab",
     category: "OTHER",

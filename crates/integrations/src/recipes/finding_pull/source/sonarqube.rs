@@ -11,7 +11,7 @@ pub const FEEDS: &[Feed] = &[Feed {
     operation: "list_findings",
     export: None,
     // It can be asked for what was created since a time, not for what changed.
-    order: Order::Whole,
+    order: Order::NewestFirst,
     tool: "SonarQube",
     category: "SAST",
     by_project: true,
