@@ -219,6 +219,8 @@ impl HookApps for MadeUpApps {
                 } },
                 "event": "/type",
                 "delivery_header": "webhook-id",
+                "external_id": ["/accounts/*/id"],
+                "project": ["/project/id", "/project/name"],
             }),
             "bringer" => json!({
                 "check": { "hmac": {
@@ -305,7 +307,7 @@ async fn a_receiver_takes_what_is_signed_with_its_secret_until_it_is_switched_of
     let scene = Registered::new().await;
     let (own, path, secret) = scene.receiver("standard").await;
     let secret = secret.expect("is made");
-    let body = r#"{"type":"issue.closed","id":7}"#;
+    let body = r#"{"type":"issue.closed","accounts":[{"id":"a"},{"id":5}],"project":{"id":42,"name":"acme/web"}}"#;
     assert_eq!(scene.send(&path, &secret, "m-1", body, 0).await.status, 200);
     // Sent again by the app, or by someone who listened: taken once. Much later: refused.
     assert_eq!(scene.send(&path, &secret, "m-1", body, 0).await.status, 200);
@@ -322,6 +324,13 @@ async fn a_receiver_takes_what_is_signed_with_its_secret_until_it_is_switched_of
     let taken = scene.keeper.0.lock().expect("whole").clone();
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0].event.as_deref(), Some("issue.closed"));
+    assert_eq!(
+        (&taken[0].accounts, &taken[0].projects),
+        (
+            &vec!["5".to_owned(), "a".to_owned()],
+            &vec!["42".to_owned(), "acme/web".to_owned()]
+        )
+    );
 
     let log = scene.olga.get(&format!("{own}/received")).await.json();
     let came = log["items"].as_array().expect("a list");

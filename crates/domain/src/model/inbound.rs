@@ -107,6 +107,12 @@ pub struct ReceivedHook {
     /// The app's name of what happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
+    /// External ids of the accounts that it names; empty where it may be about any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<String>,
+    /// Ids and names of the projects that it names; empty where it may be about any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub projects: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// UTF-8 as it was sent.

@@ -16,6 +16,7 @@ pub mod event_type;
 pub mod false_positive;
 pub mod feeds;
 pub mod gate;
+pub mod hook;
 pub mod identity;
 pub mod inactivity;
 pub mod integration;

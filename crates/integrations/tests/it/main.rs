@@ -8,6 +8,7 @@ mod egress;
 mod frigg_export;
 mod keyrings;
 mod lists;
+mod named;
 mod recipes;
 mod requester;
 mod vault;

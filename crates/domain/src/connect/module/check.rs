@@ -259,6 +259,14 @@ impl Mistakes<'_> {
         let Some(webhook) = &self.module.webhook else {
             return;
         };
+        for (key, pointers) in [
+            ("external_id", &webhook.external_id),
+            ("project", &webhook.project),
+        ] {
+            for pointer in pointers {
+                self.pointer(&["webhook", key], pointer);
+            }
+        }
         match &webhook.check {
             Check::Hmac(hmac) => {
                 let has_time = hmac.timestamp_header.is_some()

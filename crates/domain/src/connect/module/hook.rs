@@ -26,9 +26,14 @@ pub struct Webhook {
     /// came before, also where nobody signs it.
     #[serde(default)]
     pub same_body: bool,
-    /// What in the body is the entity's external id, to find whom it is for.
+    /// Pointers to the external ids of the accounts that it is about; `*` stands for each item of a
+    /// list. Who has another account is not told.
     #[serde(default)]
-    pub external_id: Option<Take>,
+    pub external_id: Vec<String>,
+    /// Pointers to the ids and names of the projects that it is about, in all forms in which one may be
+    /// configured. Who is configured for another project is not told.
+    #[serde(default)]
+    pub project: Vec<String>,
     /// The app asks for an answer before it sends anything.
     #[serde(default)]
     pub handshake: Option<Handshake>,

@@ -16,6 +16,7 @@ use crate::model::{HookProof, Job, ReceivedHook};
 use crate::port::jobs::{Claimed, Class, Handler, Outcome};
 use crate::port::store::ChangeSet;
 use crate::port::{fresh, repo};
+use crate::rules::hook::named;
 use crate::rules::sighting::cut;
 use crate::secret::Secret;
 
@@ -209,6 +210,8 @@ fn kept(
         event: from_header(webhook.event_header.as_ref())
             .or_else(|| from_body(webhook.event.as_ref()))
             .map(word),
+        accounts: named(content, &webhook.external_id),
+        projects: named(content, &webhook.project),
         content_type: header(incoming, "content-type").map(|text| cut(text, WORD_BYTES)),
         body: body.to_owned(),
         received: ctx.now(),

@@ -327,6 +327,7 @@ async fn an_app_that_can_not_be_cleared_up_does_not_keep_it() {
 
 #[tokio::test]
 async fn a_webhook_of_an_app_reaches_the_integrations_that_have_an_account_of_it() {
+    use gna_domain::connect::ConnectedEntity;
     use gna_domain::connect::inbox::HookTaker;
     use gna_domain::model::ReceivedHook;
     use gna_domain::port::jobs::{Handler, Outcome};
@@ -362,6 +363,8 @@ async fn a_webhook_of_an_app_reaches_the_integrations_that_have_an_account_of_it
         target: String::new(),
         delivery: "d1".to_owned(),
         event: Some("issue.changed".to_owned()),
+        accounts: Vec::new(),
+        projects: Vec::new(),
         content_type: None,
         body: r#"{"issue":7}"#.to_owned(),
         received: office.start.world.ports.clock.now(),
@@ -373,11 +376,27 @@ async fn a_webhook_of_an_app_reaches_the_integrations_that_have_an_account_of_it
         delivery: "d2".to_owned(),
         ..hook.clone()
     };
-    let hands = Arc::new(Hands(hooks, vec![hook, gone]));
+    // It is told what names its account and its project, and not what names others.
+    let store = office.start.world.ports.store.as_ref();
+    let account = repo::require::<ConnectedEntity>(store, office.entity)
+        .await
+        .expect("is there");
+    let names = |delivery: &str, account: &str, project: &str| ReceivedHook {
+        delivery: delivery.to_owned(),
+        accounts: vec!["somebody".to_owned(), account.to_owned()],
+        projects: vec!["42".to_owned(), project.to_owned()],
+        ..hook.clone()
+    };
+    let meant = names("d3", &account.external_id, "GNA");
+    let of_another = names("d4", "another", "gna");
+    let elsewhere = names("d5", &account.external_id, "elsewhere");
+    let all = vec![hook.clone(), gone, meant, of_another, elsewhere];
+    let count = all.len();
+    let hands = Arc::new(Hands(hooks, all));
     office.start.world = office.start.world.handling(hands);
     let ids = office.start.world.ports.ids.as_ref();
     let now = office.start.world.ports.clock.now();
-    for nth in 0..2 {
+    for nth in 0..count {
         let job = Job::new(gna_domain::port::fresh(ids), "test.hands", json!(nth), now);
         changes.create(&job, None).expect("writes");
     }
@@ -392,11 +411,14 @@ async fn a_webhook_of_an_app_reaches_the_integrations_that_have_an_account_of_it
     office.work().await;
     let mut heard = office.herald.heard();
     heard.sort();
-    assert_eq!(heard, ["webhook null", r#"webhook {"issue":7}"#]);
+    assert_eq!(
+        heard,
+        ["webhook null", "webhook null", r#"webhook {"issue":7}"#]
+    );
     // Who runs the server reads the jobs, and is not who the webhook is for.
     let jobs = office.all::<Job>("job").await;
     let told = jobs.iter().filter(|job| job.kind == work::WEBHOOK);
-    assert_eq!(told.count(), 2);
+    assert_eq!(told.count(), 3);
     for job in &jobs {
         assert!(!job.payload.to_string().contains("issue"), "{job:?}");
     }
