@@ -33,7 +33,8 @@ pub trait Owes: Send + Sync + 'static {
     fn name(&self) -> &'static str;
 
     /// What follows from each entry, in order: records to be created. Called again for the same
-    /// entries it makes the same records, or none where they are.
+    /// entries it makes the same records, or none where they are. What follows from one entry is one
+    /// commit: what may be more than a store takes is left to jobs that go on with it.
     ///
     /// # Errors
     /// The store's; the entries are then looked at again.

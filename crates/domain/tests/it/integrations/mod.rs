@@ -2,6 +2,7 @@
 
 mod fake;
 mod life;
+mod many;
 mod processes;
 mod trouble;
 

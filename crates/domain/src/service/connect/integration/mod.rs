@@ -16,6 +16,7 @@ pub mod look;
 pub mod process;
 mod read;
 mod schedule;
+mod spread;
 mod status;
 mod tear_down;
 mod visit;
@@ -29,6 +30,7 @@ pub use dispatch::{FOLLOWER, Telling, follower};
 pub use hooks::IntegrationHooks;
 pub use joined::accounts;
 pub use read::{get, list, recipes};
+pub use spread::SPREAD;
 pub use tear_down::delete;
 pub use visit::{Call, nothing, visit};
 

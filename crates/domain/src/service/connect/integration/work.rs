@@ -9,6 +9,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 use super::busy::{Count, count, end_process};
+use super::spread::{Arrived, SpreadHandler};
 use super::status::{accounts_are_good, note_accounts, try_accounts};
 use super::{allowed, desk, tear_down};
 use crate::connect::integration::{Integration, Level, Status};
@@ -122,12 +123,7 @@ pub(super) fn process(ctx: &Ctx, integration: &Integration, process: ProcessId) 
 /// The job that tells an integration of a webhook whose signature was checked. To be committed with
 /// whatever makes the delivery known, so that it is told once.
 #[must_use]
-pub(super) fn webhook(
-    ctx: &Ctx,
-    integration: &Integration,
-    slot: String,
-    of: &ReceivedHook,
-) -> Job {
+pub(super) fn webhook(ctx: &Ctx, integration: &Integration, slot: String, of: &Arrived) -> Job {
     let hook = Hook {
         slot,
         app: of.app.clone(),
@@ -172,6 +168,7 @@ impl IntegrationHandler {
     /// The handlers of all kinds of work for integrations.
     #[must_use]
     pub fn all(apps: &Arc<dyn Apps>, recipes: &Arc<dyn Recipes>) -> Vec<Arc<dyn Handler>> {
+        let spread: Arc<dyn Handler> = Arc::new(SpreadHandler(Arc::clone(recipes)));
         [
             (
                 BEGIN,
@@ -195,6 +192,7 @@ impl IntegrationHandler {
                 recipes: Arc::clone(recipes),
             })
         })
+        .chain([spread])
         .collect()
     }
 
