@@ -28,9 +28,15 @@ fn nothing_is_lost_and_nothing_presented_twice_while_processes_are_killed() {
     for provider in providers {
         assert!(number(&provider["refreshes"]) >= 12, "{text}");
         assert_eq!(number(&provider["lost"]), 0, "{text}");
-        if provider["provider"] != "leeway" {
-            assert_eq!(number(&provider["doubled"]), 0, "{text}");
-        }
+        assert_eq!(number(&provider["doubled"]), 0, "{text}");
         assert_eq!(number(&provider["reconnect_without_reason"]), 0, "{text}");
+        let expected = &provider["expected"]["reconnect_needed"];
+        let needed = number(&provider["reconnect_needed"]);
+        assert!(needed >= number(&expected["least"]), "{text}");
+        assert!(needed <= number(&expected["most"]), "{text}");
     }
+    // Where there is a server to share, one process lives on while the other is killed.
+    let is_shared = std::env::var_os("TEST_POSTGRES_URL").is_some();
+    let processes = if is_shared { 2 } else { 1 };
+    assert_eq!(number(&report["processes"]), processes, "{text}");
 }

@@ -11,13 +11,28 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::worker::WORKERS;
 
 /// For so long an old token stays good at the provider with leeway, in its own seconds.
 pub const LEEWAY_SECONDS: u32 = 60;
 
-/// Kill the worker, so long after the answer went out.
+/// The header with which a process says when it sent a request, in milliseconds since 1970.
+pub const SENT: &str = "x-soak-sent";
+
+/// Real time, in milliseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "several processes share it")]
+pub fn real_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// Kill the process that asked, so long after the answer went out.
 pub struct Kill {
+    pub child: u64,
     pub after_micros: u64,
 }
 
@@ -99,20 +114,49 @@ pub struct Figures {
     pub again: u64,
     /// Presentations of a used token that are not allowed.
     pub doubled: u64,
+    /// Those that were allowed when they were sent, and were held up on their way for longer than the
+    /// leeway.
+    pub late: u64,
     /// The stored token was not the one that counts, and nobody had said so.
     pub lost: u64,
     /// Accounts that had to be connected again.
     pub reconnects: u64,
-    /// Those of them for which nothing had gone wrong.
+    /// Those of them for which nothing had gone wrong, and those that are more than the processes that
+    /// were killed can have had in their hands.
     pub unexplained: u64,
+    /// Reconnections after an answer that went out whole and was never used, though nobody was killed:
+    /// whoever asked had stopped waiting.
+    pub unread: u64,
+    /// Connections that a lost request or answer ended for good: each must be connected again.
+    pub ended: u64,
+    /// Accounts that were left in doubt by a process that was killed, and were seen to by one that had
+    /// lived beside it.
+    pub taken_over: u64,
+}
+
+/// Why an account may have to be connected again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    /// A request or an answer of it was lost.
+    Fault,
+    /// A process was killed that may have had it in its hands.
+    Kill,
+    /// An answer went out, and its access token was not used yet.
+    Unread,
 }
 
 #[derive(Default)]
 struct Account {
     connected: bool,
-    /// Something happened since the last certainty: a request or an answer that was lost, a kill. It is
-    /// over when this access token is shown; the empty one never is.
-    doubt: Option<String>,
+    reason: Option<Reason>,
+    /// The newest access token, until it is used; empty when it was, or never came to whoever asked.
+    newest: String,
+    /// Number of the connection; refresh tokens belong to one.
+    family: u64,
+    /// Whose answer is in doubt since the process was killed: the youngest process of that time.
+    left_with: Option<u64>,
+    /// The process that asked last.
+    by: u64,
 }
 
 #[derive(Default)]
@@ -129,6 +173,9 @@ struct Inner {
     one: [One; 3],
     random: Random,
     behaves: bool,
+    kills: u64,
+    /// Reconnections that are due to kills.
+    by_kills: u64,
 }
 
 pub struct Providers {
@@ -144,8 +191,8 @@ pub struct Providers {
 /// No port.
 pub async fn serve(providers: Arc<Providers>) -> anyhow::Result<SocketAddr> {
     let app = axum::Router::new()
-        .route("/{kind}/token", post(token))
-        .route("/{kind}/me", get(me))
+        .route("/{child}/{kind}/token", post(token))
+        .route("/{child}/{kind}/me", get(me))
         .with_state(providers);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -163,7 +210,11 @@ fn kind(name: &str) -> Option<(usize, Kind)> {
 
 type Shared = State<Arc<Providers>>;
 
-async fn me(State(all): Shared, Path(name): Path<String>, headers: HeaderMap) -> Response {
+async fn me(
+    State(all): Shared,
+    Path((_, name)): Path<(u64, String)>,
+    headers: HeaderMap,
+) -> Response {
     let bearer = headers
         .get("authorization")
         .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
@@ -181,14 +232,17 @@ async fn me(State(all): Shared, Path(name): Path<String>, headers: HeaderMap) ->
         return refusal(401, "bad_token");
     };
     let account = access.account.clone();
+    // Whoever shows the newest token has stored it.
+    let known = one.accounts.entry(account.clone()).or_default();
+    if known.newest == bearer {
+        known.newest.clear();
+        known.reason = None;
+    }
     access.left = access.left.saturating_sub(1);
     if access.left == 0 && access.given.elapsed() >= ACCESS {
         one.access.remove(&bearer);
         return refusal(401, "expired");
     }
-    // Whoever shows the newest token has stored it.
-    let known = one.accounts.entry(account.clone()).or_default();
-    known.doubt.take_if(|newest| *newest == bearer);
     axum::Json(json!({ "id": account })).into_response()
 }
 
@@ -208,7 +262,8 @@ fn broken() -> Response {
 
 async fn token(
     State(all): Shared,
-    Path(name): Path<String>,
+    Path((child, name)): Path<(u64, String)>,
+    headers: HeaderMap,
     axum::Form(form): axum::Form<BTreeMap<String, String>>,
 ) -> Response {
     let Some((at, kind)) = kind(&name) else {
@@ -218,32 +273,50 @@ async fn token(
     if field("grant_type") != "refresh_token" {
         let code = field("code");
         let account = code.strip_prefix("code-").unwrap_or_default().to_owned();
-        return axum::Json(all.connect(at, account)).into_response();
+        return axum::Json(all.connect(at, child, account)).into_response();
     }
     let presented = field("refresh_token");
+    let sent = headers
+        .get(SENT)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let (fault, wait_ms) = all.fault(at, kind);
     tokio::time::sleep(Duration::from_millis(wait_ms)).await;
     match fault {
         Fault::Busy(status) => return refusal(status, "slow_down"),
         Fault::RefusesIn200 => return refusal(200, "temporarily_unavailable"),
         Fault::LosesRequest => {
-            all.doubt(at, &presented);
+            all.lose_request(at, kind, &presented);
             return broken();
         }
         _ => {}
     }
-    let Some(body) = all.refresh(at, kind, &presented, fault) else {
+    // How long it was on its way and waited here, in the faster time.
+    let held = sent.map_or(0, |sent| real_ms().saturating_sub(sent));
+    let shown = Shown {
+        child,
+        presented: &presented,
+        held: held.saturating_mul(u64::from(all.speed)),
+    };
+    let Some(body) = all.refresh(at, kind, &shown, fault) else {
         return refusal(400, "invalid_grant");
     };
     match fault {
         Fault::LosesAnswer => broken(),
         Fault::Fails => refusal(500, "server_error"),
         Fault::Kills => {
-            all.kill();
+            all.kill(child);
             axum::Json(body).into_response()
         }
         _ => axum::Json(body).into_response(),
     }
+}
+
+/// A refresh token as it was presented.
+struct Shown<'a> {
+    child: u64,
+    presented: &'a str,
+    /// Since it was sent, in the provider's milliseconds.
+    held: u64,
 }
 
 impl Providers {
@@ -252,6 +325,8 @@ impl Providers {
             one: Default::default(),
             random: Random::new(seed),
             behaves: false,
+            kills: 0,
+            by_kills: 0,
         };
         Self {
             inner: Mutex::new(inner),
@@ -285,20 +360,34 @@ impl Providers {
         self.inner().behaves = true;
     }
 
-    /// Whatever was on its way is in doubt.
-    pub fn note_kill(&self) {
-        for one in &mut self.inner().one {
-            for account in one.accounts.values_mut() {
-                account.doubt = Some(String::new());
+    /// Any account may be one of those that the process had in its hands. `youngest` is the number of the
+    /// process that was started last.
+    pub fn note_kill(&self, child: u64, youngest: u64) {
+        let mut inner = self.inner();
+        inner.kills += 1;
+        for account in inner
+            .one
+            .iter_mut()
+            .flat_map(|one| one.accounts.values_mut())
+        {
+            if account.by == child && (account.reason.is_some() || !account.newest.is_empty()) {
+                account.left_with = Some(youngest);
+            }
+            if account.reason != Some(Reason::Fault) {
+                account.reason = Some(Reason::Kill);
+                account.newest.clear();
             }
         }
     }
 
-    fn kill(&self) {
+    fn kill(&self, child: u64) {
         let after_micros = self.inner().random.below(4_000);
         let sender = self.kill.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody listens any more at the very end.
-        let _ = sender.send(Kill { after_micros });
+        let _ = sender.send(Kill {
+            child,
+            after_micros,
+        });
     }
 
     fn fault(&self, at: usize, kind: Kind) -> (Fault, u64) {
@@ -336,38 +425,58 @@ impl Providers {
         (fault, wait)
     }
 
-    fn connect(&self, at: usize, account: String) -> Value {
+    fn connect(&self, at: usize, child: u64, account: String) -> Value {
         let mut inner = self.inner();
         let uses = inner.random.below(3) + 1;
-        let Some(one) = inner.one.get_mut(at) else {
+        let Inner {
+            one,
+            kills,
+            by_kills,
+            ..
+        } = &mut *inner;
+        let Some(one) = one.get_mut(at) else {
             return Value::Null;
         };
         one.figures.connects += 1;
+        one.made += 1;
+        let family = one.made;
         let known = one.accounts.entry(account.clone()).or_default();
         if known.connected {
             one.figures.reconnects += 1;
-            one.figures.unexplained += u64::from(known.doubt.is_none());
+            match known.reason {
+                Some(Reason::Fault) => {}
+                Some(Reason::Unread) => one.figures.unread += 1,
+                Some(Reason::Kill) => {
+                    // Each worker of a process has one account in its hands at a time.
+                    *by_kills += 1;
+                    one.figures.unexplained += u64::from(*by_kills > *kills * WORKERS);
+                }
+                None => one.figures.unexplained += 1,
+            }
         }
+        one.figures.taken_over += known.taken_over(child);
         *known = Account {
             connected: true,
-            doubt: None,
+            family,
+            by: child,
+            ..Account::default()
         };
-        one.made += 1;
-        let family = one.made;
         one.give(account, family, uses, None, Some(3_600))
     }
 
-    fn doubt(&self, at: usize, presented: &str) {
-        if let Some(one) = self.inner().one.get_mut(at) {
-            let account = one
-                .refresh
-                .get(presented)
-                .map(|token| token.account.clone());
-            one.doubt(account.as_deref(), String::new());
+    /// Nothing was done, and whoever asked can't know.
+    fn lose_request(&self, at: usize, kind: Kind, presented: &str) {
+        let mut inner = self.inner();
+        let Some(one) = inner.one.get_mut(at) else {
+            return;
+        };
+        if let Some(token) = one.refresh.get(presented).cloned() {
+            one.lose(kind, &token);
         }
     }
 
-    fn refresh(&self, at: usize, kind: Kind, presented: &str, fault: Fault) -> Option<Value> {
+    fn refresh(&self, at: usize, kind: Kind, shown: &Shown<'_>, fault: Fault) -> Option<Value> {
+        let presented = shown.presented;
         let now = self.now();
         let mut inner = self.inner();
         let uses = inner.random.below(3) + 1;
@@ -380,7 +489,13 @@ impl Providers {
         if let Some(used) = token.used {
             let within = now.saturating_sub(used) < u64::from(LEEWAY_SECONDS) * 1_000;
             if kind != Kind::Leeway || !within {
-                one.figures.doubled += 1;
+                let was_sent = now.saturating_sub(shown.held);
+                let was_within = was_sent.saturating_sub(used) < u64::from(LEEWAY_SECONDS) * 1_000;
+                if kind == Kind::Leeway && was_within {
+                    one.figures.late += 1;
+                } else {
+                    one.figures.doubled += 1;
+                }
                 one.ended.push(token.family);
                 return None;
             }
@@ -395,7 +510,14 @@ impl Providers {
         let expires = (fault != Fault::OmitsExpiry).then_some(3_600);
         let mut body = one.give(token.account.clone(), token.family, uses, kept, expires);
         let access = body["access_token"].as_str().unwrap_or_default().to_owned();
-        one.doubt(Some(&token.account), access);
+        let known = one.accounts.entry(token.account.clone()).or_default();
+        one.figures.taken_over += known.taken_over(shown.child);
+        known.by = shown.child;
+        known.newest = access;
+        known.reason = Some(Reason::Unread);
+        if matches!(fault, Fault::LosesAnswer | Fault::Fails) {
+            one.lose(kind, &token);
+        }
         if fault == Fault::OmitsToken
             && let Some(body) = body.as_object_mut()
         {
@@ -405,11 +527,28 @@ impl Providers {
     }
 }
 
+impl Account {
+    /// 1 where a process sees to it that had lived beside the one that was killed over it.
+    fn taken_over(&mut self, child: u64) -> u64 {
+        let youngest = self.left_with.take();
+        u64::from(youngest.is_some_and(|youngest| child <= youngest))
+    }
+}
+
 impl One {
-    fn doubt(&mut self, account: Option<&str>, until: String) {
-        if let Some(account) = account.and_then(|account| self.accounts.get_mut(account)) {
-            account.doubt = Some(until);
+    /// What became of a token that was presented is not known to whoever did. Where a family of tokens
+    /// is revoked for one that comes twice, that is the end of the connection.
+    fn lose(&mut self, kind: Kind, token: &Token) {
+        let Some(account) = self.accounts.get_mut(&token.account) else {
+            return;
+        };
+        if account.family != token.family {
+            return;
         }
+        let is_first = account.reason != Some(Reason::Fault);
+        self.figures.ended += u64::from(is_first && kind == Kind::Family);
+        account.reason = Some(Reason::Fault);
+        account.newest.clear();
     }
 
     fn give(

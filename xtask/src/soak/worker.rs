@@ -1,4 +1,5 @@
-//! The child: several workers that call the providers in the name of many accounts, on one SQLite file.
+//! A child: several workers that call the providers in the name of many accounts, on one SQLite file, or
+//! on one PostgreSQL schema with the workers of another child.
 
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
@@ -9,10 +10,11 @@ use gna_domain::error::Error;
 use gna_domain::id::{OrganizationId, TypedId, UserId};
 use gna_domain::policy::Role;
 use gna_domain::port::apps::{Ask, Registration};
-use gna_domain::port::egress::{Egress, EgressError, OutRequest, OutResponse};
+use gna_domain::port::egress::{Egress, EgressError, Header, OutRequest, OutResponse};
 use gna_domain::port::vault::KeyBytes;
 use gna_domain::port::{Apps, Clock, Ids, Store, repo};
 use gna_domain::rules::address::{AllowList, TargetPolicy};
+use gna_domain::rules::refresh::LEASE_MS;
 use gna_domain::secret::Secret;
 use gna_domain::service::connect::authorize::{Begin, Complete, Requirements, begin, complete};
 use gna_domain::time::Timestamp;
@@ -20,21 +22,29 @@ use gna_integrations::framework::client::{AppClient, AppPorts};
 use gna_integrations::framework::egress::{EgressConfig, HttpEgress};
 use gna_integrations::framework::vault::EnvelopeVault;
 use gna_integrations::framework::vault::keyring::HeldKeyring;
+use gna_storage::backend::Now;
+use gna_storage::backend::postgres::{Address, PostgresBackend, PostgresDb};
 use gna_storage::backend::sqlite::{SqliteBackend, SqliteDb, SqliteOptions};
+use gna_storage::kernel::Backend;
 use gna_storage::repo::KernelStore;
 use gna_testkit::World;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use uuid::Uuid;
 
-use super::provider::{KINDS, LEEWAY_SECONDS, Random};
+use super::provider::{KINDS, LEEWAY_SECONDS, Random, SENT, real_ms};
 
-const WORKERS: u64 = 4;
+/// Workers of one process; each has one account in its hands at a time.
+pub const WORKERS: u64 = 4;
+
+/// The variable that names the PostgreSQL schema; without it the store is a file in the folder.
+pub const STORE: &str = "SOAK_STORE";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -66,10 +76,7 @@ struct FastClock {
 
 impl Clock for FastClock {
     fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "several processes share it")]
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let millis = since.map_or(0, |since| since.as_millis());
-        let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+        let millis = i64::try_from(real_ms()).unwrap_or(i64::MAX);
         // From a recent moment on, so that the product stays a date.
         Timestamp::from_millis(
             millis
@@ -89,7 +96,9 @@ struct FastEgress {
 impl Egress for FastEgress {
     async fn send(&self, request: OutRequest) -> Result<OutResponse, EgressError> {
         let millis = (request.timeout_ms / self.speed).max(1);
-        self.inner.send(request.timeout_ms(millis)).await
+        let sent = Header::plain(SENT, real_ms().to_string());
+        let request = request.header(sent).timeout_ms(millis);
+        self.inner.send(request).await
     }
 }
 
@@ -156,8 +165,9 @@ struct Desk {
     apps: AppClient,
     organization: OrganizationId,
     user: UserId,
-    /// People connect an account again one at a time.
-    connecting: tokio::sync::Mutex<()>,
+    /// People connect an account again one at a time, whatever process they came to: this file is
+    /// locked by whoever does.
+    turns: PathBuf,
 }
 
 /// # Errors
@@ -174,6 +184,9 @@ pub fn run(args: &Args) -> Result<bool> {
             return Ok(true);
         }
         if args.check {
+            // What those who were killed began holds nobody up any more.
+            let lease = u64::try_from(LEASE_MS).unwrap_or(0) / u64::from(args.speed.max(1));
+            tokio::time::sleep(Duration::from_millis(lease)).await;
             check(&desk, args.accounts).await?;
             return Ok(true);
         }
@@ -200,14 +213,8 @@ async fn open(args: &Args) -> Result<Desk> {
         child: args.child,
         next: AtomicU64::new(1),
     });
-    let options = SqliteOptions::default();
-    let db = SqliteDb::open(&args.folder.join("gna.db"), &options)
-        .map_err(|error| anyhow!("the store: {error}"))?;
-    let time = Arc::clone(&clock);
-    let backend = SqliteBackend::open(db, Arc::new(move || time.now()))
-        .await
-        .map_err(|error| anyhow!("the store: {error}"))?;
-    let store: Arc<dyn Store> = Arc::new(KernelStore::new(Arc::new(backend), Arc::clone(&clock)));
+    let backend = backend(args, Arc::clone(&clock)).await?;
+    let store: Arc<dyn Store> = Arc::new(KernelStore::new(backend, Arc::clone(&clock)));
     let keyring = HeldKeyring::from_keys(&[KeyBytes::new([9; 32])], Arc::clone(&ids))?;
     let vault = Arc::new(EnvelopeVault::new(
         Arc::clone(&store),
@@ -265,11 +272,44 @@ async fn open(args: &Args) -> Result<Desk> {
         apps,
         organization,
         user,
-        connecting: tokio::sync::Mutex::new(()),
+        turns: args.folder.join("turns"),
     })
 }
 
+async fn backend(args: &Args, clock: Arc<dyn Clock>) -> Result<Arc<dyn Backend>> {
+    let now: Now = Arc::new(move || clock.now());
+    if let Ok(url) = std::env::var(STORE) {
+        let address = Address::parse(&url).map_err(|error| anyhow!("the store: {error}"))?;
+        let db = PostgresDb::open(&address)
+            .await
+            .map_err(|error| anyhow!("the store: {error}"))?;
+        let backend = PostgresBackend::open(db, now)
+            .await
+            .map_err(|error| anyhow!("the store: {error}"))?;
+        return Ok(Arc::new(backend));
+    }
+    let db = SqliteDb::open(&args.folder.join("gna.db"), &SqliteOptions::default())
+        .map_err(|error| anyhow!("the store: {error}"))?;
+    let backend = SqliteBackend::open(db, now)
+        .await
+        .map_err(|error| anyhow!("the store: {error}"))?;
+    Ok(Arc::new(backend))
+}
+
 impl Desk {
+    /// Held until it is dropped, or its process is killed.
+    async fn turn(&self) -> Result<File, Error> {
+        let path = self.turns.clone();
+        let locked = tokio::task::spawn_blocking(move || {
+            let file = File::create(path)?;
+            file.lock()?;
+            Ok::<_, std::io::Error>(file)
+        });
+        let broken = || Error::internal("soak.turn", "the file of turns can't be locked");
+        let locked = locked.await.map_err(|_| broken())?;
+        locked.map_err(|_| broken())
+    }
+
     async fn entity(&self, kind: &str, account: &str) -> Result<Option<ConnectedEntity>, Error> {
         let values = [
             &self.organization.to_string(),
@@ -310,7 +350,7 @@ impl Desk {
         let entity = self.entity(kind, account).await?.ok_or_else(missing)?;
         match self.apps.call(&entity, Ask::Test).await {
             Err(error) if error.code() == "credential.reconnect" => {
-                let _turn = self.connecting.lock().await;
+                let _turn = self.turn().await?;
                 // Somebody else may have done it while we waited for our turn.
                 match self.apps.call(&entity, Ask::Test).await {
                     Err(error) if error.code() == "credential.reconnect" => {
@@ -350,8 +390,8 @@ async fn connect_all(desk: &Desk, accounts: u32) -> Result<()> {
 }
 
 async fn check(desk: &Desk, accounts: u32) -> Result<()> {
-    let (mut working, mut waiting, mut silent) = (0, 0, 0);
-    for kind in KINDS {
+    let (mut working, mut waiting, mut silent) = (0, [0_u64; 3], 0);
+    for (kind, waiting) in KINDS.iter().zip(&mut waiting) {
         for account in 0..accounts {
             let account = format!("{kind}-{account}");
             let Some(entity) = desk.entity(kind, &account).await? else {
@@ -359,7 +399,7 @@ async fn check(desk: &Desk, accounts: u32) -> Result<()> {
             };
             match desk.apps.call(&entity, Ask::Test).await {
                 Ok(_) => working += 1,
-                Err(error) if error.code() == "credential.reconnect" => waiting += 1,
+                Err(error) if error.code() == "credential.reconnect" => *waiting += 1,
                 Err(error) => {
                     eprintln!("{account}: {} {error}", error.code());
                     silent += 1;
