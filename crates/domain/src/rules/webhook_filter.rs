@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::condition::{Condition, Facts, Kind, LIST_LIMIT, Vocabulary};
+use super::condition::{Condition, Facts, Kind, Vocabulary};
 use crate::error::Result;
 
 /// The names, in the order of `docs/WEBHOOKS.md`, which has the same list.
@@ -96,29 +96,15 @@ fn values(event: &str, data: &Value) -> Value {
         _ => {
             let found = path.split('.').try_fold(data, |at, name| at.get(name));
             found
-                .and_then(|value| seen(kind, value))
+                .and_then(|value| kind.seen(value))
                 .unwrap_or_else(|| kind.nothing())
         }
     })
 }
 
-/// The value where it is of the kind.
-fn seen(kind: Kind, value: &Value) -> Option<Value> {
-    match kind {
-        Kind::Text => value.as_str().map(Value::from),
-        Kind::Number => value.as_f64().map(Value::from),
-        Kind::Whole => value.as_i64().map(Value::from),
-        Kind::Flag => value.as_bool().map(Value::from),
-        Kind::Texts | Kind::Wholes => {
-            let list = value.as_array()?;
-            Some(list.iter().take(LIST_LIMIT).cloned().collect())
-        }
-        Kind::Any => Some(value.clone()),
-    }
-}
-
 #[cfg(all(test, feature = "cel"))]
 mod tests {
+    use super::super::condition::LIST_LIMIT;
     use super::*;
     use serde_json::json;
 

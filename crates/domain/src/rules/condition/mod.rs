@@ -79,6 +79,22 @@ impl Kind {
         }
     }
 
+    /// The value where it is of the kind, lists cut to what conditions take.
+    #[must_use]
+    pub fn seen(self, value: &Value) -> Option<Value> {
+        match self {
+            Self::Text => value.as_str().map(Value::from),
+            Self::Number => value.as_f64().map(Value::from),
+            Self::Whole => value.as_i64().map(Value::from),
+            Self::Flag => value.as_bool().map(Value::from),
+            Self::Texts | Self::Wholes => {
+                let list = value.as_array()?;
+                Some(list.iter().take(LIST_LIMIT).cloned().collect())
+            }
+            Self::Any => Some(value.clone()),
+        }
+    }
+
     /// A value of the kind, to try a condition on.
     fn sample(self) -> Value {
         match self {

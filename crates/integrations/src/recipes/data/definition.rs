@@ -4,6 +4,7 @@ use gna_domain::connect::Template;
 use gna_domain::connect::recipe::About;
 use gna_domain::connect::template::Tree;
 use gna_domain::model::Level;
+use gna_domain::rules::schedule::{EVERY_MAX, EVERY_MIN};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -25,12 +26,22 @@ pub struct Definition {
     #[serde(default)]
     pub about: AboutGroups,
     /// What can be configured: by name a JSON Schema (`type`, `title`, `enum`, `default`, `minimum`,
-    /// `maximum`, `maxLength`), and `required`.
+    /// `maximum`, `maxLength`), `required`, and `choices` of a text that only the app knows: `call`,
+    /// `input`, and which members of the output are the `value` (id) and the `label` (name).
     #[serde(default)]
     pub config: BTreeMap<String, Map<String, Value>>,
     /// What is done when something happens.
     #[serde(default)]
     pub on: Vec<On>,
+    /// How often `ticks` are done, in seconds.
+    #[serde(default)]
+    pub every_seconds: u32,
+    /// What is done every so often.
+    #[serde(default)]
+    pub ticks: Vec<Tick>,
+    /// What is done when an app tells of something.
+    #[serde(default)]
+    pub webhooks: Vec<Webhook>,
     /// What a user can have it do.
     #[serde(default)]
     pub actions: Vec<ActionDefinition>,
@@ -86,6 +97,9 @@ pub struct On {
     /// All of it must hold.
     #[serde(default)]
     pub when: Vec<When>,
+    /// And so must this expression of CEL: `subject.score >= 7.0 && 'pci' in subject.tags`.
+    #[serde(default)]
+    pub condition: Option<String>,
     /// The slot, a dot, and the operation of its module: `board.create_card`.
     pub call: String,
     #[serde(default)]
@@ -127,6 +141,68 @@ pub struct When {
     pub at_least: Option<Template>,
 }
 
+/// One call every so often, or one for each thing that an app lists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tick {
+    /// A slot, a dot, and the operation that lists the things, each of which is `{input.item}`.
+    #[serde(default)]
+    pub list: Option<String>,
+    #[serde(default)]
+    pub list_input: BTreeMap<String, Tree>,
+    /// An expression of CEL that must be true: `item.total > 10.0`.
+    #[serde(default)]
+    pub condition: Option<String>,
+    pub call: String,
+    #[serde(default)]
+    pub input: BTreeMap<String, Tree>,
+    /// `makes`: it is called once for each `id` that is listed. Else each time.
+    #[serde(default)]
+    pub memory: Memory,
+}
+
+/// One call when an app tells of something.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// The account whose app it is.
+    pub slot: String,
+    /// The app's name of what happened; a `*` at its end stands for any ending. All where it is left
+    /// out.
+    #[serde(default)]
+    pub event: Option<String>,
+    /// An expression of CEL that must be true: `webhook.body.action == 'closed'`.
+    #[serde(default)]
+    pub condition: Option<String>,
+    pub call: String,
+    #[serde(default)]
+    pub input: BTreeMap<String, Tree>,
+}
+
+/// The `choices` of a property of the configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Choices {
+    /// A slot, a dot, and the operation that lists them.
+    pub call: String,
+    #[serde(default)]
+    pub input: BTreeMap<String, Tree>,
+    /// Which member of the output is kept.
+    #[serde(default = "id")]
+    pub value: String,
+    /// Which one is shown.
+    #[serde(default = "name")]
+    pub label: String,
+}
+
+fn id() -> String {
+    "id".to_owned()
+}
+
+fn name() -> String {
+    "name".to_owned()
+}
+
 /// One call when a user wants it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -155,6 +231,95 @@ pub fn called(call: &str) -> Option<(&str, &str)> {
 }
 
 impl Definition {
+    /// The choices that only apps know, by the name of the property.
+    ///
+    /// # Errors
+    /// One of them can't be read.
+    pub fn choices(&self) -> Result<BTreeMap<String, Choices>, Mistake> {
+        let mut all = BTreeMap::new();
+        for (name, property) in &self.config {
+            let Some(choices) = property.get("choices") else {
+                continue;
+            };
+            let wrong = |message: String| Mistake {
+                path: format!("config.{name}.choices"),
+                message,
+            };
+            let read: Choices = serde_json::from_value(choices.clone())
+                .map_err(|error| wrong(format!("{error} (docs/RECIPES.md lists every key)")))?;
+            if property.get("type").and_then(Value::as_str) != Some("string") {
+                return Err(wrong(
+                    "what is chosen so is a text: type = \"string\"".to_owned(),
+                ));
+            }
+            all.insert(name.clone(), read);
+        }
+        Ok(all)
+    }
+
+    /// Everything that is called, each with its place in the file.
+    fn calls(&self) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        let mut add = |path: String, call: &str| all.push((path, call.to_owned()));
+        for (at, on) in self.on.iter().enumerate() {
+            add(format!("on.{at}.call"), &on.call);
+        }
+        for (at, tick) in self.ticks.iter().enumerate() {
+            add(format!("ticks.{at}.call"), &tick.call);
+            if let Some(list) = &tick.list {
+                add(format!("ticks.{at}.list"), list);
+            }
+        }
+        for (at, webhook) in self.webhooks.iter().enumerate() {
+            add(format!("webhooks.{at}.call"), &webhook.call);
+        }
+        for (at, action) in self.actions.iter().enumerate() {
+            add(format!("actions.{at}.call"), &action.call);
+        }
+        for (name, choices) in self.choices().unwrap_or_default() {
+            add(format!("config.{name}.choices.call"), &choices.call);
+        }
+        all
+    }
+
+    /// What is wrong with what is done every so often and when an app tells of something.
+    fn outside_mistake(&self, slots: &BTreeSet<&str>) -> Option<Mistake> {
+        let wrong = |path: String, message: String| Some(Mistake { path, message });
+        if self.ticks.is_empty() && self.every_seconds > 0 {
+            let message = "say in ticks what is done every so often".to_owned();
+            return wrong("every_seconds".to_owned(), message);
+        }
+        if !self.ticks.is_empty() && !(EVERY_MIN..=EVERY_MAX).contains(&self.every_seconds) {
+            let message = format!("ticks are {EVERY_MIN} to {EVERY_MAX} seconds apart");
+            return wrong("every_seconds".to_owned(), message);
+        }
+        for (at, tick) in self.ticks.iter().enumerate() {
+            let is_known = match tick.memory {
+                Memory::None => true,
+                Memory::Makes => tick.list.is_some(),
+                Memory::Needs | Memory::Ends => false,
+            };
+            if !is_known {
+                let message = "say none, or makes where there is a list".to_owned();
+                return wrong(format!("ticks.{at}.memory"), message);
+            }
+            let same = |other: &Tick| (&other.list, &other.call) == (&tick.list, &tick.call);
+            let remembers = tick.memory == Memory::Makes;
+            if remembers && self.ticks.iter().take(at).any(same) {
+                let message = "two of the same list and call remember the same".to_owned();
+                return wrong(format!("ticks.{at}.memory"), message);
+            }
+        }
+        for (at, webhook) in self.webhooks.iter().enumerate() {
+            if !slots.contains(webhook.slot.as_str()) {
+                let known: Vec<&str> = slots.iter().copied().collect();
+                let message = format!("the slots are: {}", known.join(", "));
+                return wrong(format!("webhooks.{at}.slot"), message);
+            }
+        }
+        None
+    }
+
     /// The first thing that is wrong with it.
     #[must_use]
     pub fn mistake(&self) -> Option<Mistake> {
@@ -184,23 +349,23 @@ impl Definition {
                 );
             }
         }
-        let calls = self.on.iter().map(|on| ("on", &on.call)).enumerate().chain(
-            self.actions
-                .iter()
-                .map(|action| ("actions", &action.call))
-                .enumerate(),
-        );
-        for (at, (of, call)) in calls {
-            if called(call).is_none_or(|(slot, _)| !slots.contains(slot)) {
+        if let Err(mistake) = self.choices() {
+            return Some(mistake);
+        }
+        for (path, call) in self.calls() {
+            if called(&call).is_none_or(|(slot, _)| !slots.contains(slot)) {
                 let known: Vec<&str> = slots.iter().copied().collect();
                 return wrong(
-                    format!("{of}.{at}.call"),
+                    path,
                     format!(
                         "write a slot, a dot and an operation; the slots are: {}",
                         known.join(", ")
                     ),
                 );
             }
+        }
+        if let Some(mistake) = self.outside_mistake(&slots) {
+            return Some(mistake);
         }
         for (at, on) in self.on.iter().enumerate() {
             if !on.event.starts_with("vulnerability.") {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::definition::Definition;
+use super::definition::{Definition, Mistake};
 use super::run::DataRecipe;
 
 /// Largest file, in bytes.
@@ -59,9 +59,10 @@ pub fn load(file: &str, text: &str) -> Result<DataRecipe, RecipeError> {
             let message = format!("{message} (docs/RECIPES.md lists every key)");
             error(None, (key != ".").then_some(key), message)
         })?;
+    let wrong = |mistake: Mistake| error(None, Some(mistake.path), mistake.message);
     match definition.mistake() {
-        Some(mistake) => Err(error(None, Some(mistake.path), mistake.message)),
-        None => Ok(DataRecipe::new(definition)),
+        Some(mistake) => Err(wrong(mistake)),
+        None => DataRecipe::new(definition).map_err(wrong),
     }
 }
 

@@ -1,10 +1,13 @@
 //! Recipes as data: one TOML file per integration type instead of code.
 //!
 //! `docs/RECIPES.md` explains the file. Read next: `definition.rs` (its types and what makes sense),
-//! `load.rs` (text to definition), `run.rs` (doing what it says), `shipped.rs` (the list).
+//! `load.rs` (text to definition), `run.rs` (doing what it says), `outside.rs` (what begins elsewhere),
+//! `condition.rs` (CEL), `shipped.rs` (the list).
 
+mod condition;
 mod definition;
 mod load;
+mod outside;
 mod run;
 mod schema;
 mod shipped;

@@ -3,18 +3,23 @@
 use async_trait::async_trait;
 use gna_domain::connect::Values;
 use gna_domain::connect::mapping::Mapping;
-use gna_domain::connect::recipe::{Form, Occurrence, RecipeInfo, Slot, UserAction};
+use gna_domain::connect::recipe::{Delivery, Form, Occurrence, RecipeInfo, Slot, UserAction};
 use gna_domain::connect::template::Tree;
 use gna_domain::error::{Error, Result};
 use gna_domain::id::VulnerabilityId;
 use gna_domain::policy::Action;
 use gna_domain::port::recipes::{Desk, Recipe};
 use gna_domain::port::store::Stored;
+use gna_domain::rules::condition::Condition;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::definition::{AboutGroups, Definition, Memory, On, When, called, level};
+use super::condition::Place;
+use super::definition::{
+    AboutGroups, Choices, Definition, Memory, Mistake, On, When, called, level,
+};
+use super::outside;
 use crate::recipes::each::each;
 use crate::recipes::subject::Subject;
 
@@ -22,14 +27,60 @@ use crate::recipes::subject::Subject;
 pub struct DataRecipe {
     definition: Definition,
     info: RecipeInfo,
+    choices: BTreeMap<String, Choices>,
+    conditions: Conditions,
+}
+
+/// Ready, each in the place of what it belongs to.
+struct Conditions {
+    on: Vec<Option<Condition>>,
+    ticks: Vec<Option<Condition>>,
+    webhooks: Vec<Option<Condition>>,
+}
+
+impl Conditions {
+    fn read(definition: &Definition) -> Result<Self, Mistake> {
+        let on = definition.on.iter().map(|on| &on.condition);
+        let ticks = definition.ticks.iter().map(|tick| &tick.condition);
+        let webhooks = definition.webhooks.iter().map(|one| &one.condition);
+        Ok(Self {
+            on: read("on", Place::On, on)?,
+            ticks: read("ticks", Place::Tick, ticks)?,
+            webhooks: read("webhooks", Place::Webhook, webhooks)?,
+        })
+    }
+}
+
+fn read<'a>(
+    of: &str,
+    place: Place,
+    all: impl Iterator<Item = &'a Option<String>>,
+) -> Result<Vec<Option<Condition>>, Mistake> {
+    let one = |(at, source): (usize, &'a Option<String>)| {
+        let source = source.as_deref();
+        let read = source.map(|source| place.compile(source)).transpose();
+        read.map_err(|error| Mistake {
+            path: format!("{of}.{at}.condition"),
+            message: error.message().to_owned(),
+        })
+    };
+    all.enumerate().map(one).collect()
+}
+
+fn nth(of: &[Option<Condition>], nth: usize) -> Option<&Condition> {
+    of.get(nth).and_then(Option::as_ref)
 }
 
 impl DataRecipe {
-    pub(super) fn new(definition: Definition) -> Self {
-        Self {
+    /// # Errors
+    /// A condition or a choice of it can't be read.
+    pub(super) fn new(definition: Definition) -> Result<Self, Mistake> {
+        Ok(Self {
             info: info(&definition),
+            choices: definition.choices()?,
+            conditions: Conditions::read(&definition)?,
             definition,
-        }
+        })
     }
 
     #[must_use]
@@ -52,6 +103,7 @@ fn form(config: &BTreeMap<String, Map<String, Value>>) -> Form {
         .map(|(name, property)| {
             let mut property = property.clone();
             property.remove("required");
+            property.remove("choices");
             (name.clone(), Value::Object(property))
         })
         .collect();
@@ -80,7 +132,7 @@ fn info(definition: &Definition) -> RecipeInfo {
         about: definition.about.into(),
         needs,
         events: definition.on.iter().map(|on| on.event.clone()).collect(),
-        every_seconds: 0,
+        every_seconds: definition.every_seconds,
         actions: actions
             .map(|action| UserAction {
                 name: action.name.clone(),
@@ -126,7 +178,7 @@ impl When {
     }
 }
 
-fn filled(input: &BTreeMap<String, Tree>, values: &Values) -> Result<Value> {
+pub(super) fn filled(input: &BTreeMap<String, Tree>, values: &Values) -> Result<Value> {
     let mut filled = Map::new();
     for (name, tree) in input {
         let value = tree.value(values).map_err(|wrong| {
@@ -142,21 +194,20 @@ fn filled(input: &BTreeMap<String, Tree>, values: &Values) -> Result<Value> {
     Ok(Value::Object(filled))
 }
 
-async fn call(desk: &Desk<'_>, call: &str, input: Value) -> Result<Map<String, Value>> {
+pub(super) async fn call(desk: &Desk<'_>, call: &str, input: Value) -> Result<Map<String, Value>> {
     let (slot, operation) = called(call).unwrap_or_default();
     let (mut items, _) = desk.page(slot, operation, input, None).await?;
     Ok(items.pop().unwrap_or_default())
 }
 
 /// What a file's templates may name, all of it under `input`.
-fn values(desk: &Desk<'_>, event: &str, subject: &Subject, made: Option<&str>) -> Values {
-    let input = json!({
+fn input(desk: &Desk<'_>, event: &str, subject: &Subject, made: Option<&str>) -> Value {
+    json!({
         "event": event,
         "subject": subject.words(),
         "config": desk.integration.config,
         "made": made,
-    });
-    Values::new().with("input", input)
+    })
 }
 
 impl DataRecipe {
@@ -174,13 +225,14 @@ impl DataRecipe {
         let all = events.iter().enumerate();
         for (at, event) in all.filter(|(_, event)| event.subject == source) {
             let on = self.definition.on.iter().enumerate();
-            for (nth, on) in on.filter(|(_, on)| on.handles(&event.event)) {
-                if done.has(at, nth) {
+            for (number, on) in on.filter(|(_, on)| on.handles(&event.event)) {
+                if done.has(at, number) {
                     continue;
                 }
                 let mapping = desk.mapping(&source).await?;
-                run(desk, on, &event.event, &subject, mapping).await?;
-                done.note(at, nth);
+                let condition = nth(&self.conditions.on, number);
+                run(desk, (on, condition), &event.event, &subject, mapping).await?;
+                done.note(at, number);
             }
         }
         Ok(())
@@ -243,7 +295,7 @@ impl Done {
 
 async fn run(
     desk: &Desk<'_>,
-    on: &On,
+    (on, condition): (&On, Option<&Condition>),
     event: &str,
     subject: &Subject,
     mapping: Option<Stored<Mapping>>,
@@ -256,10 +308,14 @@ async fn run(
         Memory::Makes => made.is_none(),
         Memory::Needs | Memory::Ends => made.is_some(),
     };
-    let values = values(desk, event, subject, made.as_deref());
     if !is_time {
         return Ok(());
     }
+    let input = input(desk, event, subject, made.as_deref());
+    if !Place::On.holds(condition, &input)? {
+        return Ok(());
+    }
+    let values = Values::new().with("input", input);
     for when in &on.when {
         if !when.holds(&values)? {
             return Ok(());
@@ -292,6 +348,45 @@ impl Recipe for DataRecipe {
     async fn events(&self, desk: &Desk<'_>, events: &[Occurrence]) -> Result<()> {
         let done = Done::before(desk).await?;
         let told = each(events, |id| self.tell(desk, id, events, &done)).await;
+        done.after(desk, told.is_ok()).await?;
+        told
+    }
+
+    async fn form(&self, desk: &Desk<'_>, typed: &Value) -> Result<Form> {
+        outside::form(desk, self.info.config.clone(), &self.choices, typed).await
+    }
+
+    async fn tick(&self, desk: &Desk<'_>) -> Result<()> {
+        let mut failed = None;
+        for (number, tick) in self.definition.ticks.iter().enumerate() {
+            let condition = nth(&self.conditions.ticks, number);
+            match outside::tick(desk, tick, condition).await {
+                Err(error) if outside::ends_all(&error) => return Err(error),
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
+                Ok(()) => {}
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn webhook(&self, desk: &Desk<'_>, delivery: &Delivery) -> Result<()> {
+        let done = Done::before(desk).await?;
+        let mut told = Ok(());
+        for (number, webhook) in self.definition.webhooks.iter().enumerate() {
+            if !outside::is_about(webhook, delivery) || done.has(0, number) {
+                continue;
+            }
+            let condition = nth(&self.conditions.webhooks, number);
+            match outside::webhook(desk, webhook, condition, delivery).await {
+                Ok(()) => done.note(0, number),
+                Err(error) => {
+                    told = Err(error);
+                    break;
+                }
+            }
+        }
         done.after(desk, told.is_ok()).await?;
         told
     }

@@ -113,6 +113,223 @@ async fn what_was_told_is_not_told_again_because_another_could_not_be() {
     assert_eq!(kept.iter().filter(of_jobs).count(), 0, "{of:?}");
 }
 
+/// What a recipe of a file can begin with beside events of ours: time, the app's webhooks, choices.
+const OUTSIDE: &str = r#"
+name = "project-notice"
+every_seconds = 600
+
+[display]
+label = "Projects"
+description = "Tells of projects."
+
+[[slots]]
+key = "source"
+modules = ["redmine"]
+
+[[slots]]
+key = "target"
+modules = ["webhook"]
+
+[config.project]
+type = "string"
+title = "Project"
+choices = { call = "source.list_projects", value = "key" }
+
+[[on]]
+event = "vulnerability.created"
+condition = "subject.severity == 'MEDIUM' && subject.asset == 'api' && config.project == 'gna'"
+call = "target.send"
+input.payload = { event = "found", id = "{input.subject.id}" }
+
+[[on]]
+event = "vulnerability.created"
+condition = "!subject.is_open"
+call = "target.send"
+input.payload = { event = "never", id = "{input.subject.id}" }
+
+[[ticks]]
+list = "source.list_projects"
+condition = "item.key != 'old'"
+call = "target.send"
+input.payload = { event = "project", id = "{input.item.key}" }
+memory = "makes"
+
+[[ticks]]
+call = "target.send"
+input.payload = { event = "tick", id = "{input.config.project}" }
+
+[[webhooks]]
+slot = "source"
+event = "issue.*"
+condition = "webhook.body.action == 'closed'"
+call = "target.send"
+input.payload = { event = "told", id = "{input.webhook.body.number}" }
+"#;
+
+#[tokio::test]
+async fn a_recipe_of_a_file_begins_with_time_with_webhooks_and_with_conditions() {
+    use gna_domain::model::{Job, ReceivedHook};
+    use gna_domain::port::store::ChangeSet;
+    use gna_domain::service::connect::integration::work;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("outside.toml"), OUTSIDE).expect("writes");
+    let recipes = RecipeBook::with_folder(Some(folder.path())).expect("loads");
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let there = Arc::clone(&sent);
+    let workplace = Workplace::with(recipes, move |asked| {
+        if asked.path.ends_with("/projects.json") {
+            let projects = json!([
+                {"id": 1, "identifier": "gna", "name": "Gna"},
+                {"id": 2, "identifier": "old", "name": "Old"},
+            ]);
+            let first = asked.query.contains("offset=0");
+            let projects = if first { projects } else { json!([]) };
+            return (200, json!({"projects": projects, "total_count": 2}));
+        }
+        let told = (asked.body["event"].clone(), asked.body["id"].clone());
+        there.lock().expect("a lock").push(told);
+        (202, Value::Null)
+    })
+    .await;
+    let of = |event: &str| {
+        let sent = sent.lock().expect("a lock");
+        let told = sent.iter().filter(|(told, _)| told == event);
+        told.map(|(_, id)| id.clone()).collect::<Vec<Value>>()
+    };
+    let config = json!({"project": "gna"});
+    let made = workplace
+        .made("project-notice", &["redmine", "webhook"], config)
+        .await;
+    // It looks once when it is made, and then every ten minutes; each project is told once.
+    assert_eq!(
+        (of("project"), of("tick")),
+        (vec![json!("gna")], vec![json!("gna")])
+    );
+    workplace.wait(45).await;
+    assert_eq!(of("project"), [json!("gna")]);
+    assert!(of("tick").len() >= 3, "{:?}", of("tick"));
+    workplace.scan(&["rule-1"]).await;
+    assert_eq!(of("found").len(), 1);
+    assert!(of("never").is_empty());
+    // The app tells of something; of three deliveries one is what the file speaks of.
+    let now = workplace.world.ports.clock.now();
+    let ids = workplace.world.ports.ids.as_ref();
+    let mut changes = ChangeSet::new();
+    for (delivery, event, action) in [
+        ("d1", "issue.updated", "closed"),
+        ("d2", "issue.updated", "opened"),
+        ("d3", "project.updated", "closed"),
+    ] {
+        let hook = ReceivedHook {
+            organization: workplace.acme.id,
+            app: "redmine".to_owned(),
+            target: String::new(),
+            delivery: delivery.to_owned(),
+            event: Some(event.to_owned()),
+            content_type: None,
+            body: json!({"action": action, "number": delivery}).to_string(),
+            received: now,
+        };
+        changes.create(&hook, None).expect("writes");
+        let told = json!({"slot": "source", "app": "redmine", "delivery": delivery});
+        let payload = json!({"integration": made.id, "hook": told});
+        let job = Job::new(gna_domain::port::fresh(ids), work::WEBHOOK, payload, now);
+        changes.create(&job, None).expect("writes");
+    }
+    let store = workplace.world.ports.store.as_ref();
+    store.commit(changes).await.expect("commits");
+    workplace.work().await;
+    assert_eq!(of("told"), [json!("d1")]);
+    // What can be chosen is what the app has now.
+    let form = integration::form(
+        &workplace.olga,
+        workplace.apps.as_ref(),
+        workplace.recipes.as_ref(),
+        made.id,
+        &Value::Null,
+    );
+    let project = form.await.expect("a form").schema["properties"]["project"].clone();
+    assert_eq!(
+        project["oneOf"],
+        json!([{"const": "gna", "title": "Gna"}, {"const": "old", "title": "Old"}])
+    );
+    assert!(project.get("choices").is_none());
+}
+
+#[test]
+fn what_is_wrong_with_what_begins_outside_is_told_with_its_key() {
+    for (from, to, told) in [
+        ("every_seconds = 600", "", "every_seconds: ticks are"),
+        (
+            "every_seconds = 600",
+            "every_seconds = 1",
+            "every_seconds: ticks are",
+        ),
+        (
+            "list = \"source.list_projects\"\n",
+            "",
+            "ticks.0.memory: say",
+        ),
+        (
+            "list = \"source.",
+            "list = \"nobody.",
+            "ticks.0.list: write a slot",
+        ),
+        (
+            "item.key != 'old'",
+            "subject.is_open",
+            "ticks.0.condition: ",
+        ),
+        (
+            "!subject.is_open",
+            "subject.score > 'high'",
+            "on.1.condition: ",
+        ),
+        (
+            "slot = \"source\"",
+            "slot = \"nobody\"",
+            "webhooks.0.slot: the slots",
+        ),
+        (
+            "value = \"key\"",
+            "valu = \"key\"",
+            "config.project.choices: unknown",
+        ),
+        (
+            "type = \"string\"",
+            "type = \"integer\"",
+            "config.project.choices: what",
+        ),
+    ] {
+        assert!(OUTSIDE.contains(from), "{from}");
+        let error = data::load("x.toml", &OUTSIDE.replacen(from, to, 1)).err();
+        let text = error.expect("is refused").to_string();
+        assert!(text.contains(told), "{text}");
+    }
+}
+
+/// Of the document's parts on recipes as files.
+#[test]
+fn the_document_has_each_key_and_each_name() {
+    let text = include_str!("../../../../../docs/RECIPES.md");
+    let (_, part) = text.split_once("## A recipe as a file").expect("a part");
+    let (part, _) = part.split_once("\n## ").expect("another part after it");
+    let schema = data::schema();
+    let mut objects = vec![&schema];
+    objects.extend(schema["$defs"].as_object().expect("definitions").values());
+    let keys = objects
+        .iter()
+        .filter_map(|object| object["properties"].as_object())
+        .flat_map(|properties| properties.keys());
+    for key in keys {
+        let is_there = part
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .any(|word| word == key);
+        assert!(is_there, "{key} is not in docs/RECIPES.md");
+    }
+}
+
 #[test]
 fn the_schema_of_recipe_files_is_the_one_in_the_documents() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/recipe.schema.json");
@@ -156,12 +373,16 @@ fn recipes_of_a_folder_are_added_and_replace_those_of_the_same_name() {
 }
 
 #[test]
-fn the_whole_example_of_the_document_loads() {
+fn the_whole_examples_of_the_document_load() {
     let text = include_str!("../../../../../docs/RECIPES.md");
-    let example = text
-        .split("```toml\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next());
-    let recipe = data::load("RECIPES.md", example.expect("an example"));
-    assert_eq!(recipe.expect("loads").name(), "board-cards");
+    let examples = text.split("```toml\n").skip(1);
+    let names: Vec<String> = examples
+        .map(|rest| {
+            let example = rest.split("```").next().unwrap_or_default();
+            let recipe = data::load("RECIPES.md", example);
+            let recipe = recipe.unwrap_or_else(|error| panic!("{error}"));
+            recipe.name().to_owned()
+        })
+        .collect();
+    assert_eq!(names, ["board-cards", "order-cards"]);
 }
