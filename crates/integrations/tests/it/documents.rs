@@ -2,6 +2,7 @@
 
 use gna_integrations::modules::{Catalogue, schema, shipped_text, unconfirmed};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn docs(file: &str) -> PathBuf {
@@ -81,6 +82,52 @@ fn the_table_of_the_catalogue_is_current() {
     let (before, rest) = text.split_once(START).expect("the mark of the table");
     let (_, after) = rest.split_once(END).expect("the mark after the table");
     check("MODULES.md", &format!("{before}{made}{after}"));
+}
+
+/// The keys of an object of the schema and of what stands inside it, not of what it refers to.
+fn keys(schema: &Value, into: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match (name.as_str(), value) {
+                    ("$defs" | "default" | "enum" | "const", _) => {}
+                    ("properties", Value::Object(properties)) => {
+                        into.extend(properties.keys().cloned());
+                        properties.values().for_each(|inner| keys(inner, into));
+                    }
+                    _ => keys(value, into),
+                }
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|inner| keys(inner, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_document_has_every_key_of_the_schema() {
+    let text = std::fs::read_to_string(docs("MODULES.md")).expect("docs/MODULES.md");
+    let (_, part) = text.split_once("### Every key\n").expect("a part");
+    let (part, _) = part.split_once("\n### ").expect("another part after it");
+    let schema = schema();
+    let parts = schema["$defs"].as_object().expect("definitions").iter();
+    let whole = ("Module".to_owned(), schema.clone());
+    let parts = parts.map(|(name, part)| (name.clone(), part.clone()));
+    let mut missing = Vec::new();
+    for (name, schema) in parts.chain([whole]) {
+        let mut all = BTreeSet::new();
+        keys(&schema, &mut all);
+        let row = format!("| `{name}` |");
+        let row = part.lines().find(|line| line.starts_with(&row));
+        // The last column, so that the place does not count.
+        let row = row.and_then(|row| row.splitn(4, " | ").nth(2));
+        let known = row.unwrap_or_default();
+        let lacks = all
+            .iter()
+            .filter(|key| !known.contains(&format!("`{key}`")));
+        missing.extend(lacks.map(|key| format!("{name}: {key}")));
+    }
+    assert_eq!(missing, Vec::<String>::new(), "add them to docs/MODULES.md");
 }
 
 #[test]
