@@ -239,6 +239,48 @@ async fn a_user_who_compares_beside_a_look_makes_no_contact_of_invented_crms_twi
     assert_eq!(one, two);
 }
 
+#[tokio::test]
+async fn a_contact_whose_making_was_not_heard_of_is_found_in_a_long_list_of_an_invented_crm() {
+    const PERSONS: &str = "acme.pipedrive.com/api/v2/persons";
+    let crms = Arc::new(Mutex::new(Crms::default()));
+    let there = Arc::clone(&crms);
+    // One contact on a page: a look reads 200 of them.
+    let workplace = Workplace::new(move |asked| {
+        let (status, said) = there.lock().expect("a lock").answer(asked);
+        if (asked.method, asked.path.as_str()) != ("GET", PERSONS) {
+            return (status, said);
+        }
+        let all = said["data"].as_array().cloned().unwrap_or_default();
+        let mut parts = asked.query.split('&');
+        let cursor = parts.find_map(|part| part.strip_prefix("cursor="));
+        let at: usize = cursor.map_or(0, |at| at.parse().expect("a number"));
+        let next = (at + 1 < all.len()).then(|| (at + 1).to_string());
+        let page: Vec<&Value> = all.get(at).into_iter().collect();
+        let said = json!({"success": true, "data": page, "additional_data": {"next_cursor": next}});
+        (200, said)
+    })
+    .await;
+    workplace
+        .made("contact-sync", &["hubspot", "pipedrive"], json!({}))
+        .await;
+    {
+        let mut crms = crms.lock().expect("a lock");
+        let ada = card("ada", "Lovelace");
+        crms.of("hubspot").insert("h1".to_owned(), ada);
+        // In this order the next one, p401, comes behind more than 300.
+        for number in 1..=400 {
+            let other = card(&format!("other{number}"), "Comer");
+            crms.of("pipedrive").insert(format!("p{number}"), other);
+        }
+    }
+    workplace.flaky.lose_next("create_contact");
+    settle(&workplace, 20).await;
+    let mut crms = crms.lock().expect("a lock");
+    let all = crms.of("pipedrive").values();
+    let adas = all.filter(|card| card.email == "ada@example.com").count();
+    assert_eq!(adas, 1);
+}
+
 /// Contacts of two CRMs, changed at random on both sides.
 async fn story(first: &'static str, second: &'static str, seed: u64) {
     let crms = Arc::new(Mutex::new(Crms::default()));
