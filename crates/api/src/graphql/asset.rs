@@ -27,6 +27,17 @@ impl Asset {
         ctx.data::<Ctx>()?.permit(Action::AssetRead, resource)?;
         Ok(found)
     }
+
+    /// `None` where it went with the report that it was made for.
+    pub async fn find(ctx: &Context<'_>, id: AssetId) -> Result<Option<Self>> {
+        let found: Option<Shared<model::Asset>> = loaders::of(ctx)?.load_one(id).await?;
+        let Some(found) = found else {
+            return Ok(None);
+        };
+        let resource = Resource::Group(found.organization, found.group);
+        ctx.data::<Ctx>()?.permit(Action::AssetRead, resource)?;
+        Ok(Some(Self(found)))
+    }
 }
 
 pub struct AssetRef(pub Shared<model::AssetRef>);
@@ -34,6 +45,12 @@ pub struct AssetRef(pub Shared<model::AssetRef>);
 impl AssetRef {
     pub async fn load(ctx: &Context<'_>, id: RefId) -> Result<Self> {
         Ok(Self(loaders::one(ctx, id).await?))
+    }
+
+    /// `None` where it went with the report that it was made for.
+    pub async fn find(ctx: &Context<'_>, id: RefId) -> Result<Option<Self>> {
+        let found: Option<Shared<model::AssetRef>> = loaders::of(ctx)?.load_one(id).await?;
+        Ok(found.map(Self))
     }
 }
 

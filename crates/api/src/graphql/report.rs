@@ -131,13 +131,13 @@ impl Report {
     async fn group(&self, ctx: &Context<'_>) -> Result<Group> {
         Group::load(ctx, self.0.group).await
     }
-    /// The asset that was scanned.
-    async fn asset(&self, ctx: &Context<'_>) -> Result<Asset> {
-        Asset::load(ctx, self.0.asset).await
+    /// The asset that was scanned. None where it was made for this report alone, which was refused.
+    async fn asset(&self, ctx: &Context<'_>) -> Result<Option<Asset>> {
+        Asset::find(ctx, self.0.asset).await
     }
-    /// The ref that was scanned.
-    async fn r#ref(&self, ctx: &Context<'_>) -> Result<AssetRef> {
-        AssetRef::load(ctx, self.0.r#ref).await
+    /// The ref that was scanned. None where it was made for this report alone, which was refused.
+    async fn r#ref(&self, ctx: &Context<'_>) -> Result<Option<AssetRef>> {
+        AssetRef::find(ctx, self.0.r#ref).await
     }
     /// When it was uploaded.
     async fn created(&self) -> DateTime {

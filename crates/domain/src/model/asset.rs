@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::id::{AssetId, GroupId, OrganizationId, RefId};
+use crate::id::{AssetId, GroupId, OrganizationId, RefId, ReportId};
 use crate::port::store::{ById, Entity, Key};
 use crate::time::Timestamp;
 
@@ -51,6 +51,9 @@ pub struct Asset {
     /// The ref whose presence decides the state of vulnerabilities.
     pub default_ref: RefId,
     pub created: Timestamp,
+    /// The report whose upload made it, as long as nothing else uses it: it goes if that one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_for: Option<ReportId>,
 }
 
 impl Entity for Asset {
@@ -89,6 +92,9 @@ pub struct AssetRef {
     pub name: String,
     pub kind: RefKind,
     pub created: Timestamp,
+    /// The report whose upload made it, as long as nothing else uses it: it goes if that one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_for: Option<ReportId>,
 }
 
 impl Entity for AssetRef {

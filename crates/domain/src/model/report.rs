@@ -8,6 +8,7 @@ use crate::import::{Category, Refusal};
 use crate::port::store::{ById, Entity, Key};
 use crate::time::Timestamp;
 
+use super::asset::Asset;
 use super::environment::ReportEnvironment;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -136,6 +137,9 @@ pub struct Report {
     pub refusal: Option<Refusal>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<Timestamp>,
+    /// The asset as it was, where it was made for this report alone and went when it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_asset: Option<Box<Asset>>,
 }
 
 impl Report {

@@ -2,7 +2,7 @@
 
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Kind, Result};
-use crate::id::{AssetId, GroupId, RefId};
+use crate::id::{AssetId, GroupId, RefId, ReportId};
 use crate::model::{
     Asset, AssetKind, AssetRef, AuditEntry, Criticality, DEFAULT_REF, Group, RefKind, asset_name,
     normal_tags,
@@ -13,7 +13,7 @@ use crate::port::store::{ChangeSet, Event, Stored};
 use crate::port::{fresh, repo};
 
 use super::organization::check_version;
-use super::{lookup, priority, settle};
+use super::{lookup, priority, provisional, settle};
 
 /// A new asset, as a person describes it.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +46,7 @@ pub async fn create(ctx: &Ctx, group: &Group, input: CreateAsset) -> Result<Stor
         Action::AssetWrite,
         Resource::Group(group.organization, group.id),
     )?;
-    add(ctx, group, input).await
+    add(ctx, group, input, None).await
 }
 
 /// # Errors
@@ -107,15 +107,10 @@ pub async fn update(ctx: &Ctx, id: AssetId, input: UpdateAsset) -> Result<Stored
         Resource::Group(current.organization, current.group),
     )?;
     check_version(current.version, input.expected)?;
-    if let Some(wanted) = input.default_ref {
-        let known = repo::get::<AssetRef>(ctx.store(), wanted).await?;
-        if known.is_none_or(|known| known.asset != id) {
-            return Err(
-                Error::invalid("ref.of_other_asset", "the asset has no such ref")
-                    .on_field("defaultRef"),
-            );
-        }
-    }
+    let wanted = match input.default_ref {
+        Some(wanted) => Some(ref_of(ctx, id, wanted).await?),
+        None => None,
+    };
     let next = Asset {
         criticality: input.criticality.unwrap_or(current.criticality),
         internet_facing: input.internet_facing.unwrap_or(current.internet_facing),
@@ -128,9 +123,16 @@ pub async fn update(ctx: &Ctx, id: AssetId, input: UpdateAsset) -> Result<Stored
     if next == current.value {
         return Ok(current);
     }
+    let next = Asset {
+        made_for: None,
+        ..next
+    };
     let mut changes = ChangeSet::new();
     changes.update(&current, &next, Some(Event::named("asset.updated")))?;
     if next.default_ref != current.default_ref {
+        if let Some(wanted) = &wanted {
+            provisional::keep_ref(wanted, None, &mut changes)?;
+        }
         changes.create(&settle::job(ctx, &next), None)?;
     }
     let weighs = |asset: &Asset| (asset.criticality, asset.internet_facing);
@@ -152,6 +154,14 @@ pub async fn update(ctx: &Ctx, id: AssetId, input: UpdateAsset) -> Result<Stored
     })
 }
 
+/// The asset's ref with that id.
+async fn ref_of(ctx: &Ctx, asset: AssetId, id: RefId) -> Result<Stored<AssetRef>> {
+    let known = repo::get::<AssetRef>(ctx.store(), id).await?;
+    known.filter(|known| known.asset == asset).ok_or_else(|| {
+        Error::invalid("ref.of_other_asset", "the asset has no such ref").on_field("defaultRef")
+    })
+}
+
 /// What of an asset people change, for the audit log.
 fn said(asset: &Asset) -> serde_json::Value {
     serde_json::json!({
@@ -162,8 +172,8 @@ fn said(asset: &Asset) -> serde_json::Value {
     })
 }
 
-/// The group's asset of that name; made with its default ref when there is none yet. An upload may
-/// do this: a pipeline must not need a person to go first.
+/// The group's asset of that name; made with its default ref when there is none yet, for the report
+/// that is `made_for`. An upload may do this: a pipeline must not need a person to go first.
 ///
 /// # Errors
 /// `name.malformed`, not permitted, or the store's.
@@ -172,6 +182,7 @@ pub async fn ensure(
     group: &Group,
     name: &str,
     kind: AssetKind,
+    made_for: ReportId,
 ) -> Result<Stored<Asset>> {
     ctx.permit(
         Action::ReportUpload,
@@ -187,7 +198,7 @@ pub async fn ensure(
             kind,
             ..CreateAsset::default()
         };
-        match add(ctx, group, input).await {
+        match add(ctx, group, input, Some(made_for)).await {
             // Someone else made it in the meantime: theirs it is.
             Err(error) if error.kind() == Kind::Conflict => {}
             other => return other,
@@ -208,7 +219,12 @@ pub(super) async fn by_name(
 }
 
 /// Commits a new asset with its default ref.
-async fn add(ctx: &Ctx, group: &Group, input: CreateAsset) -> Result<Stored<Asset>> {
+async fn add(
+    ctx: &Ctx,
+    group: &Group,
+    input: CreateAsset,
+    made_for: Option<ReportId>,
+) -> Result<Stored<Asset>> {
     let ids = ctx.ports.ids.as_ref();
     let asset_id: AssetId = fresh(ids);
     let first = AssetRef {
@@ -219,6 +235,7 @@ async fn add(ctx: &Ctx, group: &Group, input: CreateAsset) -> Result<Stored<Asse
         name: asset_name(input.default_ref.as_deref().unwrap_or(DEFAULT_REF))?,
         kind: RefKind::Branch,
         created: ctx.now(),
+        made_for: None,
     };
     let asset = Asset {
         id: asset_id,
@@ -231,6 +248,7 @@ async fn add(ctx: &Ctx, group: &Group, input: CreateAsset) -> Result<Stored<Asse
         tags: normal_tags(input.tags)?,
         default_ref: first.id,
         created: ctx.now(),
+        made_for,
     };
     let mut changes = ChangeSet::new();
     changes.create(&asset, Some(Event::named("asset.created")))?;
@@ -251,11 +269,17 @@ async fn add(ctx: &Ctx, group: &Group, input: CreateAsset) -> Result<Stored<Asse
     })
 }
 
-/// The asset's ref of that name, its default ref when none is named; made when there is none yet.
+/// The asset's ref of that name, its default ref when none is named; made when there is none yet, for
+/// the report that is `made_for`.
 ///
 /// # Errors
 /// `name.malformed`, not permitted, or the store's.
-pub async fn ensure_ref(ctx: &Ctx, asset: &Asset, name: Option<&str>) -> Result<Stored<AssetRef>> {
+pub async fn ensure_ref(
+    ctx: &Ctx,
+    asset: &Asset,
+    name: Option<&str>,
+    made_for: ReportId,
+) -> Result<Stored<AssetRef>> {
     ctx.permit(
         Action::ReportUpload,
         Resource::Group(asset.organization, asset.group),
@@ -278,6 +302,7 @@ pub async fn ensure_ref(ctx: &Ctx, asset: &Asset, name: Option<&str>) -> Result<
             name: name.clone(),
             kind: RefKind::Branch,
             created: ctx.now(),
+            made_for: Some(made_for),
         };
         let mut changes = ChangeSet::new();
         changes.create(&made, Some(Event::named("ref.created")))?;

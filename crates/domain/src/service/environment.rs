@@ -3,6 +3,7 @@
 
 use super::access::retrying;
 use super::lookup::permitted;
+use super::provisional;
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Result};
 use crate::id::{AssetId, EnvironmentId};
@@ -154,6 +155,7 @@ async fn change(
             Some(current) => changes.update(current, &next, event)?,
             None => changes.create(&next, event)?,
         }
+        provisional::keep(&asset, None, &mut changes)?;
         let of = |book: &EnvironmentBook| {
             let mut all = book.environments.iter();
             all.find(|known| known.id == about.id).cloned()

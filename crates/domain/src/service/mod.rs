@@ -41,6 +41,7 @@ pub mod organization;
 pub mod policy_trial;
 pub mod portfolio;
 pub mod priority;
+mod provisional;
 pub mod report;
 pub mod schedule;
 pub mod scope;

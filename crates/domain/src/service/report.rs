@@ -5,14 +5,14 @@ use futures::stream::BoxStream;
 use sha2::{Digest, Sha256};
 
 use super::lookup::permitted;
-use super::{asset, environment, import};
+use super::{asset, environment, import, provisional};
 use crate::ctx::{Ctx, Resource};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id::{AssetId, GroupId, ReportId};
 use crate::import::{Category, FormatInfo, Warning};
 use crate::model::{
-    Asset, AssetKind, AuditEntry, Counts, Group, Job, Progress, Report, ReportEnvironment,
-    ReportStatus, asset_name,
+    Asset, AssetKind, AssetRef, AuditEntry, Counts, Group, Job, Progress, Report,
+    ReportEnvironment, ReportStatus, asset_name,
 };
 use crate::page::{Cursor, Page, PageRequest};
 use crate::policy::Action;
@@ -42,6 +42,8 @@ pub struct UploadReport {
     pub environment: Option<String>,
 }
 
+/// How often a report is queued anew when someone else changed what it is about.
+const RACES: usize = 8;
 /// Longest file name that is kept, in bytes.
 const FILE_NAME_LIMIT: usize = 300;
 
@@ -50,7 +52,7 @@ const FILE_NAME_LIMIT: usize = 300;
 /// # Errors
 /// Not permitted, `report.empty`, `report.unknown_format`, `commit.malformed`,
 /// `report.scanned_in_future`, `name.malformed`, `environment.name`, `environment.unknown`, or the
-/// store's. What is refused leaves no asset and no ref behind.
+/// store's. What is refused leaves no asset and no ref behind, now or when it is read.
 pub async fn upload(
     ctx: &Ctx,
     group: GroupId,
@@ -62,31 +64,25 @@ pub async fn upload(
         .value;
     check(ctx, &upload, &bytes)?;
     let environment = environment_of(ctx, group.id, &upload).await?;
-    let asset = asset::ensure(
-        ctx,
-        &group,
-        &upload.asset,
-        upload.asset_kind.unwrap_or_default(),
-    )
-    .await?;
-    let r#ref = asset::ensure_ref(ctx, &asset, upload.r#ref.as_deref()).await?;
+    let id = fresh(ctx.ports.ids.as_ref());
+    let mut place = place(ctx, &group, &upload, id).await?;
     let now = ctx.now();
-    let report = Report {
-        id: fresh(ctx.ports.ids.as_ref()),
+    let mut report = Report {
+        id,
         organization: group.organization,
         group: group.id,
-        asset: asset.id,
-        r#ref: r#ref.id,
+        asset: place.asset.id,
+        r#ref: place.r#ref.id,
         created: now,
         uploaded_by: ctx.actor.label(),
         file_name: crate::rules::sighting::cut(upload.file_name.trim(), FILE_NAME_LIMIT),
         size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
         sha256: hex::encode(Sha256::digest(&bytes)),
-        format: upload.format,
+        format: upload.format.clone(),
         tool: None,
         tool_version: None,
         category: upload.category,
-        commit: upload.commit,
+        commit: upload.commit.clone(),
         scanned_at: upload.scanned_at.unwrap_or(now),
         partial: upload.partial,
         environment,
@@ -96,34 +92,71 @@ pub async fn upload(
         warnings: 0,
         refusal: None,
         finished: None,
+        removed_asset: None,
     };
     ctx.ports.blobs.put(&report.raw_blob(), bytes).await?;
+    let mut races = 0;
+    loop {
+        match queue(ctx, &report, &place).await {
+            // The asset or the ref went with the report that it was made for, or was changed.
+            Err(error) if error.kind() == Kind::Conflict && races < RACES => {
+                races += 1;
+                place = self::place(ctx, &group, &upload, id).await?;
+                report = Report {
+                    asset: place.asset.id,
+                    r#ref: place.r#ref.id,
+                    ..report
+                };
+            }
+            done => return done,
+        }
+    }
+}
+
+/// What a report is about.
+struct Place {
+    asset: Stored<Asset>,
+    r#ref: Stored<AssetRef>,
+}
+
+/// Finds or makes what an upload names.
+async fn place(ctx: &Ctx, group: &Group, upload: &UploadReport, report: ReportId) -> Result<Place> {
+    let kind = upload.asset_kind.unwrap_or_default();
+    let asset = asset::ensure(ctx, group, &upload.asset, kind, report).await?;
+    let r#ref = asset::ensure_ref(ctx, &asset, upload.r#ref.as_deref(), report).await?;
+    Ok(Place { asset, r#ref })
+}
+
+/// Commits a report's record with the job that will import it.
+async fn queue(ctx: &Ctx, report: &Report, place: &Place) -> Result<Stored<Report>> {
     let job = Job::new(
         fresh(ctx.ports.ids.as_ref()),
         import::KIND,
         import::payload(report.id),
-        now,
+        report.created,
     )
-    .in_lane(import::lane(asset.id))
-    .of(group.organization);
+    .in_lane(import::lane(report.asset))
+    .of(report.organization);
     let audit = AuditEntry::new(
         ctx,
-        Some(group.organization),
+        Some(report.organization),
         "report.uploaded",
         [
-            group.id.to_string(),
-            asset.id.to_string(),
+            report.group.to_string(),
+            report.asset.to_string(),
             report.id.to_string(),
         ],
     )
     .with(serde_json::json!({ "file": report.file_name, "sha256": report.sha256 }));
     let mut changes = ChangeSet::new();
-    changes.create(&report, Some(Event::named("report.queued")))?;
+    changes.create(report, Some(Event::named("report.queued")))?;
     changes.create(&job, None)?;
     changes.create(&audit, None)?;
+    provisional::keep(&place.asset, Some(report.id), &mut changes)?;
+    provisional::keep_ref(&place.r#ref, Some(report.id), &mut changes)?;
     ctx.store().commit(changes).await?;
     Ok(Stored {
-        value: report,
+        value: report.clone(),
         version: 1,
     })
 }

@@ -20,6 +20,7 @@ use crate::rules::blocker::{Command, decide};
 use crate::rules::desk;
 
 use super::organization::check_version;
+use super::provisional;
 
 /// What is in the way, as a person says it.
 #[derive(Clone, Debug, Default)]
@@ -38,14 +39,16 @@ pub struct OpenBlocker {
 pub async fn open(ctx: &Ctx, group: &Group, input: OpenBlocker) -> Result<Stored<Blocker>> {
     let place = Resource::Group(group.organization, group.id);
     ctx.permit(Action::BlockerWrite, place)?;
+    let mut changes = ChangeSet::new();
     if let Some(asset) = input.asset {
         let known = repo::get::<Asset>(ctx.store(), asset).await?;
-        if known.is_none_or(|known| known.group != group.id) {
-            return Err(
+        let known = known
+            .filter(|known| known.group == group.id)
+            .ok_or_else(|| {
                 Error::invalid("blocker.unknown_asset", "the group has no such asset")
-                    .on_field("asset"),
-            );
-        }
+                    .on_field("asset")
+            })?;
+        provisional::keep(&known, None, &mut changes)?;
     }
     let opened = Note::new(&ctx.actor, ctx.now(), None);
     let blocker = Blocker {
@@ -69,7 +72,6 @@ pub async fn open(ctx: &Ctx, group: &Group, input: OpenBlocker) -> Result<Stored
         kind: BlockerEntryKind::Opened,
         note: opened,
     };
-    let mut changes = ChangeSet::new();
     changes.create(&blocker, Some(Event::named("blocker.opened")))?;
     changes.create(&entry, None)?;
     changes.create(&audit(ctx, &blocker, "blocker.opened"), None)?;

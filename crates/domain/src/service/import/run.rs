@@ -23,7 +23,7 @@ use crate::port::{OpenReport, repo};
 use crate::rules::identity;
 use crate::rules::matching::gather;
 use crate::rules::triage_rule::Ready;
-use crate::service::{triage_rule, weakness_acceptance};
+use crate::service::{provisional, triage_rule, weakness_acceptance};
 
 /// Runs [`KIND`] jobs.
 pub struct ImportHandler;
@@ -182,14 +182,14 @@ async fn run(mut import: Import<'_>, raw: Bytes) -> Result<Outcome> {
     .await?;
     let open_report = match opened {
         Ok(open_report) => open_report,
-        Err(refusal) => return refuse(&import, refusal),
+        Err(refusal) => return refuse(&import, refusal).await,
     };
     let options = identity::Options {
         merge_code_across_tools: import.policy.merge_code_across_tools,
     };
     let mut surveyed = match survey(open_report.clone(), options, import.report.category).await? {
         Ok(surveyed) => surveyed,
-        Err(refusal) => return refuse(&import, refusal),
+        Err(refusal) => return refuse(&import, refusal).await,
     };
     let mut identities =
         planning::known(ctx, import.asset.group, import.asset.id, &surveyed).await?;
@@ -266,9 +266,10 @@ async fn begin(
         .await
 }
 
-/// Nothing of the report is kept but the record of why.
-fn refuse(import: &Import<'_>, refusal: Refusal) -> Result<Outcome> {
+/// Nothing of the report is kept but the record of why; what was made for it alone goes too.
+async fn refuse(import: &Import<'_>, refusal: Refusal) -> Result<Outcome> {
     let mut changes = ChangeSet::new();
+    let removed = provisional::remove(import.ctx, &import.report, &mut changes).await?;
     let next = Report {
         status: ReportStatus::Refused,
         format: refusal
@@ -277,6 +278,7 @@ fn refuse(import: &Import<'_>, refusal: Refusal) -> Result<Outcome> {
             .or_else(|| import.report.format.clone()),
         refusal: Some(refusal),
         finished: Some(import.ctx.now()),
+        removed_asset: removed.map(Box::new),
         ..import.report.value.clone()
     };
     changes.update(&import.report, &next, Some(Event::named("report.refused")))?;

@@ -183,6 +183,10 @@ impl Messages {
             Report::COLLECTION => {
                 let report = subjects.reports.get(&item.key)?;
                 let told = self.place(event, report.group, Some(report.asset))?;
+                let told = match &report.removed_asset {
+                    Some(asset) => told.with("asset", data::asset(asset)),
+                    None => told,
+                };
                 Some(told.with("report", data::report(report)))
             }
             Blocker::COLLECTION => {

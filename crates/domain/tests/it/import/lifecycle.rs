@@ -1,6 +1,6 @@
 //! From first sight to closing and back.
 
-use gna_domain::model::{AuditEntry, ReportStatus, State};
+use gna_domain::model::{AuditEntry, State};
 use gna_domain::port::repo;
 use gna_domain::port::search::{Condition, SearchRequest, Selection, Sort};
 use gna_domain::service::report::UploadReport;
@@ -221,26 +221,6 @@ async fn each_ref_has_its_own_presence_and_the_default_ref_decides() {
     scene.import_as(on("main"), issues(&["a", "b"])).await;
     assert!(by_rule(scene.vulnerabilities().await, "b").on_default_ref);
     scene.check().await;
-}
-
-#[tokio::test]
-async fn a_report_that_can_not_be_read_leaves_only_its_refusal() {
-    let scene = Scene::on(Stores::Memory).await;
-    for (bytes, code) in [
-        (
-            b"{\"version\": \"2.1.0\", \"runs\": [{\"tool\"".to_vec(),
-            "report.truncated",
-        ),
-        (b"neither fish nor flesh".to_vec(), "report.unknown_format"),
-    ] {
-        let report = scene.import(bytes).await;
-        assert_eq!(report.status, ReportStatus::Refused);
-        assert_eq!(
-            report.refusal.as_ref().map(|refusal| refusal.code.as_str()),
-            Some(code)
-        );
-    }
-    assert!(scene.vulnerabilities().await.is_empty());
 }
 
 #[tokio::test]

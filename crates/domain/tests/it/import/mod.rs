@@ -5,4 +5,5 @@ pub mod helpers;
 pub mod identity;
 mod lifecycle;
 mod properties;
+mod refused;
 mod resume;
