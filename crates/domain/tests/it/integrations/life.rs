@@ -390,6 +390,9 @@ async fn a_webhook_of_an_app_reaches_the_integrations_that_have_an_account_of_it
     let meant = names("d3", &account.external_id, "GNA");
     let of_another = names("d4", "another", "gna");
     let elsewhere = names("d5", &account.external_id, "elsewhere");
+    for named in [&meant, &of_another, &elsewhere] {
+        changes.create(named, None).expect("writes");
+    }
     let all = vec![hook.clone(), gone, meant, of_another, elsewhere];
     let count = all.len();
     let hands = Arc::new(Hands(hooks, all));
@@ -413,7 +416,11 @@ async fn a_webhook_of_an_app_reaches_the_integrations_that_have_an_account_of_it
     heard.sort();
     assert_eq!(
         heard,
-        ["webhook null", "webhook null", r#"webhook {"issue":7}"#]
+        [
+            "webhook null",
+            r#"webhook {"issue":7}"#,
+            r#"webhook {"issue":7}"#
+        ]
     );
     // Who runs the server reads the jobs, and is not who the webhook is for.
     let jobs = office.all::<Job>("job").await;
