@@ -183,6 +183,7 @@ async fn once(
         message: (!account.valid)
             .then(|| "it did not work where it was taken over from; connect it again".to_owned()),
         generation: 1,
+        refusals: None,
         intent: None,
         entities: vec![entity],
         created: now,
