@@ -67,6 +67,7 @@ fn info(name: &str, slots: &[(&str, &[&str])]) -> RecipeInfo {
         needs: Vec::new(),
         events: Vec::new(),
         every_seconds: 0,
+        at_once: 1,
         actions: vec![UserAction {
             name: "ECHO".to_owned(),
             kind: "QUICK_ACTION".to_owned(),

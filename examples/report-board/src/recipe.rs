@@ -41,6 +41,7 @@ impl ReportCards {
                 needs: vec![Action::ReportRead],
                 events: vec!["report.completed".into()],
                 every_seconds: 300,
+                at_once: 1,
                 actions: vec![UserAction {
                     name: "COUNT".into(),
                     kind: "QUICK_ACTION".into(),

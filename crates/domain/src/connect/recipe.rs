@@ -133,6 +133,10 @@ pub struct RecipeInfo {
     pub events: Vec<String>,
     /// How often it looks at the app, in seconds; 0 for never.
     pub every_seconds: u32,
+    /// How many jobs that tell one integration of events and webhooks may be under way at once: 1, and
+    /// 64 at most. More than 1 is for recipes whose events and webhooks may be told side by side, in any
+    /// order. Its beginning, its looks and the steps of its processes take turns.
+    pub at_once: u32,
     pub actions: Vec<UserAction>,
     /// What can be configured.
     pub config: Form,
@@ -168,6 +172,7 @@ mod tests {
             needs: Vec::new(),
             events: vec!["vulnerability.opened".into(), "report.*".into()],
             every_seconds: 0,
+            at_once: 1,
             actions: Vec::new(),
             config: Form::vertical(json!({"properties": {"a": {}, "b": {}}})),
         };

@@ -51,6 +51,7 @@ impl ChatNotice {
                     "vulnerability.opened".into(),
                 ],
                 every_seconds: 0,
+                at_once: 1,
                 actions: vec![UserAction {
                     name: "SEND_TEST".into(),
                     kind: "QUICK_ACTION".into(),

@@ -39,6 +39,7 @@ impl Paging {
                 needs: vec![Action::VulnerabilityRead],
                 events: vec!["vulnerability.*".into()],
                 every_seconds: 0,
+                at_once: 1,
                 actions: Vec::new(),
                 config: Form::vertical(schema),
             },

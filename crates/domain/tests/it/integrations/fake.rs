@@ -161,6 +161,7 @@ impl Herald {
                 needs: vec![Action::VulnerabilityRead],
                 events: vec!["vulnerability.*".to_owned()],
                 every_seconds: 300,
+                at_once: 2,
                 actions: vec![action("COUNT"), action("MARCH")],
                 config: Form::vertical(schema),
             },

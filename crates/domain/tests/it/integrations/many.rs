@@ -204,3 +204,60 @@ async fn each_of_many_is_told_of_a_webhook_once() {
         assert_eq!(heard, vec![webhook; ids.len()], "{fails:?}");
     }
 }
+
+#[tokio::test]
+async fn as_many_are_told_at_once_as_the_recipe_says_and_its_end_waits_for_them() {
+    use gna_domain::port::Jobs;
+
+    let office = Office::new().await;
+    let made = office.made().await;
+    let upload = UploadReport {
+        asset: "api".to_owned(),
+        file_name: "scan.sarif".to_owned(),
+        ..UploadReport::default()
+    };
+    let bytes = sarif("scanner", &[Issue::new("one", "a.py", 1)]);
+    let shop = office.start.shop.id;
+    gna_domain::service::report::upload(&office.ada, shop, upload, bytes.into())
+        .await
+        .expect("is taken");
+    office.work().await;
+    office.dispatch().await;
+    // Three jobs that tell it of something, none of which is done yet.
+    let mut told = office.all::<Job>("job").await;
+    told.retain(|job| job.kind == work::EVENTS && job.queue == Some(Queue::Ready));
+    assert_eq!(told.len(), 1);
+    let mut changes = ChangeSet::new();
+    for _ in 0..2 {
+        let another = Job {
+            id: fresh(office.start.world.ports.ids.as_ref()),
+            ..told[0].clone()
+        };
+        changes.create(&another, None).expect("writes");
+    }
+    let store = office.start.world.ports.store.as_ref();
+    store.commit(changes).await.expect("commits");
+    let jobs = office.start.world.jobs();
+    let claim = async || jobs.claim("w", &[work::EVENTS]).await.expect("looks");
+    let (first, second) = (claim().await, claim().await);
+    let (Some(first), Some(second)) = (first, second) else {
+        panic!("two at once");
+    };
+    assert!(claim().await.is_none(), "and no third");
+    assert_eq!(first.job().lane_slots, 2);
+    // The end waits for the one that goes on in the second place.
+    integration::delete(&office.ada, made.id)
+        .await
+        .expect("is asked for");
+    jobs.complete(&first, ChangeSet::new()).await.expect("ends");
+    office.work().await;
+    assert_eq!(office.now(&made).await.status, Status::InDeletion);
+    assert!(office.herald.heard().is_empty());
+    jobs.complete(&second, ChangeSet::new())
+        .await
+        .expect("ends");
+    office.start.world.clock.advance_millis(MINUTE);
+    office.work().await;
+    assert!(office.all::<Integration>("integration").await.is_empty());
+    assert_eq!(office.herald.heard(), ["end"]);
+}

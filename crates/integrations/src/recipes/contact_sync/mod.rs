@@ -77,6 +77,7 @@ impl ContactSync {
                 needs: Vec::new(),
                 events: Vec::new(),
                 every_seconds: 300,
+                at_once: 1,
                 actions: vec![UserAction {
                     name: "SYNC_NOW".into(),
                     kind: "SYNC_ACTION".into(),

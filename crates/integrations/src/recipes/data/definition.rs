@@ -3,7 +3,7 @@
 use gna_domain::connect::Template;
 use gna_domain::connect::recipe::About;
 use gna_domain::connect::template::Tree;
-use gna_domain::model::Level;
+use gna_domain::model::{LANE_SLOTS_MAX, Level};
 use gna_domain::rules::schedule::{EVERY_MAX, EVERY_MIN};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,12 +39,19 @@ pub struct Definition {
     /// What is done every so often.
     #[serde(default)]
     pub ticks: Vec<Tick>,
+    /// How many jobs that tell one integration of events and webhooks may be under way at once, 1 to 64.
+    #[serde(default = "alone")]
+    pub at_once: u32,
     /// What is done when an app tells of something.
     #[serde(default)]
     pub webhooks: Vec<Webhook>,
     /// What a user can have it do.
     #[serde(default)]
     pub actions: Vec<ActionDefinition>,
+}
+
+fn alone() -> u32 {
+    1
 }
 
 fn one() -> String {
@@ -285,6 +292,10 @@ impl Definition {
     /// What is wrong with what is done every so often and when an app tells of something.
     fn outside_mistake(&self, slots: &BTreeSet<&str>) -> Option<Mistake> {
         let wrong = |path: String, message: String| Some(Mistake { path, message });
+        if !(1..=LANE_SLOTS_MAX).contains(&self.at_once) {
+            let message = format!("1 to {LANE_SLOTS_MAX} jobs may be under way at once");
+            return wrong("at_once".to_owned(), message);
+        }
         if self.ticks.is_empty() && self.every_seconds > 0 {
             let message = "say in ticks what is done every so often".to_owned();
             return wrong("every_seconds".to_owned(), message);

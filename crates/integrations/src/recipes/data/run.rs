@@ -133,6 +133,7 @@ fn info(definition: &Definition) -> RecipeInfo {
         needs,
         events: definition.on.iter().map(|on| on.event.clone()).collect(),
         every_seconds: definition.every_seconds,
+        at_once: definition.at_once,
         actions: actions
             .map(|action| UserAction {
                 name: action.name.clone(),

@@ -65,6 +65,7 @@ impl FindingPull {
                 needs: vec![Action::ReportUpload],
                 events: Vec::new(),
                 every_seconds: 900,
+                at_once: 1,
                 actions: vec![UserAction {
                     name: "PULL_NOW".into(),
                     kind: "SYNC_ACTION".into(),

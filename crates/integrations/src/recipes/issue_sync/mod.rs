@@ -121,6 +121,7 @@ impl IssueSync {
                 ],
                 events: vec!["vulnerability.*".into()],
                 every_seconds: 300,
+                at_once: 1,
                 actions: vec![
                     action(
                         "SYNC_NOW",

@@ -261,6 +261,7 @@ async fn a_recipe_of_a_file_begins_with_time_with_webhooks_and_with_conditions()
 fn what_is_wrong_with_what_begins_outside_is_told_with_its_key() {
     for (from, to, told) in [
         ("every_seconds = 600", "", "every_seconds: ticks are"),
+        ("every_seconds = 600", "at_once = 65", "at_once: 1 to 64"),
         (
             "every_seconds = 600",
             "every_seconds = 1",

@@ -48,7 +48,8 @@ struct Seen {
     kind: String,
 }
 
-/// The lane is the same for all of a line, and so is its number of places.
+/// The lane is the same for all of a line. Where some of its jobs may be in more of its places than others,
+/// the places are all of them.
 #[derive(Clone, Debug, Default)]
 struct Waiting {
     places: Vec<String>,

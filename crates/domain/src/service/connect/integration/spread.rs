@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::work;
 use crate::connect::ConnectedEntity;
 use crate::connect::integration::{Integration, Status};
-use crate::connect::recipe::Occurrence;
+use crate::connect::recipe::{Occurrence, RecipeInfo};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::id::{EntityId, GroupId, OrganizationId};
@@ -153,7 +153,9 @@ impl Spread {
             .await?;
             let mut changes = ChangeSet::new();
             match &self.hook {
-                Some(hook) => tell_of_hook(ctx, hook, &page.items, &mut changes).await?,
+                Some(hook) => {
+                    tell_of_hook(ctx, recipes, hook, &page.items, &mut changes).await?;
+                }
                 None => {
                     for integration in &page.items {
                         self.tell(ctx, recipes, integration, &mut changes)?;
@@ -199,15 +201,17 @@ impl Spread {
         if goes_on {
             changes.create(&work::begin(ctx, integration), None)?;
         }
+        let info = info_of(recipes, integration);
         let mut events: Vec<Occurrence> = Vec::new();
         for heard in &self.heard {
             // One look at a thing is enough, however much happened to it.
-            if is_for(recipes, integration, heard) && events.last() != Some(&heard.what) {
+            if is_for(info, integration, heard) && events.last() != Some(&heard.what) {
                 events.push(heard.what.clone());
             }
         }
         if !events.is_empty() {
-            changes.create(&work::events(ctx, integration, events), None)?;
+            let at_once = info.map_or(1, |info| info.at_once);
+            changes.create(&work::events(ctx, integration, events, at_once), None)?;
         }
         Ok(())
     }
@@ -222,23 +226,26 @@ fn waits_for(integration: &Integration, entity: &str) -> bool {
             .any(|joined| joined.entity.to_string() == entity)
 }
 
-fn is_for(recipes: &[Arc<dyn Recipe>], integration: &Integration, heard: &Heard) -> bool {
-    let handles = || {
-        recipes
-            .iter()
-            .map(|recipe| recipe.info())
-            .find(|info| info.name == integration.recipe)
-            .is_some_and(|info| info.handles(&heard.what.event))
-    };
+/// None where this server no longer has its recipe.
+fn info_of<'a>(
+    recipes: &'a [Arc<dyn Recipe>],
+    integration: &Integration,
+) -> Option<&'a RecipeInfo> {
+    let mut all = recipes.iter().map(|recipe| recipe.info());
+    all.find(|info| info.name == integration.recipe)
+}
+
+fn is_for(info: Option<&RecipeInfo>, integration: &Integration, heard: &Heard) -> bool {
     integration.group.is_none_or(|of| heard.group == Some(of))
         && integration.created <= heard.at
         && work_for(integration.status) != Work::Drop
-        && handles()
+        && info.is_some_and(|info| info.handles(&heard.what.event))
 }
 
 /// Those that have an account which the webhook may be about, in the slot that has it.
 async fn tell_of_hook(
     ctx: &Ctx,
+    recipes: &[Arc<dyn Recipe>],
     hook: &Arrived,
     integrations: &[Stored<Integration>],
     changes: &mut ChangeSet,
@@ -264,7 +271,9 @@ async fn tell_of_hook(
         let mut accounts = integration.entities.iter();
         if let Some(joined) = accounts.find(|joined| known.contains(&joined.entity)) {
             let slot = joined.slot.clone();
-            changes.create(&work::webhook(ctx, integration, slot, hook), None)?;
+            let at_once = info_of(recipes, integration).map_or(1, |info| info.at_once);
+            let job = work::webhook(ctx, integration, slot, hook, at_once);
+            changes.create(&job, None)?;
         }
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! Work for integrations, as durable jobs: their begin and end, what happened here, what the app
 //! told, looking at the app from time to time, and the steps of processes.
 //!
-//! The jobs of one integration take turns; one that waits lets the others go on.
+//! The jobs of one integration take turns; one that waits lets the others go on. Where its recipe says
+//! so, several that tell it of events and webhooks are under way at once.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -17,12 +18,12 @@ use crate::connect::process::Process;
 use crate::connect::recipe::{Delivery, Occurrence};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind, Result};
-use crate::id::{IntegrationId, ProcessId};
-use crate::model::{Job, ReceivedHook};
+use crate::id::{IntegrationId, JobId, ProcessId};
+use crate::model::{Job, LANE_SLOTS_MAX, Lane, Queue, ReceivedHook};
 use crate::port::apps::Apps;
 use crate::port::jobs::{Claimed, Class, Handler, Outcome};
 use crate::port::recipes::{Desk, Recipe, Recipes};
-use crate::port::store::{ChangeSet, Event};
+use crate::port::store::{ChangeSet, Event, Key};
 use crate::port::{fresh, repo};
 use crate::rules::integration::{
     KEPT_DAYS, Work, is_permanent, is_too_old, next_look_ms, waits_for_person, work,
@@ -44,6 +45,8 @@ pub const END: &str = "integration.end";
 
 /// Largest body of a webhook that is handed on, in bytes; of a larger one recipes hear that it came.
 const BODY_BYTES: usize = 65_536;
+/// How long the end of an integration waits for jobs that were begun before it, in milliseconds.
+const OTHERS_MS: i64 = 5_000;
 /// Title of the message that tells what went wrong in the work itself.
 const WORK: &str = "Work";
 
@@ -79,9 +82,10 @@ impl Payload {
         }
     }
 
-    fn job(&self, ctx: &Ctx, kind: &str, of: &Integration) -> Job {
+    /// `slots` says how many of its kind may be under way at once.
+    fn job(&self, ctx: &Ctx, kind: &str, of: &Integration, slots: u32) -> Job {
         Job::new(fresh(ctx.ports.ids.as_ref()), kind, json!(self), ctx.now())
-            .in_lane(Integration::lane(self.integration))
+            .in_lane_of(Integration::lane(self.integration), slots)
             .yielding()
             .of(of.organization)
     }
@@ -89,21 +93,26 @@ impl Payload {
 
 /// The job that begins it, to be committed with it.
 pub(super) fn begin(ctx: &Ctx, integration: &Integration) -> Job {
-    Payload::of(integration).job(ctx, BEGIN, integration)
+    Payload::of(integration).job(ctx, BEGIN, integration, 1)
 }
 
 /// The job that takes it down.
 pub(super) fn end(ctx: &Ctx, integration: &Integration) -> Job {
-    Payload::of(integration).job(ctx, END, integration)
+    Payload::of(integration).job(ctx, END, integration, 1)
 }
 
-/// The job that tells an integration of these events.
-pub(super) fn events(ctx: &Ctx, integration: &Integration, events: Vec<Occurrence>) -> Job {
+/// The job that tells an integration of these events, of which so many may be under way at once.
+pub(super) fn events(
+    ctx: &Ctx,
+    integration: &Integration,
+    events: Vec<Occurrence>,
+    at_once: u32,
+) -> Job {
     let payload = Payload {
         events,
         ..Payload::of(integration)
     };
-    payload.job(ctx, EVENTS, integration)
+    payload.job(ctx, EVENTS, integration, at_once)
 }
 
 /// The job that has one look at its app.
@@ -117,13 +126,19 @@ pub(super) fn process(ctx: &Ctx, integration: &Integration, process: ProcessId) 
         process: Some(process),
         ..Payload::of(integration)
     };
-    payload.job(ctx, PROCESS, integration)
+    payload.job(ctx, PROCESS, integration, 1)
 }
 
 /// The job that tells an integration of a webhook whose signature was checked. To be committed with
 /// whatever makes the delivery known, so that it is told once.
 #[must_use]
-pub(super) fn webhook(ctx: &Ctx, integration: &Integration, slot: String, of: &Arrived) -> Job {
+pub(super) fn webhook(
+    ctx: &Ctx,
+    integration: &Integration,
+    slot: String,
+    of: &Arrived,
+    at_once: u32,
+) -> Job {
     let hook = Hook {
         slot,
         app: of.app.clone(),
@@ -134,7 +149,7 @@ pub(super) fn webhook(ctx: &Ctx, integration: &Integration, slot: String, of: &A
         hook: Some(hook),
         ..Payload::of(integration)
     };
-    payload.job(ctx, WEBHOOK, integration)
+    payload.job(ctx, WEBHOOK, integration, at_once)
 }
 
 /// What the webhook says. Of one that is no longer kept the recipe still hears that it came.
@@ -375,6 +390,9 @@ impl Handler for IntegrationHandler {
             return Ok(Outcome::done());
         };
         if self.kind == END {
+            if others_work(ctx, id, claimed).await? {
+                return Ok(later(ctx, claimed.job(), OTHERS_MS));
+            }
             let (apps, recipes) = (self.apps.as_ref(), self.recipes.as_ref());
             let removal = tear_down::finish(ctx, apps, recipes, found, claimed).await?;
             return Ok(Outcome::Done(removal));
@@ -430,6 +448,28 @@ impl Handler for IntegrationHandler {
         }
         Ok(changes)
     }
+}
+
+/// Whether jobs of an integration that is taken down are under way in other places of its lane. They were
+/// begun before: whoever begins now sees that it is taken down, and does nothing.
+async fn others_work(ctx: &Ctx, id: IntegrationId, claimed: &Claimed) -> Result<bool> {
+    let any = claimed.job().clone();
+    let any = any.in_lane_of(Integration::lane(id), LANE_SLOTS_MAX);
+    let own = &claimed.lane().name;
+    let places = Lane::names_of(&any).into_iter();
+    let keys: Vec<Key> = places
+        .filter(|place| place != own)
+        .map(|place| Lane::key_of(&place))
+        .collect();
+    let lanes = repo::get_keys::<Lane>(ctx.store(), &keys).await?;
+    let holders: Vec<JobId> = lanes
+        .into_iter()
+        .flatten()
+        .filter_map(|lane| lane.holder)
+        .collect();
+    let jobs = repo::get_many::<Job>(ctx.store(), &holders).await?;
+    let mut jobs = jobs.into_iter().flatten();
+    Ok(jobs.any(|job| job.queue == Some(Queue::Ready) && job.lease.is_some()))
 }
 
 /// Shows a process as held while its integration is.
