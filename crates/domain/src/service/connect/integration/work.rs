@@ -117,7 +117,7 @@ pub(super) fn events(
 
 /// The job that has one look at its app.
 pub(super) fn look(ctx: &Ctx, integration: &Integration) -> Job {
-    Payload::of(integration).job(ctx, TICK, integration)
+    Payload::of(integration).job(ctx, TICK, integration, 1)
 }
 
 /// The job that does the steps of a process.
