@@ -1,7 +1,7 @@
 //! Vulnerabilities that a person keeps apart, though a report gives them one name: the report is a
 //! sighting of each, and none of them learns a name that belongs to another.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::identities::Identities;
@@ -44,13 +44,16 @@ impl Apart {
             }
         }
         let ids: Vec<VulnerabilityId> = contested.into_iter().collect();
-        let mut pairs = HashSet::new();
+        let mut pairs: HashSet<(VulnerabilityId, VulnerabilityId)> = HashSet::new();
+        let mut taken_in: HashMap<VulnerabilityId, VulnerabilityId> = HashMap::new();
         for some in ids.chunks(500) {
             for vulnerability in repo::get_many::<Vulnerability>(ctx.store(), some)
                 .await?
                 .into_iter()
                 .flatten()
             {
+                let absorbed = vulnerability.absorbed.iter();
+                taken_in.extend(absorbed.map(|other| (*other, vulnerability.id)));
                 pairs.extend(
                     vulnerability
                         .kept_apart
@@ -59,6 +62,12 @@ impl Apart {
                 );
             }
         }
+        // Whoever took one of them in stands in its place.
+        let in_place: Vec<(VulnerabilityId, VulnerabilityId)> = pairs
+            .iter()
+            .filter_map(|(one, other)| Some((*one, *taken_in.get(other)?)))
+            .collect();
+        pairs.extend(in_place);
         Ok(Self(pairs))
     }
 }

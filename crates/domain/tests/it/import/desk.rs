@@ -141,6 +141,42 @@ async fn each_of_two_that_were_separated_goes_by_its_own_name_from_then_on() {
 }
 
 #[tokio::test]
+async fn who_is_taken_in_by_an_older_one_is_kept_apart_there_too() {
+    const OTHER: &str = "GHSA-2222-3333-4444";
+    let scene = Scene::on(Stores::Memory).await;
+    let said = |other: Option<&str>, ghsa: Option<&str>| {
+        let lodash = ("lodash", "4.17.20");
+        grype(&[
+            (OTHER, other, lodash.0, lodash.1),
+            (GHSA, ghsa, lodash.0, lodash.1),
+        ])
+    };
+    scene
+        .import(grype(&[(OTHER, None, "lodash", "4.17.20")]))
+        .await;
+    scene
+        .import(trivy("package-lock.json", &[(CVE, "lodash", "4.17.20")]))
+        .await;
+    scene.import(said(None, None)).await;
+    let merged = scene.import(said(None, Some(CVE))).await;
+    assert_eq!(merged.counts.merged, 1);
+    let all = scene.vulnerabilities().await;
+    assert_eq!(all[2].merged_into, Some(all[1].id));
+    let triager = scene.world.member(&scene.group, Role::Triager);
+    merge::unmerge(&triager, all[2].id, None)
+        .await
+        .expect("is separated");
+    // The oldest takes in the one, and with it what a person said about the other.
+    let merged = scene.import(said(Some(CVE), None)).await;
+    assert_eq!(merged.counts.merged, 1);
+    let both = scene.import(said(Some(CVE), Some(CVE))).await;
+    assert_eq!((both.counts.merged, both.counts.closed), (0, 0));
+    assert_eq!(states(&scene).await, ["OPEN", "CLOSED", "OPEN"]);
+    assert_eq!(scene.summary().await.len(), 2);
+    scene.check().await;
+}
+
+#[tokio::test]
 async fn another_default_ref_is_settled_by_a_job_once() {
     let scene = Scene::on(Stores::Memory).await;
     let on = |name: &str| UploadReport {
