@@ -235,8 +235,8 @@ pub async fn pull(desk: &Desk<'_>, unit: &Unit) -> Result<Pulled> {
         },
     };
     let known = match &state.blob {
-        Some(blob) if since.is_some() || feed.by_host => known(desk, blob, since).await?,
-        _ => Snapshot::default(),
+        Some(blob) => known(desk, blob, since).await?,
+        None => Snapshot::default(),
     };
     let before = match since {
         Some(_) => known.clone(),
@@ -261,7 +261,7 @@ pub async fn pull(desk: &Desk<'_>, unit: &Unit) -> Result<Pulled> {
         );
         desk.note(Level::Warning, TITLE, &text).await?;
     }
-    let blob = keep(desk, &digest_now, &state, &snapshot, feed.order).await?;
+    let blob = keep(desk, &digest_now, &state, &snapshot).await?;
     let next = State {
         blob: blob.clone(),
         digest: Some(digest_now),
@@ -335,11 +335,7 @@ async fn keep(
     digest: &str,
     state: &State,
     snapshot: &Snapshot,
-    order: Order,
 ) -> Result<Option<String>> {
-    if order == Order::Whole {
-        return Ok(None);
-    }
     if state.digest.as_deref() == Some(digest) && state.blob.is_some() {
         return Ok(state.blob.clone());
     }

@@ -48,7 +48,9 @@ impl Snapshot {
         is_other: bool,
     ) -> Vec<(String, Vec<u8>)> {
         if !feed.by_host {
-            return vec![(subject.to_owned(), self.report(feed, subject))];
+            let gone = self.gone(before);
+            let findings: Vec<&Value> = self.0.values().flatten().chain(&gone).collect();
+            return vec![(subject.to_owned(), report(feed, subject, &findings))];
         }
         let (now, then) = (self.hosts(), before.hosts());
         let hosts: BTreeSet<&str> = now.keys().chain(then.keys()).copied().collect();
@@ -62,6 +64,23 @@ impl Snapshot {
             .collect()
     }
 
+    /// One finding of each tool that has none left, said to be gone: a report closes what is of the
+    /// tools that it names.
+    fn gone(&self, before: &Self) -> Vec<Value> {
+        let here: BTreeSet<&str> = self.0.values().flatten().filter_map(tool).collect();
+        let mut gone: BTreeMap<&str, Value> = BTreeMap::new();
+        for finding in before.0.values().flatten() {
+            if let Some(tool) = tool(finding).filter(|tool| !here.contains(tool)) {
+                gone.entry(tool).or_insert_with(|| {
+                    let mut last = finding.clone();
+                    last["status"] = json!("absent");
+                    last
+                });
+            }
+        }
+        gone.into_values().collect()
+    }
+
     fn hosts(&self) -> BTreeMap<&str, Vec<&Value>> {
         let mut hosts: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
         for finding in self.0.values().flatten() {
@@ -72,6 +91,11 @@ impl Snapshot {
         }
         hosts
     }
+}
+
+/// The tool that found it, where the app keeps what several have found.
+fn tool(finding: &Value) -> Option<&str> {
+    finding.get("tool").and_then(Value::as_str)
 }
 
 fn report(feed: &Feed, subject: &str, findings: &[&Value]) -> Vec<u8> {
@@ -139,5 +163,30 @@ mod tests {
         let told = |host: &str, findings: usize| (host.to_owned(), findings);
         assert_eq!(named(false), [told("b", 0), told("c", 1)]);
         assert_eq!(named(true), [told("a", 1), told("b", 0), told("c", 1)]);
+    }
+
+    #[test]
+    fn a_tool_whose_last_finding_is_gone_is_still_named() {
+        let feeds: Vec<&Feed> = crate::recipes::finding_pull::source::feeds("gitlab").collect();
+        let by = |id: &str, tool: &str| Item {
+            id: id.to_owned(),
+            findings: vec![json!({ "title": id, "tool": tool })],
+        };
+        let before = Snapshot::default().with(vec![by("1", "x"), by("2", "y"), by("3", "y")]);
+        let after = Snapshot::default().with(vec![by("1", "x")]);
+        let named = |before: &Snapshot| -> Value {
+            let mut reports = after.reports(feeds[0], "web", before, false);
+            let (_, bytes) = reports.pop().expect("one report");
+            let report: Value = serde_json::from_slice(&bytes).expect("JSON");
+            report["findings"].clone()
+        };
+        assert_eq!(
+            named(&before),
+            json!([
+                { "title": "1", "tool": "x" },
+                { "title": "2", "tool": "y", "status": "absent" },
+            ])
+        );
+        assert_eq!(named(&after), json!([{ "title": "1", "tool": "x" }]));
     }
 }

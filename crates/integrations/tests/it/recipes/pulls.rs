@@ -454,3 +454,26 @@ async fn of_an_invented_sonarqube_only_what_changed_is_read_until_a_day_is_over(
     assert!(all.starts_with(&[1, 2, 3]), "{all:?}");
     assert_eq!(workplace.vulnerabilities().await.len(), 3);
 }
+
+#[tokio::test]
+async fn what_a_tool_of_an_invented_gitlab_found_last_is_closed_with_it() {
+    let done = Arc::new(AtomicBool::new(false));
+    let there = Arc::clone(&done);
+    let workplace = Workplace::new(move |asked| {
+        let is_list = asked.path.ends_with("/vulnerability_findings");
+        match is_list && there.load(Ordering::SeqCst) {
+            true => (200, json!([])),
+            false => gitlab(asked, false).expect("known"),
+        }
+    })
+    .await;
+    workplace.made("finding-pull", &["gitlab"], json!({})).await;
+    let open = |found: &[Vulnerability]| {
+        let open = found.iter().filter(|one| one.state == State::Open);
+        open.count()
+    };
+    assert_eq!(open(&workplace.vulnerabilities().await), 2);
+    done.store(true, Ordering::SeqCst);
+    workplace.wait(20).await;
+    assert_eq!(open(&workplace.vulnerabilities().await), 0);
+}
