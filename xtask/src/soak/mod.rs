@@ -85,7 +85,7 @@ fn refresh(args: &Args) -> Result<report::Report> {
     let (kill, killed) = std::sync::mpsc::channel();
     let providers = Arc::new(Providers::new(args.seed, args.speed, kill));
     let address = runtime.block_on(provider::serve(Arc::clone(&providers)))?;
-    let mut number = 0;
+    let mut number: u64 = 0;
     let mut start = |does: Option<&str>| -> Result<Process> {
         number += 1;
         let mut command = Command::new(std::env::current_exe()?);

@@ -68,7 +68,7 @@ impl Report {
 
     fn judged(&self) -> impl Iterator<Item = Judged<'_>> {
         let each = KINDS.iter().zip(&self.figures).zip(&self.checked.waiting);
-        each.map(|((&name, figures), waiting)| Judged {
+        each.map(move |((&name, figures), waiting)| Judged {
             name,
             figures,
             reconnects: figures.reconnects + waiting,
