@@ -14,7 +14,7 @@ use crate::ctx::Ctx;
 use crate::error::{Kind, Result};
 use crate::model::FeedReader;
 use crate::port::repo;
-use crate::port::store::{ChangeSet, Effect, FeedItem, FeedPosition, Stored};
+use crate::port::store::{ChangeSet, Effect, FeedItem, FeedPosition, Key, Stored};
 use crate::time::Timestamp;
 
 /// Feed entries read at once; also the longest stretch that a restart looks at again.
@@ -34,7 +34,8 @@ pub trait Owes: Send + Sync + 'static {
 
     /// What follows from each entry, in order: records to be created. Called again for the same
     /// entries it makes the same records, or none where they are. What follows from one entry is one
-    /// commit: what may be more than a store takes is left to jobs that go on with it.
+    /// commit with the place, unless that is more than a store takes: then parts of it go ahead, and what
+    /// must not exist without the rest, or has another key each time, is better left to jobs.
     ///
     /// # Errors
     /// The store's; the entries are then looked at again.
@@ -130,7 +131,9 @@ impl<O: Owes> Follower<O> {
         let owed = self.owes.owed(ctx, items).await?;
         let mut changes = ChangeSet::new();
         let mut bytes = 0;
+        let at_most = limits.writes.saturating_sub(1).max(1);
         for (item, more) in items.iter().zip(owed) {
+            let more = ahead(ctx, more, at_most).await?;
             let size = size(&more);
             let is_full = changes.writes.len() + more.writes.len() > most || bytes + size > largest;
             if is_full && !changes.is_empty() {
@@ -148,6 +151,28 @@ impl<O: Owes> Follower<O> {
         }
         Ok(place)
     }
+}
+
+/// Commits what one entry owes beyond what fits into a commit, a part at a time, and answers the rest,
+/// for the commit of the place. Where that fails half way, the same entry is looked at again: what is
+/// there by then is passed over.
+async fn ahead(ctx: &Ctx, more: ChangeSet, at_most: usize) -> Result<ChangeSet> {
+    let mut writes = more.writes;
+    while writes.len() > at_most {
+        let rest = writes.split_off(at_most);
+        let keys: Vec<Key> = writes.iter().map(|write| write.key.clone()).collect();
+        let there = ctx.store().get(&keys).await?;
+        let new = writes.into_iter().zip(there);
+        let new = new.filter(|(_, there)| there.is_none());
+        let part = ChangeSet {
+            writes: new.map(|(write, _)| write).collect(),
+        };
+        if !part.is_empty() {
+            ctx.store().commit(part).await?;
+        }
+        writes = rest;
+    }
+    Ok(ChangeSet { writes })
 }
 
 /// The durable place. One that is not there is made at the end of the feed.

@@ -3,14 +3,16 @@
 use super::*;
 use async_trait::async_trait;
 use gna_domain::connect::inbox::HookTaker;
-use gna_domain::id::IntegrationId;
+use gna_domain::id::{IntegrationId, JobId, TypedId};
 use gna_domain::model::ReceivedHook;
 use gna_domain::port::jobs::{Claimed, Handler, Outcome};
-use gna_domain::port::store::{ChangeSet, Effect, Expect, StoreLimits, TOO_LARGE};
+use gna_domain::port::store::{ChangeSet, Effect, Expect, FeedItem, StoreLimits, TOO_LARGE};
 use gna_domain::port::{Store, fresh};
 use gna_domain::service::connect::integration::{IntegrationHooks, work};
+use gna_domain::service::feed::Owes;
 use gna_testkit::{AtCommit, StoreBetween, World};
 use std::sync::Mutex;
+use uuid::Uuid;
 
 /// Writes that a commit may have.
 const WRITES: usize = 12;
@@ -260,4 +262,46 @@ async fn as_many_are_told_at_once_as_the_recipe_says_and_its_end_waits_for_them(
     office.work().await;
     assert!(office.all::<Integration>("integration").await.is_empty());
     assert_eq!(office.herald.heard(), ["end"]);
+}
+
+/// Owes thirty records for each vulnerability, the same ones each time.
+struct Crowd;
+
+#[async_trait]
+impl Owes for Crowd {
+    fn name(&self) -> &'static str {
+        "crowd"
+    }
+    async fn owed(&self, ctx: &Ctx, items: &[FeedItem]) -> Result<Vec<ChangeSet>> {
+        let now = ctx.now();
+        let owed = items.iter().map(|item| {
+            let mut changes = ChangeSet::new();
+            let is_new = item.event.name == "vulnerability.created";
+            for nth in (1..=30_u128).filter(|_| is_new) {
+                let id = JobId::from_uuid(Uuid::from_u128(u128::MAX - nth));
+                let payload = json!({"integration": format!("{nth:02}")});
+                changes.create(&Job::new(id, "test.crowd", payload, now), None)?;
+            }
+            Ok(changes)
+        });
+        owed.collect()
+    }
+}
+
+#[tokio::test]
+async fn what_one_entry_owes_may_be_more_than_a_commit_takes() {
+    for fails in [None, Some(0), Some(1), Some(2)] {
+        let mut office = Office::new().await;
+        let follower = Follower::new(Crowd);
+        let ctx = office.start.world.system();
+        follower.catch_up(&ctx).await.expect("begins");
+        office.scan(office.start.shop.id, &["one"]).await;
+        let watching = Watching::install(&mut office.start.world, "test.crowd", fails);
+        let ctx = office.start.world.system();
+        let followed = follower.catch_up(&ctx).await;
+        assert_eq!(followed.is_err(), fails.is_some(), "{fails:?}");
+        follower.catch_up(&ctx).await.expect("follows");
+        let all: Vec<String> = (1..=30).map(|nth| format!("{nth:02}")).collect();
+        assert_eq!(watching.told(), all, "{fails:?}");
+    }
 }
