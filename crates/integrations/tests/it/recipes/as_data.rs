@@ -310,9 +310,9 @@ fn what_is_wrong_with_what_begins_outside_is_told_with_its_key() {
     }
 }
 
-/// Of the document's parts on recipes as files.
+/// In its part on recipes as files.
 #[test]
-fn the_document_has_each_key_and_each_name() {
+fn the_document_has_each_key() {
     let text = include_str!("../../../../../docs/RECIPES.md");
     let (_, part) = text.split_once("## A recipe as a file").expect("a part");
     let (part, _) = part.split_once("\n## ").expect("another part after it");
