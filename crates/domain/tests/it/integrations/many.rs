@@ -184,6 +184,8 @@ async fn each_of_many_is_told_of_a_webhook_once() {
             target: String::new(),
             delivery: "d1".to_owned(),
             event: None,
+            accounts: Vec::new(),
+            projects: Vec::new(),
             content_type: None,
             body: r#"{"issue":7}"#.to_owned(),
             received: now,

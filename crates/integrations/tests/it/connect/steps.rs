@@ -119,8 +119,9 @@ async fn the_credential_comes_out_of_a_step_and_a_mistyped_code_can_be_typed_aga
             "form.invalid"
         );
         let store = office.world.ports.store.as_ref();
-        let accounts = store.scan(ConnectedEntity::COLLECTION, &PageRequest::first(10));
-        assert!(accounts.await.expect("scans").items.is_empty());
+        let ten = PageRequest::first(10);
+        let accounts = store.scan(ConnectedEntity::COLLECTION, &ten).await;
+        assert!(accounts.expect("scans").items.is_empty());
         let first = entered(&office, &office.mia, &session, CODE).await;
         let first = first.expect("connects");
         assert_eq!(

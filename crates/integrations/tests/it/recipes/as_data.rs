@@ -227,6 +227,8 @@ async fn a_recipe_of_a_file_begins_with_time_with_webhooks_and_with_conditions()
             target: String::new(),
             delivery: delivery.to_owned(),
             event: Some(event.to_owned()),
+            accounts: Vec::new(),
+            projects: Vec::new(),
             content_type: None,
             body: json!({"action": action, "number": delivery}).to_string(),
             received: now,
