@@ -181,7 +181,7 @@ async fn an_index_that_never_arrives_is_asked_all_the_same_and_called_stale() {
     }
     assert_eq!(of_store.status, 200, "{}", of_store.text);
     assert_eq!(of_store.header(STALE), "");
-    assert_eq!(of_store.json()["tags"], json!(["urgent"]));
+    assert!(of_store.text.contains("urgent"), "{}", of_store.text);
 }
 
 #[tokio::test]

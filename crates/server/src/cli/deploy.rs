@@ -13,8 +13,8 @@ use crate::deploy::{Listed, template};
 #[command(after_help = "Examples:
   gna deploy template > gna.template.json             for the functions of the store at hand
   gna deploy template --store memory: > gna.template.json   for those of a new one
-  aws cloudformation deploy --template-file gna.template.json --stack-name gna --capabilities CAPABILITY_IAM \\
-      --parameter-overrides CodeBucket=... CodeKey=gna.zip StoreUrl=...
+  aws cloudformation deploy --template-file gna.template.json --s3-bucket BUCKET --stack-name gna \\
+      --capabilities CAPABILITY_IAM --parameter-overrides CodeBucket=... CodeKey=gna.zip StoreUrl=...
 
 docs/FUNCTIONS.md tells what goes into the package.")]
 pub struct DeployArgs {

@@ -107,6 +107,35 @@ impl Session<'_> {
             .clone()
     }
 
+    /// The whole answer to a question, with its head.
+    fn raw(&self, number: usize, path: &str, more: &[(&str, &str)]) -> String {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [&[("Authorization", bearer.as_str())], more].concat();
+        let (status, answer) = self.server(number).send("GET", path, &headers, "");
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer
+    }
+
+    /// How far the writes reach that a record is of.
+    fn position(&self, number: usize, path: &str) -> String {
+        let answer = self.raw(number, path, &[]);
+        header(&answer, "x-gna-position")
+            .expect("a position")
+            .to_owned()
+    }
+
+    /// How many vulnerabilities the search finds, and whether it says that some may be missing.
+    fn found(&self, number: usize, position: &str) -> (u64, bool) {
+        let all = "/api/v2/vulnerabilities?organization=demo&group=shop&first=1&facets=state";
+        let answer = self.raw(number, all, &[("X-Gna-Position", position)]);
+        let body = answer.get(answer.find('{').expect("JSON")..).expect("JSON");
+        let body = body.get(..=body.rfind('}').expect("JSON")).expect("JSON");
+        let list: Value = serde_json::from_str(body).expect("JSON");
+        let states = list["facets"]["state"].as_array().expect("a facet");
+        let found = states.iter().filter_map(|state| state["count"].as_u64());
+        (found.sum(), header(&answer, "x-gna-stale").is_some())
+    }
+
     /// Writes and reads back through the other processes; answers the reports that it sent.
     fn work(&self, vulnerability: &str) -> Vec<String> {
         let schedule = self.write(
@@ -163,6 +192,15 @@ impl Session<'_> {
     }
 }
 
+/// A header of an answer.
+fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    let head = answer.split("\r\n\r\n").next().unwrap_or_default();
+    head.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then_some(value.trim())
+    })
+}
+
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let millis = since.expect("after 1970").as_millis();
@@ -207,6 +245,16 @@ fn three_processes(url: &str, own: [&[&str]; 4], lists_at_once: bool) {
             .as_str()
             .map(str::to_owned)
     });
+
+    let found_at = |number: usize, report: &str| {
+        let position = anybody.position(number, &format!("/api/v2/reports/{report}"));
+        eventually("the index is there", || {
+            let (found, is_stale) = anybody.found(number + 1, &position);
+            (!is_stale).then_some(found)
+        })
+    };
+    let of_demo = anybody.read(0, "/api/v2/reports?organization=demo&group=shop&first=1");
+    let found_before = found_at(0, text(&of_demo["items"][0]["id"]));
 
     let (often, single, reports) = std::thread::scope(|scope| {
         let load: Vec<_> = (0..SESSIONS)
@@ -258,6 +306,11 @@ fn three_processes(url: &str, own: [&[&str]; 4], lists_at_once: bool) {
         let counts = &done["counts"];
         assert_eq!(counts["total"], FINDINGS, "{n}: {counts}");
         assert_eq!(counts["created"], FINDINGS, "{n}: {counts}");
+    }
+    // Who says how far the write reached finds all of it, wherever it asks.
+    let wanted = found_before + (reports.len() * FINDINGS) as u64;
+    for (n, id) in reports.iter().enumerate() {
+        assert_eq!(found_at(n, id), wanted, "{n}");
     }
     let run_of = |schedule: &str| {
         let seen = anybody.read(1, &format!("/api/v2/schedules/{schedule}"));
