@@ -8,13 +8,14 @@ use gna_storage::conformance::dynamodb;
 use gna_storage::conformance::mongodb;
 
 use gna_domain::model::{Job, JobState};
+use gna_domain::port::Clock;
 use gna_domain::time::Timestamp;
+use gna_server::outside::SystemClock;
 use gna_storage::backend::registry;
 use gna_storage::conformance::postgres::Place;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::run::run;
 use crate::server::Server;
@@ -202,9 +203,7 @@ fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let millis = since.expect("after 1970").as_millis();
-    Timestamp::from_millis(millis.try_into().expect("a time"))
+    SystemClock.now()
 }
 
 fn text(value: &Value) -> &str {

@@ -207,9 +207,10 @@ async fn a_user_who_compares_beside_a_look_makes_no_contact_of_invented_crms_twi
         .made("contact-sync", &["hubspot", "pipedrive"], json!({}))
         .await;
     let ada = card("ada", "Lovelace");
-    let mut one = crms.lock().expect("a lock");
-    one.of("hubspot").insert("h1".to_owned(), ada);
-    drop(one);
+    {
+        let mut crms = crms.lock().expect("a lock");
+        crms.of("hubspot").insert("h1".to_owned(), ada);
+    }
     workplace.world.clock.advance_millis(900_000);
     let pause = workplace.flaky.pause_next("create_contact");
     let user = async {
