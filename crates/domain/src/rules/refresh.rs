@@ -59,15 +59,23 @@ impl Means {
 
     /// Whether what the intent presented may be presented once more now.
     fn again(self, intent: &Intent, now: Timestamp) -> bool {
+        let is_left = match self {
+            Self::Token(Reuse::RotatingWithLeeway { .. }) => intent.presentations < WITH_LEEWAY,
+            _ => true,
+        };
+        is_left && self.does_no_harm(intent, now)
+    }
+
+    /// Whether the app accepts for certain, as far as time goes, what was presented before and is
+    /// presented now.
+    fn does_no_harm(self, intent: &Intent, now: Timestamp) -> bool {
         // The app hears of it up to one wait for an answer later.
         let since = now.millis().saturating_sub(intent.first.millis());
         let heard = since.saturating_add(self.patience().answer_ms);
         match self {
             Self::Nothing => false,
             Self::Repeatable => true,
-            Self::Token(reuse @ Reuse::RotatingWithLeeway { .. }) => {
-                intent.presentations < WITH_LEEWAY && reuse.may_present_again(heard)
-            }
+            Self::Token(reuse @ Reuse::RotatingWithLeeway { .. }) => reuse.may_present_again(heard),
             Self::Token(reuse) => reuse.may_present_again(since),
         }
     }
@@ -192,11 +200,14 @@ fn presented(credential: &Credential, means: Means) -> &str {
     }
 }
 
-/// Whether it is not too late to call the app, so that the answer comes before others stop waiting. A
-/// worker that was held up between its intent and its call settles as [`Outcome::NotTaken`].
+/// Whether it is not too late to call the app: the answer comes before others stop waiting, and a second
+/// presentation while it still does no harm. A worker that was held up between its intent and its call
+/// settles as [`Outcome::NotTaken`].
 #[must_use]
 pub fn is_in_time(intent: &Intent, means: Means, now: Timestamp) -> bool {
+    let is_first = intent.presentations <= 1;
     now.plus_millis(means.patience().answer_ms) <= intent.until
+        && (is_first || means.does_no_harm(intent, now))
 }
 
 /// The credential with the intent to present, as [`plan`] said.

@@ -4,7 +4,7 @@ use super::tests::{at, credential};
 use super::*;
 use crate::id::TypedId;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use uuid::Uuid;
 
 const LEEWAY_SECONDS: u32 = 60;
@@ -23,7 +23,10 @@ enum Fault {
 enum Step {
     /// The worker does the next thing it has to do.
     Go(usize, Fault),
+    /// Its process ends; what it has sent is on its way still.
     Kill(usize),
+    /// The app hears of the oldest request whose sender was killed.
+    Arrive,
     Pass(i64),
     /// The app stops accepting the current access token.
     Spent,
@@ -32,6 +35,8 @@ enum Step {
 enum Worker {
     Idle,
     Intends(Intent),
+    /// Has sent it, then.
+    Waits(Intent, Timestamp),
     Knows(Intent, Outcome),
 }
 
@@ -92,6 +97,8 @@ struct Model {
     /// The generation whose access token is spent.
     spent: u64,
     workers: Vec<Worker>,
+    /// What was sent by those that were killed, and when.
+    on_its_way: VecDeque<(String, Timestamp)>,
     ids: u128,
 }
 
@@ -111,6 +118,7 @@ impl Model {
             version: 1,
             spent: 0,
             workers: (0..3).map(|_| Worker::Idle).collect(),
+            on_its_way: VecDeque::new(),
             ids: 0,
         }
     }
@@ -124,8 +132,12 @@ impl Model {
         let worker = std::mem::replace(&mut self.workers[number], Worker::Idle);
         self.workers[number] = match worker {
             Worker::Idle => self.start(),
-            Worker::Intends(intent) => {
-                let outcome = self.call(&intent, fault);
+            Worker::Intends(intent) if is_in_time(&intent, self.means, self.now) => {
+                Worker::Waits(intent, self.now)
+            }
+            Worker::Intends(intent) => Worker::Knows(intent, Outcome::NotTaken),
+            Worker::Waits(intent, sent) => {
+                let outcome = self.call(&intent.presented, sent, fault);
                 Worker::Knows(intent, outcome)
             }
             Worker::Knows(intent, outcome) => {
@@ -164,14 +176,20 @@ impl Model {
         }
     }
 
-    fn call(&mut self, intent: &Intent, fault: Fault) -> Outcome {
-        if !is_in_time(intent, self.means, self.now) {
-            return Outcome::NotTaken;
+    /// Whether the app hears of what was sent then: nobody waits longer for an answer, and the
+    /// connection is closed.
+    fn hears(&self, sent: Timestamp) -> bool {
+        self.now <= sent.plus_millis(self.means.patience().answer_ms - 1)
+    }
+
+    fn call(&mut self, token: &str, sent: Timestamp, fault: Fault) -> Outcome {
+        if !self.hears(sent) {
+            return Outcome::Unknown;
         }
         match fault {
-            Fault::Answers => self.provider.present(&intent.presented, self.now),
+            Fault::Answers => self.provider.present(token, self.now),
             Fault::LosesAnswer => {
-                self.provider.present(&intent.presented, self.now);
+                self.provider.present(token, self.now);
                 Outcome::Unknown
             }
             Fault::LosesRequest => Outcome::Unknown,
@@ -179,10 +197,27 @@ impl Model {
         }
     }
 
+    fn kill(&mut self, number: usize) {
+        if let Worker::Waits(intent, sent) =
+            std::mem::replace(&mut self.workers[number], Worker::Idle)
+        {
+            self.on_its_way.push_back((intent.presented, sent));
+        }
+    }
+
+    fn arrive(&mut self) {
+        if let Some((token, sent)) = self.on_its_way.pop_front()
+            && self.hears(sent)
+        {
+            self.provider.present(&token, self.now);
+        }
+    }
+
     fn step(&mut self, step: Step) {
         match step {
             Step::Go(worker, fault) => self.go(worker, fault),
-            Step::Kill(worker) => self.workers[worker] = Worker::Idle,
+            Step::Kill(worker) => self.kill(worker),
+            Step::Arrive => self.arrive(),
             Step::Pass(millis) => self.now = self.now.plus_millis(millis),
             Step::Spent => self.spent = self.stored.generation,
         }
@@ -221,7 +256,10 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => (0..3usize, fault()).prop_map(|(worker, fault)| Step::Go(worker, fault)),
         2 => (0..3usize).prop_map(Step::Kill),
+        1 => Just(Step::Arrive),
         3 => (1..12_000i64).prop_map(Step::Pass),
+        // Around an answer, a lease and what is between them.
+        3 => proptest::sample::select(vec![9_999, 10_000, 19_999, 20_000, 30_000]).prop_map(Step::Pass),
         1 => (30_000..120_000i64).prop_map(Step::Pass),
         3 => Just(Step::Spent),
     ]
@@ -247,7 +285,7 @@ proptest! {
         (0..3).for_each(|worker| model.step(Step::Kill(worker)));
         model.step(Step::Pass(LEASE_MS));
         model.step(Step::Spent);
-        for _ in 0..3 {
+        for _ in 0..4 {
             model.go(0, Fault::Answers);
             model.check();
         }

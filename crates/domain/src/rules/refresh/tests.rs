@@ -270,6 +270,33 @@ fn a_refusal_of_an_older_token_says_nothing_about_the_stored_one() {
 }
 
 #[test]
+fn whoever_was_held_up_since_the_intent_does_not_call() {
+    let second = |means| {
+        let (begun, _) = intended(means);
+        let begun = begin(&begun, id(8), 2, means, at(41_000));
+        begun.intent.expect("begun")
+    };
+    let first = |means| intended(means).1;
+    for (means, intent, now, is_in_time) in [
+        (LEEWAY, first(LEEWAY), 11_000, true),
+        (LEEWAY, first(LEEWAY), 11_001, false),
+        // The first may have been heard at 1,000; the answer to this one comes 20 seconds later at most.
+        (LEEWAY, second(LEEWAY), 40_999, true),
+        (LEEWAY, second(LEEWAY), 41_000, false),
+        (STABLE, second(STABLE), 51_000, true),
+        (STABLE, second(STABLE), 51_001, false),
+        (Means::Repeatable, second(Means::Repeatable), 51_000, true),
+    ] {
+        assert_eq!(
+            super::is_in_time(&intent, means, at(now)),
+            is_in_time,
+            "{means:?} {} at {now}",
+            intent.presentations
+        );
+    }
+}
+
+#[test]
 fn what_was_not_taken_the_second_time_may_be_presented_once_more() {
     let (begun, _) = intended(LEEWAY);
     let twice = begin(&begun, id(8), 2, LEEWAY, at(31_000));
