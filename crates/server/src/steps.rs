@@ -12,12 +12,21 @@ use gna_domain::service::{index, notice, webhook};
 #[cfg(feature = "postgres")]
 use gna_storage::backend::postgres::PostgresDb;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::wiring::Instance;
+
+/// How long what happens is gathered before it is told to others: a step costs almost the same for
+/// one event as for many.
+const GATHER: Duration = Duration::from_millis(5);
+/// The same for the search index, for which somebody may wait who wrote and searches.
+const GATHER_INDEX: Duration = Duration::from_millis(2);
 
 /// Something that follows the feed.
 pub struct Step {
     pub name: &'static str,
+    /// How long to wait for more after the first commit.
+    pub gather: Duration,
     /// Does it, to the feed's present end.
     pub again: Again,
 }
@@ -28,30 +37,39 @@ pub type Again = Box<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 /// The steps of an instance. One that nobody has activated only keeps its search index.
 #[must_use]
 pub fn of(instance: &Instance) -> Vec<Step> {
-    let mut steps = vec![Step {
-        name: "index",
-        again: indexing(instance),
-    }];
+    let mut steps = vec![index(instance)];
     if !instance.paused {
         steps.push(Step {
             name: "webhooks",
+            gather: GATHER,
             again: webhooks(instance),
         });
         steps.push(Step {
             name: "integrations",
+            gather: GATHER,
             again: integrations(instance),
         });
     }
     if instance.sends_mail() {
         steps.push(Step {
             name: "notices",
+            gather: GATHER,
             again: notices(instance),
         });
     }
     steps
 }
 
-/// Keeps the search index in step.
+/// The one that keeps the search index in step.
+pub(crate) fn index(instance: &Instance) -> Step {
+    Step {
+        name: "index",
+        gather: GATHER_INDEX,
+        again: indexing(instance),
+    }
+}
+
+/// What it does.
 pub(crate) fn indexing(instance: &Instance) -> Again {
     let ctx = Ctx::system(instance.ports.clone(), "index");
     let alone = Alone::on(instance);

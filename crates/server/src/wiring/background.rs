@@ -31,9 +31,7 @@ impl Instance {
         if self.config.has_role("worker") {
             self.start_worker(&stop, &mut tasks).await?;
         } else if self.has_own_search() {
-            let again = steps::indexing(self);
-            let name = "index";
-            self.follow(Step { name, again }, &stop, &mut tasks);
+            self.follow(steps::index(self), &stop, &mut tasks);
         }
         if self.config.has_role("scheduler") && !self.paused {
             let scheduling = Ctx::system(self.ports.clone(), "schedule");
@@ -105,10 +103,12 @@ impl Instance {
 
     fn follow(&self, step: Step, stop: &CancellationToken, tasks: &mut JoinSet<()>) {
         let (commits, ended) = (self.ports.store.signals().feed, stop.clone());
-        let (name, again) = (step.name, Arc::new(step.again));
+        let (name, gather, again) = (step.name, step.gather, Arc::new(step.again));
         let task = move || {
             let again = Arc::clone(&again);
-            follow(name, commits.clone(), ended.clone(), move || again())
+            follow(name, gather, commits.clone(), ended.clone(), move || {
+                again()
+            })
         };
         self.keep(name, task, stop, tasks);
     }

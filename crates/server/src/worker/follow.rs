@@ -10,9 +10,11 @@ use tokio_util::sync::CancellationToken;
 const WAITS: (u64, u64) = (1, 60);
 
 /// Calls `step` now and after each commit, one call for all commits that came during the one
-/// before; a step that fails is repeated, later each time. Ends with `stop`.
+/// before and within `gather` of the first; a step that fails is repeated, later each time. Ends with
+/// `stop`.
 pub async fn follow<F, Fut>(
     name: &'static str,
+    gather: Duration,
     mut commits: watch::Receiver<u64>,
     stop: CancellationToken,
     step: F,
@@ -22,6 +24,12 @@ pub async fn follow<F, Fut>(
 {
     let mut wait = WAITS.0;
     loop {
+        if !gather.is_zero() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(gather) => {}
+            }
+        }
         commits.borrow_and_update();
         let done = tokio::select! {
             () = stop.cancelled() => return,

@@ -1,5 +1,6 @@
 //! The worker with handlers that do as they are told, on a store in memory.
 
+mod follow;
 mod keep;
 mod slow;
 
@@ -265,32 +266,4 @@ async fn a_worker_that_stops_puts_back_what_does_not_end() {
         (0, json!("first half"))
     );
     stage.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_follower_takes_all_commits_of_a_step_together_and_repeats_what_failed() {
-    let (commits, seen) = tokio::sync::watch::channel(0_u64);
-    let calls = Arc::new(AtomicUsize::new(0));
-    let stop = CancellationToken::new();
-    let counted = Arc::clone(&calls);
-    let following = tokio::spawn(follow("test", seen, stop.clone(), move || {
-        let call = counted.fetch_add(1, Ordering::SeqCst);
-        async move {
-            match call {
-                0 => Err(Error::unavailable("test.failed", "try again")),
-                _ => Ok(()),
-            }
-        }
-    }));
-    // The first fails, the second comes a second later, and then nothing until a commit.
-    tokio::time::sleep(Duration::from_millis(1_300)).await;
-    assert_eq!(calls.load(Ordering::SeqCst), 2);
-    for _ in 0..5 {
-        commits.send_modify(|count| *count += 1);
-    }
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let after = calls.load(Ordering::SeqCst);
-    assert!((3..=4).contains(&after), "{after}");
-    stop.cancel();
-    following.await.expect("ends");
 }

@@ -67,7 +67,9 @@ impl Handler for DeliverHandler {
         let tried = delivery.tried(attempt);
         match next(ctx, &delivery, &answer, now) {
             Next::Delivered => {
-                endpoint::note(ctx, claimed, &delivery, true).await?;
+                if endpoint::is_news(&endpoint, &delivery) {
+                    endpoint::note(ctx, claimed, &delivery, true).await?;
+                }
                 ended(&delivery, tried, DeliveryState::Delivered)
             }
             Next::Gone => {

@@ -365,6 +365,12 @@ pub(super) async fn disable(
     .await
 }
 
+/// Whether it would change anything to note that a message was taken. Where another one fails at the
+/// same moment, the next that is taken notes it.
+pub(super) fn is_news(endpoint: &Endpoint, taken: &Delivery) -> bool {
+    endpoint.failing_since.is_some() || taken.condition_error.is_some()
+}
+
 /// Notes whether it takes messages, and whether its condition could be asked about this one; answers
 /// since when it takes none. Only whoever has the delivery's job can.
 pub(super) async fn note(

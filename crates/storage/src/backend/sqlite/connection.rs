@@ -34,7 +34,7 @@ impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
             writer_cache_kib: 16 * 1_024,
-            reader_cache_kib: 16 * 1_024,
+            reader_cache_kib: 8 * 1_024,
             readers: 4,
             busy_timeout: Duration::from_secs(5),
         }
