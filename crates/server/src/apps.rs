@@ -56,6 +56,7 @@ fn registration(client: &ClientConfig) -> Registration {
     Registration {
         id: client.client_id.clone(),
         secret: secret.map(Secret::new),
+        scopes: client.scopes.clone(),
     }
 }
 

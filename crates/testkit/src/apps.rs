@@ -56,6 +56,7 @@ pub fn client(ports: &Ports) -> AppClient {
     let ours = Registration {
         id: "gna".to_owned(),
         secret: Some(Secret::new("client-hunter2")),
+        scopes: Vec::new(),
     };
     let ports = AppPorts {
         store: Arc::clone(&ports.store),

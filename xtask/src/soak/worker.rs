@@ -246,6 +246,7 @@ async fn open(args: &Args) -> Result<Desk> {
     let ours = Registration {
         id: "gna".to_owned(),
         secret: Some(Secret::new("soak")),
+        scopes: Vec::new(),
     };
     let registrations: BTreeMap<String, Registration> = KINDS
         .iter()

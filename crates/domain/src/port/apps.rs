@@ -38,6 +38,8 @@ pub struct Registration {
     pub id: String,
     /// Absent for public clients.
     pub secret: Option<Secret>,
+    /// Scopes that people are asked for beside those of the module.
+    pub scopes: Vec<String>,
 }
 
 /// The apps that this server knows, and the way to them.

@@ -128,6 +128,7 @@ impl Player {
             id: "client".to_owned(),
             secret: Some(Secret::new("hunter2-c")),
             redirect_uri: Some("https://gna.example/redirect/app".to_owned()),
+            scopes: Vec::new(),
         }
     }
 

@@ -154,6 +154,10 @@ pub struct ClientConfig {
     pub client_id: String,
     #[serde(deserialize_with = "text")]
     pub client_secret: String,
+    /// Scopes that people are asked for beside those of the module. The app must let this registration
+    /// ask for them.
+    #[serde(deserialize_with = "list")]
+    pub scopes: Vec<String>,
 }
 
 impl std::fmt::Debug for ClientConfig {

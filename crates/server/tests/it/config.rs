@@ -103,6 +103,7 @@ fn registrations_with_apps_are_masked_and_checked() {
         .args(["config"])
         .env("GNA_MODULES__JIRA_CLOUD__CLIENT_ID", "12345")
         .env("GNA_MODULES__JIRA_CLOUD__CLIENT_SECRET", "hunter2-a")
+        .env("GNA_MODULES__JIRA_CLOUD__SCOPES", "manage:jira-webhook")
         .env(
             "GNA_FRIGG__API_KEY",
             "hunter2-0123456789abcdef0123456789abcdef",
@@ -122,6 +123,11 @@ fn registrations_with_apps_are_masked_and_checked() {
     );
     assert!(
         said.stdout.contains("client_id = \"12345\""),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        said.stdout.contains("\"manage:jira-webhook\""),
         "{}",
         said.stdout
     );

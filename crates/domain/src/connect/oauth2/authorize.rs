@@ -51,10 +51,13 @@ pub fn authorize_url(
     if let Some(redirect) = &flow.client.redirect_uri {
         pairs.push(("redirect_uri".to_owned(), redirect.clone()));
     }
-    if !kind.scopes.is_empty() {
+    let mut scopes = kind.scopes.clone();
+    let more = flow.client.scopes.iter();
+    scopes.extend(more.filter(|scope| !kind.scopes.contains(scope)).cloned());
+    if !scopes.is_empty() {
         pairs.push((
             kind.scope_parameter.clone(),
-            kind.scopes.join(&kind.scope_separator),
+            scopes.join(&kind.scope_separator),
         ));
     }
     pairs.push(("state".to_owned(), flow.state.to_owned()));

@@ -21,6 +21,8 @@ pub struct Client {
     /// Absent for public clients.
     pub secret: Option<Secret>,
     pub redirect_uri: Option<String>,
+    /// Scopes that people are asked for beside those of the module.
+    pub scopes: Vec<String>,
 }
 
 impl fmt::Debug for Client {

@@ -95,13 +95,13 @@ pub fn client(apps: &dyn Apps, module: &Module, values: &Values) -> Result<Clien
     let said = scope.and_then(|scope| {
         let id = values.text(scope, "client_id")?.to_owned();
         let secret = values.text(scope, "client_secret").map(Secret::new);
-        Some((id, secret))
+        Some((id, secret, Vec::new()))
     });
     let known = || {
         apps.registration(module)
-            .map(|client| (client.id, client.secret))
+            .map(|client| (client.id, client.secret, client.scopes))
     };
-    let (id, secret) = said.or_else(known).ok_or_else(|| {
+    let (id, secret, scopes) = said.or_else(known).ok_or_else(|| {
         Error::invalid(
             "module.unregistered",
             format!(
@@ -114,6 +114,7 @@ pub fn client(apps: &dyn Apps, module: &Module, values: &Values) -> Result<Clien
         id,
         secret,
         redirect_uri,
+        scopes,
     })
 }
 

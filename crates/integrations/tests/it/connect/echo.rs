@@ -71,6 +71,7 @@ async fn a_key_that_an_app_repeats_in_its_refusal_is_shown_nowhere() {
     let ours = Registration {
         id: "gna".to_owned(),
         secret: Some(Secret::new("client-hunter2")),
+        scopes: Vec::new(),
     };
     let registrations = BTreeMap::from([("tracker".to_owned(), ours)]);
     office.apps = AppClient::new(ports, modules, registrations, "https://gna.example");

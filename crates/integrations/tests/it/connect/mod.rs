@@ -116,6 +116,7 @@ impl Office {
         let ours = Registration {
             id: "gna".to_owned(),
             secret: Some(Secret::new("client-hunter2")),
+            scopes: Vec::new(),
         };
         let apps = AppClient::new(
             ports,

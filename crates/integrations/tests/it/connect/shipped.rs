@@ -48,6 +48,7 @@ impl Shelf {
             let registration = Registration {
                 id: "gna".to_owned(),
                 secret: Some(Secret::new("client-hunter2")),
+                scopes: Vec::new(),
             };
             (module.name.to_string(), registration)
         };

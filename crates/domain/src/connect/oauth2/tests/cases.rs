@@ -39,6 +39,7 @@ fn client() -> Client {
         id: "id 1".to_owned(),
         secret: Some(Secret::new("se:cret")),
         redirect_uri: Some("https://gna.example/redirect/acme".to_owned()),
+        scopes: Vec::new(),
     }
 }
 
@@ -101,6 +102,28 @@ fn authorize_addresses() {
         };
         let url = authorize_url(&module, code_kind(&module), &flow, &values()).expect(section);
         assert_eq!(url, format!("{base}{rest}"), "{section}");
+    }
+}
+
+#[test]
+fn what_the_operator_adds_is_asked_for_once_beside_the_scopes_of_the_module() {
+    for (of_module, added, asked) in [
+        (json!(["a"]), vec!["b"], "scope=a%20b&"),
+        (json!(["a", "b"]), vec!["b", "c"], "scope=a%20b%20c&"),
+        (json!([]), vec!["b"], "scope=b&"),
+    ] {
+        let module = oauth(json!({"pkce": "none", "scopes": of_module}));
+        let client = Client {
+            scopes: added.into_iter().map(str::to_owned).collect(),
+            ..client()
+        };
+        let flow = Authorize {
+            client: &client,
+            state: "st",
+            verifier: &Secret::new(VERIFIER),
+        };
+        let url = authorize_url(&module, code_kind(&module), &flow, &values()).expect(asked);
+        assert!(url.contains(asked), "{url}");
     }
 }
 
