@@ -26,6 +26,9 @@ pub struct HookReceiver {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Sealed>,
     pub enabled: bool,
+    /// An integration made it, and has the app send to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub registered: bool,
     pub created: Timestamp,
     /// [`crate::Actor::label`] of who made it.
     pub by: String,

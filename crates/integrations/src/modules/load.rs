@@ -507,6 +507,22 @@ paging = "pages"
     }
 
     #[test]
+    fn webhooks_that_are_registered_may_be_checked_in_a_way_of_their_own() {
+        let with = |more: &str| {
+            let jwt = "check.jwt = { header = \"Authorization\", algorithm = \"HS256\" }";
+            let text = format!(
+                "{GOOD}\n[webhook]\ncheck.token = {{ header = \"X-Token\" }}\nregistered = {{ {more}{jwt} }}\n"
+            );
+            load("acme.toml", &text)
+        };
+        let module = with("secret = \"client\", ").unwrap_or_else(|error| panic!("{error}"));
+        let webhook = module.webhook.expect("it has webhooks");
+        assert_ne!(webhook.check_of_registered(), &webhook.check);
+        let made_up = with("").expect_err("nobody signs a JWT with a secret of ours");
+        assert!(made_up.message.contains("\"client\""), "{made_up}");
+    }
+
+    #[test]
     fn unconfirmed_facts_are_found() {
         let text = "a = 1 # unconfirmed: the limit\nb = 2\n# unconfirmed:  all of it\n";
         assert_eq!(

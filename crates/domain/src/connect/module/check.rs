@@ -6,7 +6,7 @@ use super::auth::Auth;
 use super::call::{BodyTemplate, Call};
 use super::definition::{Module, Transport};
 use super::field::Field;
-use super::hook::Check;
+use super::hook::{Check, SecretOf};
 use super::operation::ANSWER_MB_MAX;
 use super::paging::Paging;
 use crate::connect::request::origin;
@@ -267,7 +267,31 @@ impl Mistakes<'_> {
                 self.pointer(&["webhook", key], pointer);
             }
         }
-        match &webhook.check {
+        self.hook_check(&["webhook", "check"], &webhook.check);
+        let Some(own) = &webhook.registered else {
+            return;
+        };
+        if let Some(check) = &own.check {
+            self.hook_check(&["webhook", "registered", "check"], check);
+        }
+        let is_signed_by_client = matches!(
+            webhook.check_of_registered(),
+            Check::Jwt(jwt) if jwt.algorithm == super::auth::JwtAlgorithm::HS256
+        );
+        if is_signed_by_client && own.secret != SecretOf::Client {
+            self.add(
+                &["webhook", "registered", "secret"],
+                "apps sign a JWT with the secret of the registration; write secret = \"client\"",
+            );
+        }
+    }
+
+    fn hook_check(&mut self, path: &[&str], check: &Check) {
+        let mut wrong = |keys: &[&str], why: &str| {
+            let whole: Vec<&str> = path.iter().chain(keys).copied().collect();
+            self.add(&whole, why);
+        };
+        match check {
             Check::Hmac(hmac) => {
                 let has_time = hmac.timestamp_header.is_some()
                     || hmac.timestamp_pointer.is_some()
@@ -276,44 +300,38 @@ impl Mistakes<'_> {
                         .as_ref()
                         .is_some_and(|parts| parts.timestamp.is_some());
                 if has_time != hmac.tolerance_seconds.is_some() {
-                    self.add(
-                        &["webhook", "check", "hmac"],
+                    wrong(
+                        &["hmac"],
                         "a timestamp and tolerance_seconds belong together",
                     );
                 }
                 if !hmac.content.contains("{body}") {
-                    self.add(
-                        &["webhook", "check", "hmac", "content"],
+                    wrong(
+                        &["hmac", "content"],
                         "the body is not signed; content must hold {body}",
                     );
                 }
                 if hmac.content.contains("{timestamp}") && !has_time {
-                    self.add(
-                        &["webhook", "check", "hmac", "content"],
+                    wrong(
+                        &["hmac", "content"],
                         "it holds {timestamp}, but nothing says where that is",
                     );
                 }
                 if hmac.content.contains("{id}") && hmac.id_header.is_none() {
-                    self.add(
-                        &["webhook", "check", "hmac", "content"],
-                        "it holds {id}; name the id_header",
-                    );
+                    wrong(&["hmac", "content"], "it holds {id}; name the id_header");
                 }
             }
             Check::Token(token) => {
                 if token.header.is_none() && token.query.is_none() && token.pointer.is_none() {
-                    self.add(
-                        &["webhook", "check", "token"],
+                    wrong(
+                        &["token"],
                         "name the header, query or pointer where the token is",
                     );
                 }
             }
             Check::Jwt(jwt) => {
                 if jwt.jwks_url.is_none() != (jwt.algorithm == super::auth::JwtAlgorithm::HS256) {
-                    self.add(
-                        &["webhook", "check", "jwt"],
-                        "jwks_url is needed, but not for HS256",
-                    );
+                    wrong(&["jwt"], "jwks_url is needed, but not for HS256");
                 }
             }
             Check::Basic(_) => {}

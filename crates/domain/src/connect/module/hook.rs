@@ -37,6 +37,53 @@ pub struct Webhook {
     /// The app asks for an answer before it sends anything.
     #[serde(default)]
     pub handshake: Option<Handshake>,
+    /// Those that Gna itself has the app send (`create_webhook`), where they differ from those that
+    /// people set up.
+    #[serde(default)]
+    pub registered: Option<Registered>,
+}
+
+impl Webhook {
+    /// What is checked of those that Gna itself has the app send.
+    #[must_use]
+    pub fn check_of_registered(&self) -> &Check {
+        let own = self.registered.as_ref().and_then(|own| own.check.as_ref());
+        own.unwrap_or(&self.check)
+    }
+
+    /// Whose secret those have.
+    #[must_use]
+    pub fn secret_of_registered(&self) -> SecretOf {
+        self.registered
+            .as_ref()
+            .map_or(SecretOf::Receiver, |own| own.secret)
+    }
+}
+
+/// Webhooks that Gna has an app send.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Registered {
+    /// How they are told from forgeries, where not as the others.
+    #[serde(default)]
+    pub check: Option<Check>,
+    #[serde(default)]
+    pub secret: SecretOf,
+    /// The app takes them only from whom it asked for this scope. It is among the module's scopes or
+    /// among those that the operator adds; else the app is not asked.
+    #[serde(default)]
+    pub scope: Option<String>,
+}
+
+/// Whose secret webhooks are signed with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretOf {
+    /// One that Gna makes for the receiver and gives to the app.
+    #[default]
+    Receiver,
+    /// The client secret of this server's registration with the app.
+    Client,
 }
 
 /// What is checked.

@@ -33,8 +33,8 @@ pub use definition::{
 pub use errors::{ErrorRule, When};
 pub use field::{Choice, Field, FieldKind, Form};
 pub use hook::{
-    BasicCheck, Check, Encoding, Handshake, HashAlgorithm, Hmac, JwtCheck, Parts, SecretForm,
-    TimeUnit, TokenCheck, Webhook,
+    BasicCheck, Check, Encoding, Handshake, HashAlgorithm, Hmac, JwtCheck, Parts, Registered,
+    SecretForm, SecretOf, TimeUnit, TokenCheck, Webhook,
 };
 pub use identity::Account;
 pub use name::ModuleName;

@@ -53,9 +53,12 @@ impl Dispatcher for Inbox {
         let Some(receiver) = self.receiver(ctx, app, target).await? else {
             return Ok(None);
         };
-        let Some(webhook) = self.apps.webhook(app) else {
+        let Some(mut webhook) = self.apps.webhook(app) else {
             return Ok(None);
         };
+        if receiver.registered {
+            webhook.check = webhook.check_of_registered().clone();
+        }
         let binding = HookReceiver::binding(receiver.organization, receiver.id);
         let secret = match &receiver.secret {
             Some(sealed) => Some(ctx.ports.vault.open(&binding, sealed).await?),

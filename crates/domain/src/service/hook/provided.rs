@@ -1,29 +1,33 @@
 //! Receivers for what integrations have their apps send: made when one begins to listen, gone with it.
-//! Nobody is shown their secrets; they go straight to the app.
+//! Nobody is shown their secrets; they go straight to the app, or come from our registration with it.
 
 use super::super::access::retrying;
 use super::receiver::{book, commit, made_up};
 use crate::connect::integration::Integration;
+use crate::connect::module::{SecretOf, Webhook};
 use crate::connect::{Module, Owner};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::id::ReceiverId;
 use crate::model::{HookReceiver, RECEIVERS_MAX, ReceiverBook};
 use crate::port::repo;
-use crate::port::store::ChangeSet;
+use crate::port::store::{ChangeSet, Stored};
 use crate::secret::Secret;
 
 /// Makes a receiver of an app for an integration of the organization, by an id that was chosen and
 /// written down before: asked again it is the same receiver with another secret, which is answered.
+/// Where the app signs with the secret of our registration with it, `client`, that is the receiver's, too.
 ///
 /// # Errors
 /// `receiver.app` where the app sends no webhooks, `receiver.secret` where it makes its own secret,
+/// `receiver.client` where it signs with that of our registration and there is none,
 /// `receiver.too_many`, `integration.owner` for a person's own integration, the vault's, or the store's.
 pub async fn provide(
     ctx: &Ctx,
     integration: &Integration,
     id: ReceiverId,
     app: &Module,
+    client: Option<&Secret>,
 ) -> Result<Secret> {
     if integration.owner != Owner::Organization {
         return Err(Error::forbidden(
@@ -34,16 +38,23 @@ pub async fn provide(
     let webhook = app.webhook.as_ref().ok_or_else(|| {
         Error::invalid("receiver.app", "the module of this app has no webhooks").on_field("app")
     })?;
-    let secret = made_up(ctx, webhook)?;
+    let secret = secret_for(ctx, webhook, app, client)?;
     let organization = integration.organization;
     retrying(|| async {
+        let current = repo::get::<HookReceiver>(ctx.store(), id).await?;
+        if let Some(current) = &current
+            && has_already(ctx, current, &secret).await?
+        {
+            return Ok(());
+        }
         let binding = HookReceiver::binding(organization, id);
         let sealed = Some(ctx.ports.vault.seal(&binding, &secret).await?);
         let mut changes = ChangeSet::new();
-        let receiver = match repo::get::<HookReceiver>(ctx.store(), id).await? {
+        let receiver = match current {
             Some(current) => {
                 let next = HookReceiver {
                     secret: sealed,
+                    registered: true,
                     ..current.value.clone()
                 };
                 changes.update(&current, &next, None)?;
@@ -73,6 +84,7 @@ pub async fn provide(
                     description: format!("of the integration {}", integration.id),
                     secret: sealed,
                     enabled: true,
+                    registered: true,
                     created: ctx.now(),
                     by: ctx.actor.label(),
                 };
@@ -84,6 +96,36 @@ pub async fn provide(
     })
     .await?;
     Ok(secret)
+}
+
+fn secret_for(
+    ctx: &Ctx,
+    webhook: &Webhook,
+    app: &Module,
+    client: Option<&Secret>,
+) -> Result<Secret> {
+    match webhook.secret_of_registered() {
+        SecretOf::Receiver => made_up(ctx, webhook.check_of_registered()),
+        SecretOf::Client => client.cloned().ok_or_else(|| {
+            Error::invalid(
+                "receiver.client",
+                format!(
+                    "{} signs webhooks with the secret of this server's registration, which has none; the operator sets modules.{}.client_secret",
+                    app.display.label, app.name
+                ),
+            )
+        }),
+    }
+}
+
+/// Whether a receiver has that secret, so that there is nothing to write.
+async fn has_already(ctx: &Ctx, current: &Stored<HookReceiver>, secret: &Secret) -> Result<bool> {
+    let Some(sealed) = current.secret.as_ref().filter(|_| current.registered) else {
+        return Ok(false);
+    };
+    let binding = HookReceiver::binding(current.organization, current.id);
+    let known = ctx.ports.vault.open(&binding, sealed).await?;
+    Ok(known.expose() == secret.expose())
 }
 
 /// Removes it. One that is gone already is no error.

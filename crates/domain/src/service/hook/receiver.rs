@@ -59,7 +59,7 @@ pub async fn create(
         Some(secret) => (Some(checked(secret)?), None),
         None if brings_its_own(&webhook) => (None, None),
         None => {
-            let made = made_up(ctx, &webhook)?;
+            let made = made_up(ctx, &webhook.check)?;
             (Some(made.clone()), Some(made))
         }
     };
@@ -86,6 +86,7 @@ pub async fn create(
                 None => None,
             },
             enabled: true,
+            registered: false,
             created: ctx.now(),
             by: ctx.actor.label(),
         };
@@ -129,11 +130,11 @@ fn checked(secret: Secret) -> Result<Secret> {
     Ok(secret)
 }
 
-/// A secret in the form that the app's check reads.
-pub(super) fn made_up(ctx: &Ctx, webhook: &Webhook) -> Result<Secret> {
+/// A secret in the form that a check reads.
+pub(super) fn made_up(ctx: &Ctx, check: &Check) -> Result<Secret> {
     use crate::connect::module::SecretForm;
     let random = ctx.ports.ids.random();
-    match &webhook.check {
+    match check {
         Check::Hmac(check) => Ok(match &check.secret {
             SecretForm::Base64 { .. } => rules::new_secret(random),
             SecretForm::Text => Secret::new(hex::encode(random)),

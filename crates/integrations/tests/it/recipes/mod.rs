@@ -6,6 +6,7 @@ mod as_data;
 mod contacts;
 mod fake;
 mod flaky;
+mod listening;
 mod notices;
 mod own_tracker;
 mod pulls;

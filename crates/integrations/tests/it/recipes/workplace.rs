@@ -5,6 +5,7 @@ use bytes::Bytes;
 use gna_domain::connect::credential::Owner;
 use gna_domain::connect::{ConnectedEntity, Credential, Module};
 use gna_domain::id::EntityId;
+use gna_domain::port::apps::Registration;
 use gna_domain::port::egress::{EgressError, Failure, OutRequest, OutResponse};
 use gna_domain::port::fresh;
 use gna_domain::port::store::ChangeSet;
@@ -54,6 +55,16 @@ impl Workplace {
         recipes: RecipeBook,
         app: impl Fn(&Asked) -> Said + Send + Sync + 'static,
     ) -> Self {
+        Self::registered(catalogue, recipes, BTreeMap::new(), app).await
+    }
+
+    /// As [`Workplace::of`], on a server that apps know by these registrations.
+    pub async fn registered(
+        catalogue: &Catalogue,
+        recipes: RecipeBook,
+        registrations: BTreeMap<String, Registration>,
+        app: impl Fn(&Asked) -> Said + Send + Sync + 'static,
+    ) -> Self {
         let world = World::new().await;
         world.egress.respond(move |request| answered(&app, request));
         let ports = AppPorts {
@@ -65,7 +76,7 @@ impl Workplace {
             signer: Arc::new(Signer),
         };
         let modules = catalogue.all().map(|loaded| loaded.module.clone());
-        let client = AppClient::new(ports, modules, BTreeMap::new(), "https://gna.example");
+        let client = AppClient::new(ports, modules, registrations, "https://gna.example");
         let flaky = Arc::new(Flaky::new(client));
         let apps: Arc<dyn Apps> = flaky.clone();
         let recipes: Arc<dyn Recipes> = Arc::new(recipes);
