@@ -37,7 +37,13 @@ pub async fn around(State(state): State<AppState>, mut request: Request, next: N
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let is_api = is_api(request.uri().path());
-    let span = tracing::info_span!("http.request", http.method = %method, http.route = %route, request.id = %id);
+    let span = tracing::info_span!(
+        "http.request",
+        http.method = %method,
+        http.route = %route,
+        http.status = tracing::field::Empty,
+        request.id = %id,
+    );
     let began = Instant::now();
     let answered = AssertUnwindSafe(next.run(request).instrument(span.clone()))
         .catch_unwind()
@@ -63,6 +69,7 @@ pub async fn around(State(state): State<AppState>, mut request: Request, next: N
         response.headers_mut().insert(REQUEST_ID, value);
     }
     headers(response.headers_mut(), state.config.secure_cookies, is_api);
+    span.record("http.status", i64::from(response.status().as_u16()));
     count(&method, &route, response.status(), began);
     response
 }

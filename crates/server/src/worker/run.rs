@@ -35,7 +35,13 @@ enum Ended {
 impl Run {
     pub async fn finish(self) {
         let job = self.claimed.job();
-        let span = tracing::info_span!("worker.job.run", job.id = %job.id, job.kind = %job.kind);
+        let span = tracing::info_span!(
+            "worker.job.run",
+            job.id = %job.id,
+            job.kind = %job.kind,
+            job.attempt = i64::from(job.attempts) + 1,
+            job.outcome = tracing::field::Empty,
+        );
         let started = Instant::now();
         let running = metrics::gauge!("gna_jobs_running", "kind" => self.handler.kind());
         running.increment(1.0);
@@ -66,6 +72,7 @@ impl Run {
 
     /// Counts how it ended, once that is written down.
     fn count(&self, outcome: &'static str) {
+        tracing::Span::current().record("job.outcome", outcome);
         metrics::counter!("gna_jobs_total", "kind" => self.handler.kind(), "outcome" => outcome)
             .increment(1);
     }

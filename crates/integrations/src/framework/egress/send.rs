@@ -13,6 +13,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tracing::Instrument;
 
 use super::error::{from_client, timed_out};
 use super::read;
@@ -225,12 +226,21 @@ impl Egress for HttpEgress {
     async fn send(&self, request: OutRequest) -> Result<OutResponse, EgressError> {
         let started = Instant::now();
         let limit = Duration::from_millis(request.timeout_ms);
-        let result = match tokio::time::timeout(limit, self.attempt(&request)).await {
+        let url = Url::parse(&request.url).ok();
+        let to = url.as_ref().map_or("the other side", host);
+        // The host alone: secrets are in paths and queries, too.
+        let span = tracing::info_span!(
+            "egress.request",
+            egress.purpose = %request.purpose,
+            http.method = %method(request.method),
+            server.address = to,
+            http.status = tracing::field::Empty,
+            egress.outcome = tracing::field::Empty,
+        );
+        let attempt = self.attempt(&request).instrument(span.clone());
+        let result = match tokio::time::timeout(limit, attempt).await {
             Ok(result) => result,
-            Err(_) => {
-                let url = Url::parse(&request.url).ok();
-                Err(timed_out(url.as_ref().map_or("the other side", host)))
-            }
+            Err(_) => Err(timed_out(to)),
         };
         let outcome = match &result {
             Ok(answer) => match answer.status {
@@ -240,6 +250,10 @@ impl Egress for HttpEgress {
             },
             Err(error) => error.code(),
         };
+        if let Ok(answer) = &result {
+            span.record("http.status", i64::from(answer.status));
+        }
+        span.record("egress.outcome", outcome);
         metrics::counter!("gna_egress_requests_total", "purpose" => request.purpose.to_string(), "outcome" => outcome)
             .increment(1);
         tracing::debug!(
