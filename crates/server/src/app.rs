@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::numbers::Backlog;
+use crate::telemetry;
 use crate::wiring::Instance;
 
 /// How the API learns what it needs of the configuration.
@@ -60,7 +61,7 @@ pub fn router(instance: &Instance, operator: Option<&Secret>) -> Router {
         Some(tokens) => state.with_adopter(Arc::clone(tokens)),
         None => state,
     };
-    gna_api::app(state)
+    telemetry::continuing(gna_api::app(state))
 }
 
 /// The page that makes whoever opens it first the administrator.

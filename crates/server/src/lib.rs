@@ -21,6 +21,7 @@ pub mod recipes;
 pub mod slice;
 pub mod steps;
 pub mod store_file;
+pub mod telemetry;
 pub mod wiring;
 pub mod worker;
 

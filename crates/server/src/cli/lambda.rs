@@ -46,19 +46,21 @@ pub fn run(args: &LambdaArgs, global: &Global) -> Result<Exit, Failure> {
     if !unfit.is_empty() {
         return Err(Failure::usage("lambda.config", unfit.join("\n")));
     }
-    logging::start(&config.log);
+    let traces = logging::start(&config.log, &config.telemetry)?;
     if let Some(owner) = server_of(&config)? {
         return Err(Failure::usage(
             "store.in_use",
             format!("process {} has this store open", owner.pid),
         ));
     }
-    block_on(async {
+    let exit = block_on(async {
         let instance = Builder::new(config).with(&additions).open().await?;
         tracing::info!(store = instance.ports.store.backend(), "ready");
         lambda::serve(instance).await?;
         Ok(Exit::Done)
-    })
+    });
+    traces.stop();
+    exit
 }
 
 /// # Errors

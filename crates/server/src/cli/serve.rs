@@ -58,8 +58,9 @@ pub fn run(args: &ServeArgs, global: &Global, out: &mut Out) -> Result<Exit, Fai
         folder = Some(made);
     }
     let setup = global.load(overrides)?;
-    logging::start(&setup.log);
+    let traces = logging::start(&setup.log, &setup.telemetry)?;
     let exit = block_on(serve(setup, args.demo, out));
+    traces.stop();
     drop(folder);
     exit
 }

@@ -7,6 +7,7 @@ mod env;
 mod load;
 mod model;
 mod show;
+mod telemetry;
 
 pub use env::Environment;
 pub use load::{ConfigError, Overrides, load};
@@ -17,6 +18,7 @@ pub use model::{
     WorkerConfig,
 };
 pub use show::{masked_json, masked_toml};
+pub use telemetry::{ENDPOINT, TelemetryConfig, is_endpoint, share};
 
 /// The built-in values, with what each setting means.
 pub const DEFAULTS: &str = include_str!("default.toml");

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::telemetry::TelemetryConfig;
 use crate::worker::Slots;
 
 /// Parts of the work that processes can share among them.
@@ -32,6 +33,7 @@ pub struct Config {
     pub worker: WorkerConfig,
     pub lambda: LambdaConfig,
     pub log: LogConfig,
+    pub telemetry: TelemetryConfig,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,7 +171,7 @@ impl std::fmt::Debug for ClientConfig {
 }
 
 /// A text that may look like a number: some apps give out ids that are.
-fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Written {
@@ -548,6 +550,9 @@ impl Config {
                 .is_ok(),
             "log.level must be error, warn, info, debug, trace or a filter such as info,gna_storage=debug",
         );
+        for problem in self.telemetry.problems() {
+            check(false, &problem);
+        }
         wrong
     }
 }

@@ -177,3 +177,17 @@ fn a_build_without_kms_says_so() {
     let said = run(folder.path(), &["group", "create", "acme/shop"]).ended(2);
     assert!(said.stderr.contains("no AWS KMS"), "{}", said.stderr);
 }
+
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn a_server_without_the_feature_refuses_a_collector_and_names_it() {
+    let folder = tempfile::tempdir().expect("folder");
+    let said: Said = gna(folder.path())
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env("GNA_TELEMETRY__OTLP_ENDPOINT", "http://collector:4318")
+        .output()
+        .expect("runs")
+        .into();
+    let said = said.ended(2);
+    assert!(said.stderr.contains("feature otlp"), "{}", said.stderr);
+}

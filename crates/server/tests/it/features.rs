@@ -37,6 +37,7 @@ const DRIVERS: &[(&str, &[&str])] = &[
     ("mongodb", &["mongodb"]),
     ("kms", &["aws-sdk-kms"]),
     ("mail", &["lettre"]),
+    ("otlp", &["opentelemetry", "tracing-opentelemetry"]),
     ("lambda", &["lambda_runtime", "aws_lambda_events"]),
     ("s3", &["crc-fast"]),
 ];

@@ -48,5 +48,7 @@ mod server;
 #[cfg(feature = "postgres")]
 mod shared;
 mod store;
+#[cfg(feature = "otlp")]
+mod traces;
 mod vex;
 mod webhooks;
