@@ -41,6 +41,7 @@ pub mod treatment;
 pub mod triage_rule;
 pub mod verification;
 pub mod vex;
+pub mod watch;
 pub mod weakness;
 pub mod weakness_acceptance;
 pub mod webhook;

@@ -56,6 +56,7 @@ pub mod triage;
 pub mod triage_rule;
 pub mod user;
 pub mod vex;
+pub mod watch;
 pub mod vulnerability;
 pub mod weakness_acceptance;
 pub mod webhook;

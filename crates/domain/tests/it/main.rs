@@ -16,5 +16,6 @@ mod reindexed;
 mod schedules;
 mod triage;
 mod triage_rules;
+mod watch;
 mod weakness_acceptances;
 mod webhooks;

@@ -1,5 +1,5 @@
 //! What is told about an entry of the feed: the record that it is about, as it is when the feed is
-//! followed. Webhooks send it as it is; notices make sentences of it.
+//! followed. Webhooks send it as it is, and whoever watches is shown it; notices make sentences of it.
 //!
 //! Records are read for a whole stretch of the feed at once, in two steps: [`Subjects`] says whose
 //! each entry is, and only where somebody listens [`Messages`] reads what the records name beside
@@ -27,6 +27,8 @@ pub(super) struct Message {
     pub event: &'static str,
     pub organization: OrganizationId,
     pub group: GroupId,
+    /// Where it is about one, or about something of one.
+    pub asset: Option<AssetId>,
     /// Where it is about a vulnerability.
     pub level: Option<Level>,
     /// Who is responsible for the vulnerability.
@@ -222,6 +224,7 @@ impl Messages {
             event,
             organization: organization.id,
             group: group.id,
+            asset,
             level: None,
             assignee: None,
             data: json!({
