@@ -19,9 +19,11 @@ pub mod problem;
 mod recency;
 pub mod rest;
 pub mod state;
+pub mod streams;
 pub mod ui;
 
 pub use state::{ApiConfig, AppState, FriggConfig};
+pub use streams::Streams;
 
 use axum::Router;
 use axum::body::Body;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::middleware::RateLimits;
 use crate::numbers::{Gauges, Tasks};
 use crate::operator::Operator;
+use crate::streams::Streams;
 
 /// What Frigg's clients may do besides what all callers may; nothing unless it is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,6 +138,7 @@ pub struct AppState {
     /// Checks tokens that an adopter signs, where that is set up.
     pub(crate) adopter: Option<Arc<dyn AdopterTokens>>,
     pub(crate) rates: Arc<RateLimits>,
+    pub(crate) streams: Arc<Streams>,
     pub(crate) operator: Arc<Operator>,
     pub(crate) gauges: Option<Arc<dyn Gauges>>,
     pub(crate) tasks: Option<Arc<dyn Tasks>>,
@@ -161,6 +163,7 @@ impl AppState {
             apps,
             recipes: Arc::new(NoRecipes),
             rates: Arc::new(RateLimits::new(config.rate_per_minute)),
+            streams: Arc::default(),
             operator: Arc::new(Operator::new(config.operator_key.clone())),
             config: Arc::new(config),
             gauges: None,
@@ -182,6 +185,13 @@ impl AppState {
     #[must_use]
     pub fn with_hook_apps(mut self, apps: Arc<dyn HookApps>) -> Self {
         self.hook_apps = apps;
+        self
+    }
+
+    /// With streams of changes that somebody ends.
+    #[must_use]
+    pub fn with_streams(mut self, streams: Arc<Streams>) -> Self {
+        self.streams = streams;
         self
     }
 

@@ -54,6 +54,7 @@ pub fn router(instance: &Instance, operator: Option<&Secret>) -> Router {
     let state = AppState::new(instance.ports.clone(), apps, config)
         .with_gauges(Arc::new(backlog))
         .with_tasks(instance.kept.clone())
+        .with_streams(Arc::clone(&instance.streams))
         .with_recipes(Arc::clone(&instance.recipes))
         .with_hooks(Arc::clone(&instance.hooks))
         .with_hook_apps(instance.modules.clone());

@@ -3,6 +3,7 @@
 //! [`Builder`] opens everything that the domain asks of the outside; the [`Instance`] it makes is
 //! what commands and the server work with. Nothing runs until [`Instance::start`].
 
+use gna_api::Streams;
 use gna_domain::connect::Credential;
 use gna_domain::connect::inbox::Dispatcher;
 use gna_domain::error::{Error, Result};
@@ -208,6 +209,7 @@ impl Builder {
             file: opened.sqlite,
             paused,
             kept: Arc::default(),
+            streams: Arc::default(),
             #[cfg(feature = "postgres")]
             shared: opened.postgres,
             kernel,
@@ -239,6 +241,8 @@ pub struct Instance {
     pub paused: bool,
     /// How what runs in the background is.
     pub kept: Arc<Kept>,
+    /// The streams of changes that are open.
+    pub streams: Arc<Streams>,
     /// The server that has the store, where other processes may share it.
     #[cfg(feature = "postgres")]
     pub shared: Option<PostgresDb>,

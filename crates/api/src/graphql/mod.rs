@@ -10,6 +10,7 @@ pub mod audit;
 pub mod authorization;
 pub mod blocker;
 pub mod bulk;
+pub mod change;
 pub mod comment;
 pub mod connection;
 pub mod credential;

@@ -26,6 +26,17 @@ impl Report {
         ctx.data::<Ctx>()?.permit(Action::ReportRead, resource)?;
         Ok(found)
     }
+
+    /// `None` where it is gone.
+    pub async fn find(ctx: &Context<'_>, id: ReportId) -> Result<Option<Self>> {
+        let found: Option<Shared<model::Report>> = loaders::of(ctx)?.load_one(id).await?;
+        let Some(found) = found else {
+            return Ok(None);
+        };
+        let resource = Resource::Group(found.organization, found.group);
+        ctx.data::<Ctx>()?.permit(Action::ReportRead, resource)?;
+        Ok(Some(Self(found)))
+    }
 }
 
 /// What became of each item. `total` is the sum of all others but `closed` and `merged`.

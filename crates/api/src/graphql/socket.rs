@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::viewer::CurrentSession;
 use crate::auth::{Auth, CallOrigin};
 use crate::state::AppState;
+use crate::streams::Open;
 
 /// What was sent when it was opened.
 pub struct Socket {
@@ -68,6 +69,14 @@ impl Socket {
     /// As when it was opened.
     pub(super) async fn ctx(&self) -> Result<Ctx> {
         Ok(self.caller().await?.0.ctx)
+    }
+
+    /// Counts one more stream of changes of the caller's.
+    ///
+    /// # Errors
+    /// `changes.too_many`.
+    pub(super) fn stream(&self, caller: &Ctx) -> Result<Open> {
+        self.state.streams.open(&caller.actor)
     }
 
     /// What an operation needs to know of its caller; takes from the caller's allowance.

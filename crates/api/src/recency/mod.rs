@@ -110,8 +110,7 @@ impl Recency {
     /// The value of [`POSITION`], where something was committed.
     pub(crate) fn header(&self) -> Option<HeaderValue> {
         let committed = self.committed().clone()?;
-        let text = format!("{}.{}", self.0.store.backend(), committed.0);
-        HeaderValue::from_str(&text).ok()
+        HeaderValue::from_str(&shown(&committed, self.0.store.as_ref())).ok()
     }
 
     /// Waits until the index has come so far as the request wants, at most [`PATIENCE`] in all. Answers
@@ -160,27 +159,69 @@ impl FromRequestParts<AppState> for Recency {
     }
 }
 
-/// A position as it was sent: the name of the kind of store, a dot, and what that store calls it.
+/// A position as it was sent in the header.
 fn read(value: &HeaderValue, store: &dyn Store) -> Result<FeedPosition> {
-    let text = value.to_str().ok().filter(|text| text.len() <= LONGEST);
-    let (backend, place) = text
-        .and_then(|text| text.split_once('.'))
-        .ok_or_else(malformed)?;
-    if backend != store.backend() {
-        return Err(Error::invalid(
+    let text = value.to_str().map_err(|_| malformed())?;
+    match place(text, store) {
+        Ok(position) => Ok(position),
+        Err(Unread::Malformed) => Err(malformed()),
+        Err(Unread::Foreign) => Err(Error::invalid(
             "position.foreign",
             format!(
                 "X-Gna-Position is of another store than this server's ({}); leave it out",
                 store.backend()
             ),
-        ));
+        )),
+    }
+}
+
+/// A position as it was sent in an argument of that name.
+///
+/// # Errors
+/// `position.malformed`; `position.foreign` for one of another kind of store.
+pub(crate) fn given(text: &str, argument: &str, store: &dyn Store) -> Result<FeedPosition> {
+    let refused = |why: Unread| match why {
+        Unread::Malformed => Error::invalid(
+            "position.malformed",
+            "this is no position of this server; send one as it was told, or leave it out",
+        ),
+        Unread::Foreign => Error::invalid(
+            "position.foreign",
+            format!(
+                "this position is of another store than this server's ({}); leave it out",
+                store.backend()
+            ),
+        ),
+    };
+    place(text, store).map_err(|why| refused(why).on_field(argument))
+}
+
+/// A position as it is told.
+pub(crate) fn shown(position: &FeedPosition, store: &dyn Store) -> String {
+    format!("{}.{}", store.backend(), position.0)
+}
+
+/// Why a position can't be read.
+enum Unread {
+    Malformed,
+    Foreign,
+}
+
+/// The name of the kind of store, a dot, and what that store calls it.
+fn place(text: &str, store: &dyn Store) -> Result<FeedPosition, Unread> {
+    let text = Some(text).filter(|text| text.len() <= LONGEST);
+    let (backend, place) = text
+        .and_then(|text| text.split_once('.'))
+        .ok_or(Unread::Malformed)?;
+    if backend != store.backend() {
+        return Err(Unread::Foreign);
     }
     let position = FeedPosition(place.to_owned());
     // Each position that the store can read has been reached by a reader who is there.
     if store.feed_reached(&position, &position) {
         Ok(position)
     } else {
-        Err(malformed())
+        Err(Unread::Malformed)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod blockers;
 mod browser;
+mod changes;
 mod codes;
 mod connect;
 mod environments;

@@ -120,6 +120,8 @@ async fn serve(setup: Setup, with_demo: bool, out: &mut Out) -> Result<Exit, Fai
             () = asked => {
                 tracing::info!("stopping");
                 stop.cancel();
+                // The listener waits for requests, not for websockets.
+                instance.streams.end().await;
                 ended(serving.await)?;
             }
             failed = &mut serving => ended(failed)?,
