@@ -125,7 +125,9 @@ pub(super) fn changes(
 ) -> impl Stream<Item = Result<ChangeBatch>> {
     async_stream::try_stream! {
         yield ChangeBatch::first(&gna, &watch);
-        while let Some(batch) = next(&mut gna, &socket, &mut watch, &mut open).await? {
+        loop {
+            let batch = next(&mut gna, &socket, &mut watch, &mut open).await?;
+            let Some(batch) = batch else { break };
             yield ChangeBatch::new(&gna, batch);
         }
     }
