@@ -51,6 +51,8 @@ impl World {
             )
             .expect("writes as JSON");
         self.ports.store.commit(changes).await.expect("commits");
+        // It was there before the story begins.
+        self.caught_up().await;
     }
 
     /// A person with a role in one group, without an account: for tests of services.

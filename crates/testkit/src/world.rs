@@ -24,6 +24,7 @@ use gna_storage::backend::Now;
 use gna_storage::backend::counting::Counting;
 #[cfg(feature = "dynamodb")]
 use gna_storage::backend::dynamodb::DynamoBackend;
+use gna_storage::backend::lagging::{Lag, Lagging};
 use gna_storage::backend::memory::MemoryBackend;
 #[cfg(feature = "mongodb")]
 use gna_storage::backend::mongodb::MongoBackend;
@@ -38,19 +39,23 @@ use gna_storage::conformance::opensearch;
 use gna_storage::conformance::postgres::Place;
 use gna_storage::kernel::Backend;
 use gna_storage::repo::{KernelStore, StoreJobs};
-use gna_storage::search::PostgresSearch;
 use gna_storage::search::memory::MemorySearch;
 use gna_storage::search::sqlite::SqliteSearch;
+use gna_storage::search::{LaggingSearch, PostgresSearch};
 use std::sync::Arc;
 
 use crate::apps;
 use crate::egress::FakeEgress;
+use crate::late::{BEHIND, LAG_MS, Late};
 use crate::outside::{FakeClock, MemoryBlobs, PlainPasswords, SequenceIds};
 
 /// Which store a world stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stores {
     Memory,
+    /// In memory, with lists and a feed that show what was written only once [`World::caught_up`] was
+    /// called or the world's clock was moved by a second.
+    Lagging,
     /// A file in a folder that goes with the world.
     Sqlite,
     /// A schema that goes with the world, in the server that `TEST_POSTGRES_URL` names.
@@ -68,12 +73,13 @@ pub enum Stores {
 impl Stores {
     pub const ALL: [Self; 2] = [Self::Memory, Self::Sqlite];
 
-    /// What stands in for memory: with `TEST_STORE=postgres` (or `sqlite`) every test that asks for
+    /// What stands in for memory: with `TEST_STORE=postgres` (or `sqlite`, `lagging`) every test that asks for
     /// no particular file runs on that store instead.
     fn chosen(self) -> Self {
         match (self, std::env::var("TEST_STORE").as_deref()) {
             (Self::Memory, Ok("postgres")) => Self::Postgres,
             (Self::Memory, Ok("sqlite")) => Self::Sqlite,
+            (Self::Memory, Ok("lagging")) => Self::Lagging,
             #[cfg(feature = "dynamodb")]
             (Self::Memory, Ok("dynamodb")) => Self::Dynamodb,
             #[cfg(feature = "mongodb")]
@@ -97,6 +103,8 @@ pub struct World {
     pub vault: Arc<EnvelopeVault>,
     /// Counts what is asked of the store.
     pub calls: Arc<Counting>,
+    /// What is behind, to be waited for.
+    pub late: Late,
     handlers: Vec<Arc<dyn Handler>>,
     /// A folder or a schema that goes with the world.
     _place: Box<dyn Send + Sync>,
@@ -118,9 +126,20 @@ impl World {
                 let search = Arc::new(place.open().await);
                 world.searching(search, place)
             }
+            Ok("lagging") => world.searching_late(),
             Ok(other) => panic!("TEST_SEARCH={other} is no search of this build"),
             Err(_) => world,
         }
+    }
+
+    /// With a search index that holds back the newest changes.
+    #[must_use]
+    pub fn searching_late(mut self) -> Self {
+        let late = Arc::new(LaggingSearch::new(self.ports.search.clone(), BEHIND));
+        self.ports.search = late.clone();
+        self.apps = Arc::new(apps::client(&self.ports));
+        self.late.search = Some(late);
+        self
     }
 
     /// With another search index, which goes with the world.
@@ -142,6 +161,15 @@ impl World {
                 let clock = Arc::new(FakeClock::default());
                 let backend = Arc::new(MemoryBackend::new(now(&clock)));
                 Self::with(backend, Arc::new(MemorySearch::new()), clock, Box::new(()))
+            }
+            Stores::Lagging => {
+                let clock = Arc::new(FakeClock::default());
+                let memory = Arc::new(MemoryBackend::new(now(&clock)));
+                let lagging = Arc::new(Lagging::new(memory, now(&clock), Lag::Clock(LAG_MS)));
+                let search = Arc::new(MemorySearch::new());
+                let mut world = Self::with(lagging.clone(), search, clock, Box::new(()));
+                world.late.store = Some(lagging);
+                world
             }
             Stores::Sqlite => {
                 let clock = Arc::new(FakeClock::default());
@@ -242,6 +270,7 @@ impl World {
             egress,
             vault,
             calls,
+            late: Late::default(),
             handlers: vec![
                 Arc::new(ImportHandler),
                 Arc::new(SettleHandler),
@@ -292,7 +321,13 @@ impl World {
         )
     }
 
-    /// Does all jobs that are due, then brings the index up to date.
+    /// Waits for what is behind: see [`Late::caught_up`].
+    pub async fn caught_up(&self) {
+        self.late.caught_up().await;
+    }
+
+    /// Does all jobs that are due, then brings the index up to date. Where lists lag, it waits for them
+    /// before it looks for a job, as a worker does, but not while it does one.
     ///
     /// # Errors
     /// The first error of a handler; its job is put back.
@@ -300,7 +335,11 @@ impl World {
         let jobs = self.jobs();
         let ctx = self.system();
         let kinds: Vec<&str> = self.handlers.iter().map(|handler| handler.kind()).collect();
-        while let Some(claimed) = jobs.claim("test-worker", &kinds).await? {
+        loop {
+            self.caught_up().await;
+            let Some(claimed) = jobs.claim("test-worker", &kinds).await? else {
+                break;
+            };
             let handler = self
                 .handlers
                 .iter()
@@ -326,7 +365,10 @@ impl World {
                 }
             }
         }
-        index::catch_up(&ctx).await?;
+        while index::catch_up(&ctx).await? > 0 && self.late.is_late() {
+            self.caught_up().await;
+        }
+        self.caught_up().await;
         Ok(())
     }
 }

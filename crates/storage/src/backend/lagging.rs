@@ -26,6 +26,9 @@ pub enum Lag {
     Commits(usize),
     /// So long; the watch of commits tells when it shows.
     Time(Duration),
+    /// Until the clock that the store is given has moved on by so many milliseconds. Nobody is woken
+    /// when it shows: the clock is a test's, and so is the moment.
+    Clock(i64),
     /// Until [`Lagging::catch_up`].
     CatchUp,
 }
@@ -34,6 +37,7 @@ pub enum Lag {
 pub struct Lagging {
     inner: Arc<dyn Backend>,
     lag: Lag,
+    now: Now,
     shown: Arc<Mutex<Shown>>,
     changes: watch::Sender<u64>,
 }
@@ -49,19 +53,21 @@ struct Waiting {
     batch: Batch,
     feed_end: FeedCursor,
     since: Instant,
+    at: Timestamp,
 }
 
 impl Lagging {
     #[must_use]
     pub fn new(inner: Arc<dyn Backend>, now: Now, lag: Lag) -> Self {
         let shown = Shown {
-            past: MemoryBackend::new(now),
+            past: MemoryBackend::new(Arc::clone(&now)),
             feed_end: None,
             waiting: VecDeque::new(),
         };
         Self {
             inner,
             lag,
+            now,
             shown: Arc::new(Mutex::new(shown)),
             changes: watch::Sender::new(0),
         }
@@ -100,6 +106,14 @@ impl Lagging {
                 .iter()
                 .take_while(|waiting| waiting.since.elapsed() >= lag)
                 .count(),
+            Lag::Clock(millis) => {
+                let now = (self.now)().millis();
+                shown
+                    .waiting
+                    .iter()
+                    .take_while(|waiting| now - waiting.at.millis() >= millis)
+                    .count()
+            }
             Lag::CatchUp => 0,
         };
         self.show(shown, due).await
@@ -188,6 +202,7 @@ impl Backend for Lagging {
             batch: again,
             feed_end: feed_end.clone(),
             since: Instant::now(),
+            at: (self.now)(),
         });
         self.advance(&mut shown).await?;
         if let Lag::Time(lag) = self.lag {
@@ -251,6 +266,7 @@ mod tests {
     use super::*;
     use crate::kernel::{Direction, FeedRecord, IndexEntry};
     use std::ops::Bound;
+    use std::sync::atomic::{AtomicI64, Ordering};
 
     fn key(n: usize) -> ItemKey {
         ItemKey {
@@ -329,6 +345,20 @@ mod tests {
         }
         store.catch_up().await.unwrap();
         assert_eq!(shown(&store).await, [4, 4, 4]);
+    }
+
+    #[tokio::test]
+    async fn by_the_clock_of_a_test_a_commit_shows_when_that_has_moved() {
+        let millis = Arc::new(AtomicI64::new(0));
+        let clock = Arc::clone(&millis);
+        let now: Now = Arc::new(move || Timestamp::from_millis(clock.load(Ordering::SeqCst)));
+        let memory = MemoryBackend::new(Arc::clone(&now));
+        let store = Lagging::new(Arc::new(memory), now, Lag::Clock(50));
+        store.commit(note(0)).await.unwrap();
+        for (at, expected) in [(0, [1, 0, 0]), (49, [1, 0, 0]), (50, [1, 1, 1])] {
+            millis.store(at, Ordering::SeqCst);
+            assert_eq!(shown(&store).await, expected, "{at} ms");
+        }
     }
 
     #[tokio::test(start_paused = true)]

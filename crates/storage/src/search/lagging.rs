@@ -8,7 +8,7 @@ use gna_domain::error::Result;
 use gna_domain::id::VulnerabilityId;
 use gna_domain::page::Count;
 use gna_domain::port::search::{
-    Facet, Rebuilding, Search, SearchPage, SearchRequest, SearchUpdate, Selection,
+    Facet, MOVED, Rebuilding, Search, SearchPage, SearchRequest, SearchUpdate, Selection,
 };
 use gna_domain::time::Timestamp;
 use std::collections::VecDeque;
@@ -17,12 +17,20 @@ use tokio::sync::Mutex;
 
 use super::check;
 
-/// Holds back updates and touches, in their order.
+/// Holds back updates and touches, in their order. An index that is being made anew holds back nothing
+/// until it has a position: its maker asks for that, and would begin again.
 pub struct LaggingSearch {
     inner: Arc<dyn Search>,
     /// How many changes wait at most; one more lets the oldest through.
     behind: usize,
-    waiting: Mutex<VecDeque<Change>>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    changes: VecDeque<Change>,
+    /// It was emptied and has no position yet.
+    is_being_made: bool,
 }
 
 enum Change {
@@ -37,7 +45,7 @@ impl LaggingSearch {
         Self {
             inner,
             behind,
-            waiting: Mutex::new(VecDeque::new()),
+            waiting: Mutex::default(),
         }
     }
 
@@ -50,15 +58,28 @@ impl LaggingSearch {
     }
 
     async fn push(&self, change: Change) -> Result<()> {
-        self.waiting.lock().await.push_back(change);
-        self.let_through(self.behind).await
+        let mut waiting = self.waiting.lock().await;
+        let leave = if waiting.is_being_made {
+            0
+        } else {
+            self.behind
+        };
+        if matches!(&change, Change::Apply(update) if update.position.is_some()) {
+            waiting.is_being_made = false;
+        }
+        waiting.changes.push_back(change);
+        self.pass_on(&mut waiting, leave).await
     }
 
     async fn let_through(&self, leave: usize) -> Result<()> {
-        // Held while applying: two callers must not overtake one another.
         let mut waiting = self.waiting.lock().await;
-        while waiting.len() > leave {
-            match waiting.pop_front() {
+        self.pass_on(&mut waiting, leave).await
+    }
+
+    /// What waits is locked while it is applied: two callers must not overtake one another.
+    async fn pass_on(&self, waiting: &mut Waiting, leave: usize) -> Result<()> {
+        while waiting.changes.len() > leave {
+            match waiting.changes.pop_front() {
                 Some(Change::Apply(update)) => self.inner.apply(update).await?,
                 Some(Change::Touch(ids, last_seen)) => self.inner.touch(&ids, last_seen).await?,
                 None => break,
@@ -107,14 +128,20 @@ impl Search for LaggingSearch {
 
     /// After what waits, and at once: how many rows were rewritten is known only then.
     async fn prioritize(&self, scores: &[(VulnerabilityId, i64)]) -> Result<u64> {
-        self.let_through(0).await?;
+        // What is refused because the index has moved on since is nothing to whoever asks this.
+        while let Err(error) = self.let_through(0).await {
+            if error.code() != MOVED {
+                return Err(error);
+            }
+        }
         self.inner.prioritize(scores).await
     }
 
     /// At once: a rebuild starts from nothing, and what waited belonged to before.
     async fn clear(&self) -> Result<()> {
         let mut waiting = self.waiting.lock().await;
-        waiting.clear();
+        waiting.changes.clear();
+        waiting.is_being_made = true;
         self.inner.clear().await
     }
 
