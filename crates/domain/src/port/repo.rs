@@ -138,6 +138,20 @@ pub async fn list_all<E: Entity>(
     drain(|page| list::<E>(store, index, partition, false, page)).await
 }
 
+/// What a list showed, as it is now and in the same order: a list may lag, and what it shows may be gone
+/// or further on by now. For whoever writes it.
+///
+/// # Errors
+/// The store's.
+pub async fn current<E: Entity>(store: &dyn Store, listed: &[Stored<E>]) -> Result<Vec<Stored<E>>> {
+    if listed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<Key> = listed.iter().map(|stored| stored.value.key()).collect();
+    let found = get_keys::<E>(store, &keys).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
 async fn drain<E, F, Fut>(mut read: F) -> Result<Vec<Stored<E>>>
 where
     F: FnMut(PageRequest) -> Fut,

@@ -190,7 +190,8 @@ pub(super) async fn check_policy(ctx: &Ctx, next: &Organization) -> Result<()> {
     rules::policy::check(&Policy::effective(&next.policy, &PolicyOverride::default()))?;
     let groups =
         repo::list_all::<Group>(ctx.store(), "by_organization", &[&next.id.to_string()]).await?;
-    for group in groups {
+    // The list may lag behind what the groups say.
+    for group in repo::current(ctx.store(), &groups).await? {
         rules::policy::check(&Policy::effective(&next.policy, &group.policy)).map_err(|error| {
             Error::invalid(
                 "policy.contradiction",

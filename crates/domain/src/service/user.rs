@@ -255,13 +255,16 @@ pub async fn delete(ctx: &Ctx, user: UserId) -> Result<()> {
         let edits: Vec<Edit> = places.map(|place| (place, None)).collect();
         edit_roles(ctx, &mut changes, user, &access.memberships, &edits).await?;
         let of = user.to_string();
-        for token in repo::list_all::<ApiToken>(ctx.store(), "by_owner", &[&of]).await? {
+        // The lists may lag: what they show that is gone is no hindrance, and what they do not show yet
+        // opens nothing: a token is its owner's, who is gone, and the epoch ends the sessions.
+        let tokens = repo::list_all::<ApiToken>(ctx.store(), "by_owner", &[&of]).await?;
+        for token in repo::current(ctx.store(), &tokens).await? {
             changes.delete(&token, None);
         }
-        for session in repo::list_all::<Session>(ctx.store(), "by_user", &[&of]).await? {
+        let sessions = repo::list_all::<Session>(ctx.store(), "by_user", &[&of]).await?;
+        for session in repo::current(ctx.store(), &sessions).await? {
             changes.delete(&session, None);
         }
-        // The epoch ends also those that the list does not show yet.
         let next = new_epoch(ctx, &mut changes, current, None).await?;
         let next = next.buried(ctx.now())?;
         changes.update(current, &next, Some(Event::named("user.deleted")))?;

@@ -16,12 +16,12 @@ use super::{index, lookup};
 use crate::ctx::{Ctx, Resource};
 use crate::error::{Error, Kind, Result};
 use crate::id::{AssetId, GroupId, TypedId, VulnerabilityId};
-use crate::model::{Asset, AuditEntry, Group, Note, PackageLocation, Vulnerability};
+use crate::model::{Asset, AuditEntry, Group, Note, PackageLocation, Vulnerability, asset_name};
 use crate::page::PageRequest;
 use crate::policy::Action;
 use crate::port::repo;
 use crate::port::search::Sort;
-use crate::port::store::{ChangeSet, Stored};
+use crate::port::store::{ChangeSet, Entity, Raw, Stored, UniqueKey};
 use crate::rules::vex::apply::decide;
 use crate::rules::vex::claim::{Claim, Document, Product, Says, asset_of_purl};
 use crate::rules::vex::read::read;
@@ -97,7 +97,7 @@ pub async fn import(ctx: &Ctx, id: GroupId, wish: &Wish, bytes: Bytes) -> Result
     let group = lookup::permitted::<Group>(ctx, id, Action::VexImport).await?;
     let digest = hex::encode(Sha256::digest(&bytes));
     let document = on_thread(move || read(&bytes)).await??;
-    let assets = Assets::of(ctx, &group, wish.asset.as_deref()).await?;
+    let assets = Assets::of(ctx, &group, &document, wish.asset.as_deref()).await?;
     // What the caller had seen is in the index then.
     index::catch_up(ctx).await?;
     let known = Known::of(ctx, &group, &document).await?;
@@ -171,14 +171,35 @@ struct Meant<'a> {
 }
 
 impl Assets {
-    async fn of(ctx: &Ctx, group: &Group, only: Option<&str>) -> Result<Self> {
-        let of = group.id.to_string();
-        let all = repo::list_all::<Asset>(ctx.store(), "by_group", &[&of]).await?;
-        let by_name: HashMap<String, AssetId> = all
-            .iter()
-            .map(|asset| (asset.name.clone(), asset.id))
-            .collect();
-        let only = match only.map(str::trim).filter(|name| !name.is_empty()) {
+    /// By name and by id, so that an asset counts from the moment it was made.
+    async fn of(ctx: &Ctx, group: &Group, document: &Document, only: Option<&str>) -> Result<Self> {
+        let only = only.map(str::trim).filter(|name| !name.is_empty());
+        let mut names: BTreeSet<String> = only.map(str::to_owned).into_iter().collect();
+        let mut ids: BTreeSet<AssetId> = BTreeSet::new();
+        for claim in &document.claims {
+            let product = &claim.product;
+            names.extend(product.assets.iter().cloned());
+            names.extend(product.purl.as_deref().and_then(asset_of_purl));
+            ids.extend(product.uuid.map(AssetId::from_uuid));
+        }
+        // A document may say anything; what no asset can be called is not looked up.
+        let is_name = |name: &String| asset_name(name).is_ok_and(|valid| valid == *name);
+        let names: Vec<String> = names.into_iter().filter(is_name).collect();
+        let ids: Vec<AssetId> = ids.into_iter().collect();
+        let mut by_name = HashMap::new();
+        for some in names.chunks(NAMES) {
+            for asset in named(ctx, group, some).await? {
+                by_name.insert(asset.name.clone(), asset.id);
+            }
+        }
+        let mut by_uuid = HashMap::new();
+        for some in ids.chunks(NAMES) {
+            let found = repo::get_many::<Asset>(ctx.store(), some).await?;
+            let mine = found.into_iter().flatten();
+            let mine = mine.filter(|asset| asset.group == group.id);
+            by_uuid.extend(mine.map(|asset| (asset.id.uuid(), asset.id)));
+        }
+        let only = match only {
             None => None,
             Some(name) => Some(*by_name.get(name).ok_or_else(|| {
                 Error::invalid(
@@ -189,11 +210,8 @@ impl Assets {
             })?),
         };
         Ok(Self {
-            by_uuid: all
-                .iter()
-                .map(|asset| (asset.id.uuid(), asset.id))
-                .collect(),
             by_name,
+            by_uuid,
             only,
         })
     }
@@ -215,6 +233,18 @@ impl Assets {
         let purl = product.purl.as_deref().filter(|purl| !is_own(purl));
         (found.is_some() || purl.is_some()).then_some(Meant { asset: found, purl })
     }
+}
+
+/// Those of the group that have one of these names.
+async fn named(ctx: &Ctx, group: &Group, names: &[String]) -> Result<Vec<Stored<Asset>>> {
+    let unique = |name: &String| UniqueKey {
+        collection: Asset::COLLECTION,
+        name: "name",
+        values: vec![group.id.to_string(), name.clone()],
+    };
+    let uniques: Vec<UniqueKey> = names.iter().map(unique).collect();
+    let found = ctx.store().find(&uniques).await?;
+    found.iter().flatten().map(Raw::typed).collect()
 }
 
 /// A vulnerability of the group that the document may be about.

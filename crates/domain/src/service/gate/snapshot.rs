@@ -6,14 +6,15 @@ use super::super::lookup::permitted;
 use super::key::signing_key;
 use crate::ctx::{Ctx, Resource};
 use crate::error::Result;
-use crate::id::{AssetId, VulnerabilityId};
+use crate::id::{AssetId, RefId, VulnerabilityId};
 use crate::model::{
-    Asset, AssetRef, AuditEntry, Group, Holder, Identity, Organization, Policy, Vulnerability,
+    Asset, AssetRef, AuditEntry, Group, Holder, Identity, Organization, Policy, Stream,
+    Vulnerability,
 };
 use crate::page::PageRequest;
 use crate::policy::Action;
 use crate::port::repo;
-use crate::port::store::{ChangeSet, Entity, List};
+use crate::port::store::{ChangeSet, Entity, List, Stored};
 use crate::rules::gate::{Entry, Limits, Snapshot};
 
 /// Records read at once.
@@ -37,7 +38,7 @@ pub async fn snapshot(ctx: &Ctx, id: AssetId) -> Result<Sealed> {
     let group = repo::require::<Group>(ctx.store(), asset.group).await?;
     let organization = repo::require::<Organization>(ctx.store(), asset.organization).await?;
     let policy = Policy::effective(&organization.policy, &group.policy);
-    let refs = repo::list_all::<AssetRef>(ctx.store(), "by_asset", &[&id.to_string()]).await?;
+    let refs = refs(ctx, &asset.value).await?;
     let identities = identities(ctx, id).await?;
     let vulnerabilities = entries(ctx, &identities, &refs).await?;
     let default_ref = refs
@@ -72,6 +73,23 @@ pub async fn snapshot(ctx: &Ctx, id: AssetId) -> Result<Sealed> {
         file: key.seal(&snapshot)?,
         key: key.public(),
     })
+}
+
+/// The asset's refs by name. The list may lag, and a snapshot is often taken right after a report was
+/// read: what the asset and its streams name is there in any case.
+async fn refs(ctx: &Ctx, asset: &Asset) -> Result<Vec<Stored<AssetRef>>> {
+    let of = asset.id.to_string();
+    let listed = repo::list_all::<AssetRef>(ctx.store(), "by_asset", &[&of]).await?;
+    let streams = repo::all_children::<Stream>(ctx.store(), &of).await?;
+    let ids: BTreeSet<RefId> = std::iter::once(asset.default_ref)
+        .chain(listed.iter().map(|known| known.id))
+        .chain(streams.iter().map(|stream| stream.r#ref))
+        .collect();
+    let ids: Vec<RefId> = ids.into_iter().collect();
+    let found = repo::get_many::<AssetRef>(ctx.store(), &ids).await?;
+    let mut refs: Vec<Stored<AssetRef>> = found.into_iter().flatten().collect();
+    refs.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(refs)
 }
 
 /// The group's asset of that name.
@@ -121,7 +139,7 @@ async fn identities(ctx: &Ctx, asset: AssetId) -> Result<Vec<(String, Vec<Holder
 async fn entries(
     ctx: &Ctx,
     identities: &[(String, Vec<Holder>)],
-    refs: &[crate::port::store::Stored<AssetRef>],
+    refs: &[Stored<AssetRef>],
 ) -> Result<Vec<Entry>> {
     let ids: BTreeSet<VulnerabilityId> = identities
         .iter()

@@ -77,8 +77,9 @@ pub async fn running(desk: &Desk<'_>, kind: &str) -> Result<Option<Stored<Proces
         PageRequest::first(20),
     )
     .await?;
+    // The list may lag: whether one has ended is read from the record.
+    let newest = repo::current(desk.ctx.store(), &newest.items).await?;
     Ok(newest
-        .items
         .into_iter()
         .find(|process| process.kind == kind && !process.state.is_final()))
 }

@@ -77,33 +77,42 @@ pub(super) async fn finish(
         }
     }
     let partition = id.to_string();
+    let store = ctx.store();
     loop {
-        let store = ctx.store();
         let page = PageRequest::first(PURGE);
-        let mappings = repo::children::<Mapping>(store, &partition, false, page.clone()).await?;
-        let processes =
-            repo::list::<Process>(store, "by_integration", &[&partition], false, page).await?;
-        if mappings.items.is_empty() && processes.items.is_empty() {
+        let mappings = repo::children::<Mapping>(store, &partition, false, page).await?;
+        if mappings.items.is_empty() {
             break;
         }
         let mut changes = ChangeSet::new();
         for mapping in &mappings.items {
             changes.delete(mapping, None);
         }
-        // The list may lag: what is gone is not deleted twice.
-        let ids: Vec<_> = processes.items.iter().map(|process| process.id).collect();
-        let there = repo::get_many::<Process>(store, &ids).await?;
-        for process in there.into_iter().flatten() {
-            changes.delete(&process, None);
-        }
-        if changes.is_empty() {
-            break;
-        }
         claimed.fence(&mut changes);
         store.commit(changes).await?;
     }
+    // The list may lag: it is read on from where the last page ended, since its beginning may show for a
+    // while what is gone already.
+    let mut page = PageRequest::first(PURGE);
+    loop {
+        let processes =
+            repo::list::<Process>(store, "by_integration", &[&partition], false, page.clone())
+                .await?;
+        let mut changes = ChangeSet::new();
+        for process in repo::current(store, &processes.items).await? {
+            changes.delete(&process, None);
+        }
+        if !changes.is_empty() {
+            claimed.fence(&mut changes);
+            store.commit(changes).await?;
+        }
+        match processes.next {
+            Some(next) => page.after = Some(next),
+            None => break,
+        }
+    }
     let mut changes = ChangeSet::new();
-    if let Some(current) = repo::get::<Integration>(ctx.store(), id).await? {
+    if let Some(current) = repo::get::<Integration>(store, id).await? {
         changes.delete(&current, Some(Event::named("integration.deleted")));
     }
     Ok(changes)
