@@ -304,29 +304,33 @@ async fn before(ctx: &Ctx, schedule: &Schedule) -> Result<Option<Stored<Job>>> {
 /// The store's; what was started stays started.
 pub async fn tick(ctx: &Ctx) -> Result<Option<Timestamp>> {
     let mut page = PageRequest::first(LOOK);
+    // When what is started here is due again; the list may not show that yet.
+    let mut next: Option<Timestamp> = None;
     loop {
         let listed = due(ctx, page.clone()).await?;
-        for schedule in &listed.items {
-            let now = ctx.now();
-            match schedule.due {
-                Some(due) if schedule.armed && due <= now => run(ctx, schedule, now).await?,
-                // In the order of their times: all that follow are later.
-                Some(due) if schedule.armed => return Ok(Some(due)),
-                // The list lags behind the record.
-                _ => {}
-            }
+        let now = ctx.now();
+        let is_ready =
+            |schedule: &Schedule| schedule.armed && schedule.due.is_some_and(|due| due <= now);
+        let (ready, later): (Vec<_>, Vec<_>) = listed
+            .items
+            .into_iter()
+            .filter(|schedule| schedule.armed)
+            .partition(|schedule| is_ready(schedule));
+        // What the list shows may have been started by now.
+        for schedule in repo::current(ctx.store(), &ready).await? {
+            let again = match is_ready(&schedule) {
+                true => run(ctx, &schedule, now).await?,
+                false => schedule.due.filter(|_| schedule.armed),
+            };
+            next = next.into_iter().chain(again).min();
+        }
+        // In the order of their times: all that follow are later.
+        if let Some(due) = later.first().and_then(|schedule| schedule.due) {
+            return Ok(next.into_iter().chain([due]).min());
         }
         match listed.next {
-            Some(next) => page.after = Some(next),
-            // What has just been started has a next time, too.
-            None if !listed.items.is_empty() || page.after.is_some() => {
-                return Ok(due(ctx, PageRequest::first(1))
-                    .await?
-                    .items
-                    .first()
-                    .and_then(|schedule| schedule.due));
-            }
-            None => return Ok(None),
+            Some(after) => page.after = Some(after),
+            None => return Ok(next),
         }
     }
 }
@@ -345,7 +349,8 @@ async fn due(ctx: &Ctx, page: PageRequest) -> Result<Page<Stored<Schedule>>> {
     repo::typed_page(page.unwrap_or_else(Page::empty))
 }
 
-async fn run(ctx: &Ctx, schedule: &Stored<Schedule>, now: Timestamp) -> Result<()> {
+/// Answers when it is due again.
+async fn run(ctx: &Ctx, schedule: &Stored<Schedule>, now: Timestamp) -> Result<Option<Timestamp>> {
     let before = before(ctx, schedule).await?;
     let id = fresh(ctx.ports.ids.as_ref());
     let (next, job) = rules::tick(schedule, before.as_deref(), id, now);
@@ -356,7 +361,12 @@ async fn run(ctx: &Ctx, schedule: &Stored<Schedule>, now: Timestamp) -> Result<(
     }
     match ctx.store().commit(changes).await {
         // Someone else was faster, or a person changed it: it is looked at again.
-        Err(error) if error.kind() == Kind::Conflict => Ok(()),
-        done => done.map(|_| ()),
+        Err(error) if error.kind() == Kind::Conflict => {
+            let current = repo::get::<Schedule>(ctx.store(), schedule.id).await?;
+            Ok(current
+                .filter(|current| current.armed)
+                .and_then(|current| current.due))
+        }
+        done => done.map(|_| next.due.filter(|_| next.armed)),
     }
 }
