@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use gna_api::{ApiConfig, AppState, ui};
 use gna_domain::model::{Group, Organization};
 use gna_domain::service::bootstrap;
-use gna_testkit::World;
+use gna_testkit::{Late, World};
 use tower::ServiceExt;
 
 pub const HOME: &str = "http://127.0.0.1:8080";
@@ -36,6 +36,7 @@ impl Site {
             router: self.router.clone(),
             cookie: None,
             csrf: String::new(),
+            late: self.world.late.clone(),
         }
     }
 
@@ -113,6 +114,8 @@ pub struct Browser {
     pub cookie: Option<String>,
     /// Of the page it looked at last.
     pub csrf: String,
+    /// What lags in the world; who only looks waits for it.
+    late: Late,
 }
 
 pub struct Answer {
@@ -161,6 +164,9 @@ impl Answer {
 
 impl Browser {
     pub async fn send(&mut self, request: Request<Body>) -> Answer {
+        if request.method() == Method::GET {
+            self.late.caught_up().await;
+        }
         let response = self.router.clone().oneshot(request).await.expect("answers");
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = to_bytes(response.into_body(), 1 << 20)

@@ -12,7 +12,7 @@ use gna_domain::secret::Secret;
 use gna_domain::service::report::UploadReport;
 use gna_domain::service::token::NewToken;
 use gna_domain::service::{member, token, user};
-use gna_testkit::{World, trivy};
+use gna_testkit::{Late, World, trivy};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -69,9 +69,12 @@ impl Place {
         let (secret, _) = token::create_for(&system, person.id, wanted)
             .await
             .expect("is made");
+        // Who they are was known before the story begins.
+        self.world.caught_up().await;
         Actor {
             router: self.router.clone(),
             token: Some(secret),
+            late: self.world.late.clone(),
         }
     }
 
@@ -79,6 +82,7 @@ impl Place {
         Actor {
             router: self.router.clone(),
             token: None,
+            late: self.world.late.clone(),
         }
     }
 
@@ -119,6 +123,8 @@ impl Place {
 pub struct Actor {
     pub router: Router,
     pub token: Option<Secret>,
+    /// What lags in the world; who only looks waits for it.
+    pub late: Late,
 }
 
 impl Actor {
@@ -143,6 +149,9 @@ impl Actor {
     }
 
     pub async fn ask(&self, query: &str, variables: Value) -> Value {
+        if !query.trim_start().starts_with("mutation") {
+            self.late.caught_up().await;
+        }
         let body = json!({ "query": query, "variables": variables }).to_string();
         let (status, answer) = self.send("application/json", body).await;
         assert_eq!(status, StatusCode::OK, "{answer}");

@@ -109,6 +109,7 @@ async fn a_bulk_that_is_given_up_says_why() {
         "decision": { "tags": { "add": ["later"] } } } });
     let started = tess.data(START, tag).await["startBulk"]["bulk"].clone();
     let jobs = place.world.jobs();
+    place.world.caught_up().await;
     let claimed = jobs.claim("worker", &[KIND]).await.expect("claims");
     let claimed = claimed.expect("is due");
     let error = Error::unavailable("store.unavailable", "the disk is full");

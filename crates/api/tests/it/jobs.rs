@@ -29,6 +29,7 @@ async fn dead_letter_of(place: &Place, kind: &str) -> String {
     let mut changes = ChangeSet::new();
     changes.create(&job, None).expect("json");
     ports.store.commit(changes).await.expect("commits");
+    place.world.caught_up().await;
     let jobs = place.world.jobs();
     let claimed = jobs
         .claim("w", &[kind])
@@ -252,6 +253,7 @@ async fn an_import_that_was_given_up_is_finished_after_a_replay() {
     let file = gna_testkit::trivy("a.json", &[("CVE-2024-0001", "left-pad", "1.0.0")]);
     let report = tess.send("POST", upload, BYTES, file).await.json();
     let path = format!("/api/v2/reports/{}", report["id"].as_str().expect("an id"));
+    place.world.caught_up().await;
     let jobs = place.world.jobs();
     let claimed = jobs
         .claim("w", &["import.report"])

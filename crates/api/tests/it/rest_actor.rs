@@ -10,7 +10,7 @@ use gna_domain::policy::{Action, Role};
 use gna_domain::secret::Secret;
 use gna_domain::service::token::NewToken;
 use gna_domain::service::{member, token, user};
-use gna_testkit::{Fakes, World};
+use gna_testkit::{Fakes, Late, World};
 use serde_json::Value;
 use std::sync::Arc;
 use tower::ServiceExt;
@@ -53,6 +53,7 @@ impl Place {
         Actor {
             app: self.app.clone(),
             token: None,
+            late: self.world.late.clone(),
         }
     }
 
@@ -74,9 +75,12 @@ impl Place {
         let (secret, _) = token::create_for(&system, person.id, wanted)
             .await
             .expect("is made");
+        // Who they are was known before the story begins.
+        self.world.caught_up().await;
         Actor {
             app: self.app.clone(),
             token: Some(secret),
+            late: self.world.late.clone(),
         }
     }
 
@@ -103,6 +107,8 @@ impl Place {
 pub struct Actor {
     app: Router,
     pub token: Option<Secret>,
+    /// What lags in the world; who only looks waits for it.
+    pub late: Late,
 }
 
 /// An answer, read to its end.
@@ -138,9 +144,13 @@ impl Answer {
 }
 
 impl Actor {
-    /// Nobody, calling another app than a place's.
+    /// Nobody, calling another app than a place's; waits for nothing unless told what lags.
     pub fn nobody(app: Router) -> Self {
-        Self { app, token: None }
+        Self {
+            app,
+            token: None,
+            late: Late::default(),
+        }
     }
 
     pub async fn send(
@@ -150,6 +160,9 @@ impl Actor {
         headers: &[(&str, &str)],
         body: impl Into<Body>,
     ) -> Answer {
+        if method == "GET" {
+            self.late.caught_up().await;
+        }
         let mut request = Request::builder().method(method).uri(path);
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
@@ -174,6 +187,11 @@ impl Actor {
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        // A question to GraphQL only looks.
+        let asked = body["query"].as_str().unwrap_or("mutation");
+        if !asked.trim_start().starts_with("mutation") {
+            self.late.caught_up().await;
+        }
         self.send(
             "POST",
             path,

@@ -62,6 +62,7 @@ async fn judge_by(
 
 /// What the feed calls the runs since then, oldest first.
 async fn called(world: &World, since: &FeedPosition) -> Vec<String> {
+    world.caught_up().await;
     let items = world.ports.store.feed(Some(since), 10_000).await;
     let items = items.expect("reads").into_iter();
     items
@@ -106,6 +107,7 @@ async fn a_broken_gate_and_the_pass_that_ends_it_are_told_and_no_other_pass() {
         assert_eq!(judge(&world, &shop, good).await, Verdict::Pass);
 
         let system = world.system();
+        world.caught_up().await;
         follow::follower().catch_up(&system).await.expect("follows");
         world.run_jobs().await.expect("sends");
         let mut told: Vec<Value> = world
@@ -222,6 +224,7 @@ async fn of_two_runs_at_once_the_one_that_ends_last_is_called_by_what_the_other_
         let shop = world.group(&acme, "shop").await;
         let clean = upload(&world, &shop, "main", &[]).await;
         assert_eq!(judge(&world, &shop, clean).await, Verdict::Pass);
+        world.caught_up().await;
         let since = world.ports.store.feed_end().await.expect("ends");
         let held = Arc::<Held>::default();
         world.ports.store = Arc::new(StoreBetween {

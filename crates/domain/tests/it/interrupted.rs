@@ -114,6 +114,7 @@ async fn feeds_are_fetched_once_a_day_until_that_is_taken_back() {
                 .expect("is made");
         }
     }
+    scene.world.caught_up().await;
     let made = schedule::list(&system, None, PageRequest::first(10))
         .await
         .expect("lists");
@@ -133,6 +134,7 @@ async fn feeds_are_fetched_once_a_day_until_that_is_taken_back() {
                 .expect("goes");
         }
     }
+    scene.world.caught_up().await;
     let left = schedule::list(&system, None, PageRequest::first(10))
         .await
         .expect("lists");

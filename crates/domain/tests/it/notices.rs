@@ -97,11 +97,13 @@ impl Scene {
             shop,
             follower: follow::follower(),
         };
+        scene.world.caught_up().await;
         follow::begin(&scene.world.system()).await.expect("begins");
         scene
     }
 
     async fn follow(&self) {
+        self.world.caught_up().await;
         self.follower
             .catch_up(&self.world.system())
             .await
@@ -302,6 +304,7 @@ async fn nothing_is_sent_to_an_address_that_is_nobodys_and_nothing_is_given_up()
     let sent = scene.sent();
     let to: Vec<&str> = sent.iter().map(|mail| mail.to.as_str()).collect();
     assert_eq!(to, ["rita@example.com"]);
+    scene.world.caught_up().await;
     let queues = [Queue::Dead, Queue::Ready];
     for queue in queues {
         let left = repo::list_all::<Job>(store, "due", &[queue.as_str()]).await;

@@ -381,6 +381,7 @@ async fn given_up(world: &World, day: u32, error: &Error) -> Stored<Job> {
     let job = feeds::import(&system, FeedKind::Epss, "late", text.into()).await;
     let job = job.expect("is taken");
     let jobs = world.jobs();
+    world.caught_up().await;
     let claimed = jobs.claim("worker", &[feeds::KIND]).await;
     let claimed = claimed.expect("claims").expect("is due");
     let told = feeds::FeedHandler.give_up(&system, claimed.job(), error);
@@ -431,6 +432,7 @@ async fn what_was_uploaded_is_kept_while_another_try_can_come_to_something() {
             assert_eq!(again.code(), "feed.gone");
             // It waits for another try in its lane: out of the way of what comes next.
             world.clock.advance_days(1);
+            world.caught_up().await;
             let claimed = world.jobs().claim("worker", &[feeds::KIND]).await;
             let claimed = claimed.expect("claims").expect("is due");
             let changes = ChangeSet::new();

@@ -74,6 +74,7 @@ async fn of_two_that_keep_the_same_schedules_one_starts_each_run() {
             assert_eq!(ready.len(), 20, "{stores:?}, round {round}");
             // Done before the next round, or they would be left out.
             let taking = world.jobs();
+            world.caught_up().await;
             while let Some(claimed) = taking.claim("w", &["test.run"]).await.expect("reads") {
                 let done = taking.complete(&claimed, gna_domain::port::ChangeSet::new());
                 done.await.expect("ends");
@@ -161,6 +162,7 @@ async fn a_run_on_top_of_another_is_left_out_or_waits_and_never_piles_up() {
         world.clock.advance_millis(MINUTE);
         schedule::tick(&world.system()).await.expect("ticks");
         if round == 0 {
+            world.caught_up().await;
             for _ in 0..2 {
                 taking
                     .claim("w", &["test.run"])
@@ -228,6 +230,7 @@ async fn switching_and_running_by_hand_is_audited_and_only_for_those_in_charge()
     );
     let olga = world.in_organization(&acme, Role::Owner);
     let tess = world.member(&shop, Role::Triager);
+    world.caught_up().await;
     let list = schedule::list(&olga, Some(acme.id), PageRequest::first(10)).await;
     assert_eq!(list.expect("may").items.len(), 1);
     assert_eq!(
@@ -296,6 +299,7 @@ async fn gnas_own_are_made_once_and_follow_the_configuration() {
             .await
             .expect("is there");
     }
+    world.caught_up().await;
     let list = schedule::list(&ctx, None, PageRequest::first(10))
         .await
         .expect("reads");

@@ -616,6 +616,7 @@ async fn a_run_asks_the_store_no_more_often_for_more_groups_and_lists_them_once(
         Failing::install(&mut acme.scene.world, 60);
         let world = &acme.scene.world;
         let ctx = world.system();
+        world.caught_up().await;
         index::catch_up(&ctx).await.expect("follows");
         let claimed = world.jobs().claim("worker", &[KIND]).await;
         let claimed = claimed.expect("claims").expect("has work");
@@ -626,6 +627,7 @@ async fn a_run_asks_the_store_no_more_often_for_more_groups_and_lists_them_once(
             .await
             .expect("runs");
         let calls = world.calls.take();
+        world.caught_up().await;
         let told = inner.feed(Some(&before), 1_000).await.expect("reads");
         let steps = told
             .iter()

@@ -79,6 +79,7 @@ impl Scene {
 
     /// Follows the feed, then does all that is due.
     async fn work(&self) {
+        self.world.caught_up().await;
         follow::follower()
             .catch_up(&self.world.system())
             .await
@@ -573,6 +574,7 @@ async fn a_message_whose_sender_was_killed_is_sent_again() {
     let (_, made) = scene.endpoint(NewEndpoint::default()).await;
     delivery::test(&scene.olga, made.id).await.expect("may");
     let jobs = scene.world.jobs();
+    scene.world.caught_up().await;
     let claimed = jobs
         .claim("dying", &["webhook.deliver"])
         .await
@@ -609,6 +611,7 @@ async fn a_sender_that_lost_its_lease_changes_nothing() {
         delivery::test(&scene.olga, made.id).await.expect("may");
         let jobs = scene.world.jobs();
         let claim = async |worker: &str| {
+            scene.world.caught_up().await;
             let claimed = jobs.claim(worker, &["webhook.deliver"]).await;
             claimed.expect("reads").expect("is due")
         };

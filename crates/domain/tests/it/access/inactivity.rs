@@ -284,6 +284,7 @@ async fn coming_costs_one_write_a_day() {
     }
     assert_eq!(written, 3, "three days");
     assert_eq!(last.0, before.0 + 3);
+    start.world.caught_up().await;
     let claimed = start.world.jobs().claim("worker", &[KIND]).await;
     assert!(
         claimed.expect("claims").is_none(),

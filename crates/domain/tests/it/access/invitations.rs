@@ -78,6 +78,7 @@ async fn accepting_never_narrows_a_role_and_is_listed_until_then() {
         .await
         .expect("invites");
     let page = || PageRequest::first(10);
+    start.world.caught_up().await;
     let listed = invitation::list_everywhere(&ada, start.acme.id, page())
         .await
         .expect("lists");
@@ -90,6 +91,7 @@ async fn accepting_never_narrows_a_role_and_is_listed_until_then() {
         [open.id]
     );
     invitation::accept(&bobs, &secret).await.expect("accepts");
+    start.world.caught_up().await;
     assert!(
         invitation::list(&ada, start.shop(), page())
             .await

@@ -242,6 +242,7 @@ async fn an_account_is_made_without_a_password_and_gets_one_by_its_link() {
         code(user::list(&carols, PageRequest::first(10)).await),
         "not_found"
     );
+    start.world.caught_up().await;
     let users = user::list(&ada, PageRequest::first(10))
         .await
         .expect("lists");
@@ -339,6 +340,7 @@ async fn a_deleted_person_leaves_nothing_but_an_id_on_every_store() {
         ] {
             assert_eq!(code(again), "not_found");
         }
+        start.world.caught_up().await;
         for scope in [start.acme(), start.shop()] {
             let members = member::list(&ada, scope, PageRequest::first(9))
                 .await

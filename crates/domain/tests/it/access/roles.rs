@@ -181,6 +181,7 @@ async fn who_leaves_the_organization_leaves_its_groups() {
             .can(Action::GroupRead, reads)
     );
 
+    start.world.caught_up().await;
     let listed = member::list_everywhere(&ada, start.acme.id, PageRequest::first(10)).await;
     let listed: Vec<(String, Role)> = listed
         .expect("lists")

@@ -113,6 +113,7 @@ async fn a_list_of_sessions_has_the_newest_of_those_that_go_on() {
         ports.store.commit(changes).await.expect("commits");
     }
     let ctx = start.ctx(&ada).await;
+    start.world.caught_up().await;
     let listed = session::list(&ctx).await.expect("lists");
     assert_eq!(listed.len(), session::SESSIONS_SHOWN);
     let made: Vec<_> = listed.iter().map(|session| session.created).collect();
@@ -131,6 +132,7 @@ async fn people_end_their_own_sessions_and_no_one_elses() {
     let phone = start.sign_in("ada", PASSWORD).await.expect("signs in");
     let laptop = start.sign_in("ada", PASSWORD).await.expect("signs in");
     let ada = start.enter(&laptop).await.expect("holds");
+    start.world.caught_up().await;
     assert_eq!(session::list(&ada.ctx).await.expect("lists").len(), 3);
 
     let bobs = start.ctx(&bob).await;
@@ -152,6 +154,7 @@ async fn people_end_their_own_sessions_and_no_one_elses() {
         "the one that asked goes on"
     );
     assert!(start.enter(&bob).await.is_ok());
+    start.world.caught_up().await;
     let left = session::list(&ada.ctx).await.expect("lists");
     assert_eq!(
         left.iter().map(|session| session.id).collect::<Vec<_>>(),

@@ -36,6 +36,7 @@ async fn a_token_does_what_its_scopes_and_its_owner_may() {
     ] {
         assert_eq!(refused, "auth.person_required");
     }
+    start.world.caught_up().await;
     assert_eq!(token::list(&bobs).await.expect("lists").len(), 1);
     let eve = start.join("eve", start.shop(), Role::Manager).await;
     assert_eq!(
@@ -58,6 +59,7 @@ async fn a_token_expires_and_notes_its_last_use_by_the_hour() {
         .expect("makes");
     assert_eq!(made.used, None);
     let used = async || {
+        start.world.caught_up().await;
         token::list(&ada)
             .await
             .expect("lists")
@@ -108,6 +110,7 @@ async fn a_groups_token_outlives_who_made_it() {
     let shop = Resource::Group(start.acme.id, start.shop.id);
     assert!(caller.ctx.can(Action::ReportUpload, shop) && caller.user.is_none());
     assert_eq!(caller.ctx.actor.label(), made.id.to_string());
+    start.world.caught_up().await;
     assert_eq!(
         token::list_of_group(&ada, start.shop.id)
             .await

@@ -146,6 +146,7 @@ async fn each_of_many_is_told_of_an_event_once() {
         office.work().await;
         let watching = Watching::install(&mut office.start.world, work::EVENTS, fails);
         let ctx = office.start.world.system();
+        office.start.world.caught_up().await;
         let followed = office.follower.catch_up(&ctx).await;
         assert_eq!(followed.is_err(), fails == Some(0), "{fails:?}");
         office.dispatch().await;
@@ -241,6 +242,7 @@ async fn as_many_are_told_at_once_as_the_recipe_says_and_its_end_waits_for_them(
     }
     let store = office.start.world.ports.store.as_ref();
     store.commit(changes).await.expect("commits");
+    office.start.world.caught_up().await;
     let jobs = office.start.world.jobs();
     let claim = async || jobs.claim("w", &[work::EVENTS]).await.expect("looks");
     let (first, second) = (claim().await, claim().await);
@@ -296,10 +298,12 @@ async fn what_one_entry_owes_may_be_more_than_a_commit_takes() {
         let mut office = Office::new().await;
         let follower = Follower::new(Crowd);
         let ctx = office.start.world.system();
+        office.start.world.caught_up().await;
         follower.catch_up(&ctx).await.expect("begins");
         office.scan(office.start.shop.id, &["one"]).await;
         let watching = Watching::install(&mut office.start.world, "test.crowd", fails);
         let ctx = office.start.world.system();
+        office.start.world.caught_up().await;
         let followed = follower.catch_up(&ctx).await;
         assert_eq!(followed.is_err(), fails.is_some(), "{fails:?}");
         follower.catch_up(&ctx).await.expect("follows");

@@ -110,6 +110,7 @@ impl Office {
 
     async fn dispatch(&self) {
         let ctx = self.start.world.system();
+        self.start.world.caught_up().await;
         self.follower
             .catch_up(&ctx)
             .await

@@ -101,6 +101,7 @@ async fn a_filter_is_decided_on_in_steps_with_each_refusal_told() {
             assert_eq!(vulnerability.version, 2, "each was decided on once");
         }
         desk.scene.check().await;
+        desk.scene.world.caught_up().await;
         let listed = bulk::list(&desk.triager, &desk.scene.group, PageRequest::first(10)).await;
         let listed: Vec<_> = listed.expect("lists").items;
         assert_eq!(listed.len(), 2);

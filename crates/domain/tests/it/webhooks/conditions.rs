@@ -134,6 +134,7 @@ async fn what_a_condition_can_not_be_asked_about_is_sent_and_told_on_the_endpoin
     assert!(now.condition_failing_since.is_some() && now.failing_since.is_none());
 
     // Nobody else has waited for it, and who listens to all hears all.
+    scene.world.caught_up().await;
     let store = scene.world.ports.store.as_ref();
     let end = store.feed_end().await.expect("reads");
     let reader = repo::get_keys::<FeedReader>(store, &[FeedReader::key_of("webhooks")]).await;
