@@ -8,6 +8,7 @@ mod gate_events;
 mod import;
 mod integrations;
 mod interrupted;
+mod late;
 mod metrics;
 mod notices;
 mod policy_trial;

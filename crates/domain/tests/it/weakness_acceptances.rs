@@ -24,7 +24,7 @@ use gna_domain::service::weakness_acceptance::{self as service, Command, Draft};
 use gna_domain::time::Timestamp;
 use gna_storage::backend::counting::Calls;
 use gna_storage::repo::StoreJobs;
-use gna_testkit::{AtCommit, StoreBetween, Stores, trivy};
+use gna_testkit::{AtCommit, Late, StoreBetween, Stores, trivy};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -409,6 +409,7 @@ struct Meddled {
     id: RuleId,
     does: Vec<Then>,
     jobs: StoreJobs,
+    late: Late,
 }
 
 impl Meddled {
@@ -435,6 +436,7 @@ impl Meddled {
 
     /// Goes over what is there by now.
     async fn run(&self) {
+        self.late.caught_up().await;
         let claimed = self.jobs.claim("another-worker", &[KIND]).await;
         let claimed = claimed.expect("claims").expect("has work");
         let Outcome::Done(changes) = AcceptanceRunHandler
@@ -477,6 +479,7 @@ async fn meddled(before: &[Command], does: &[Then], at: i64) -> (Vec<Option<Stri
         id,
         does: does.to_vec(),
         jobs: StoreJobs::new(inner.clone(), ports.clock.clone(), ports.ids.clone()),
+        late: acme.scene.world.late.clone(),
     });
     acme.scene.world.ports.store = Arc::new(StoreBetween {
         inner: ports.store.clone(),

@@ -1,7 +1,10 @@
 //! The life of an integration: made once, told what happens, changed, paused, taken down.
 
 use super::*;
+use gna_domain::connect::Process;
+use gna_domain::connect::process::{ProcessProgress, ProcessState};
 use gna_domain::error::Kind;
+use gna_domain::port::fresh;
 use gna_domain::port::store::ChangeSet;
 use gna_domain::service::connect::integration::work;
 use std::sync::atomic::Ordering;
@@ -311,6 +314,41 @@ async fn taking_it_down_leaves_nothing_and_makes_room_at_once() {
     for action in ["integration.created", "integration.deleted"] {
         assert!(audit.contains(&action.to_owned()), "{action} in {audit:?}");
     }
+}
+
+/// More than are removed in one commit, from a list that goes on showing what is gone.
+#[tokio::test]
+async fn taking_it_down_leaves_no_process_though_their_list_is_late() {
+    let office = Office::on(Stores::Lagging).await;
+    let made = office.made().await;
+    let ports = &office.start.world.ports;
+    let mut changes = ChangeSet::new();
+    for number in 0..60 {
+        let process = Process {
+            id: fresh(ports.ids.as_ref()),
+            organization: made.organization,
+            integration: made.id,
+            name: format!("march {number}"),
+            kind: "march".to_owned(),
+            state: ProcessState::Initializing,
+            context: Value::Null,
+            results: Value::Null,
+            parent: None,
+            progress: ProcessProgress::default(),
+            message: None,
+            created: ports.clock.now(),
+            updated: ports.clock.now(),
+            finished: None,
+        };
+        changes.create(&process, None).expect("writes");
+    }
+    ports.store.commit(changes).await.expect("commits");
+    integration::delete(&office.ada, made.id)
+        .await
+        .expect("is asked for");
+    office.work().await;
+    assert!(office.all::<Integration>("integration").await.is_empty());
+    assert!(office.all::<Process>("process").await.is_empty());
 }
 
 #[tokio::test]
