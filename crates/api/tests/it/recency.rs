@@ -115,6 +115,7 @@ async fn what_was_written_is_found_by_who_says_so_however_late_the_index_is() {
         );
         assert_eq!(before.header(POSITION), "", "nothing was written");
 
+        place.world.caught_up().await;
         // It is asked first; the index comes so far only afterwards.
         let (after, followed) =
             tokio::join!(late.get(&path, &position), index::catch_up(&late.follower));
@@ -130,6 +131,7 @@ async fn what_was_written_is_found_by_who_says_so_however_late_the_index_is() {
 
     place.world.clock.advance_millis(1_000);
     let position = late.tag("asked").await;
+    place.world.caught_up().await;
     let question = tagged("asked");
     let (after, followed) = tokio::join!(
         late.ask(&question, &position),

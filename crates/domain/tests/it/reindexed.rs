@@ -127,6 +127,7 @@ async fn one_that_follows_does_not_call_an_emptied_index_complete() {
         };
         let search = &scene.world.ports.search;
         search.apply(back).await.expect("is set back");
+        scene.world.caught_up().await;
 
         let (follower, gate) = process(&scene, 0);
         let following = tokio::spawn(async move { index::catch_up(&follower).await });
