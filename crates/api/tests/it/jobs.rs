@@ -43,6 +43,7 @@ async fn dead_letter_of(place: &Place, kind: &str) -> String {
     )
     .await
     .expect("is buried");
+    place.world.caught_up().await;
     job.id.to_string()
 }
 

@@ -241,7 +241,8 @@ async fn an_owner_invites_changes_and_removes() {
         .post(&format!("{SHOP}/invite"), &[("role", "TRIAGER")])
         .await;
     let path = invited.secret().replace(crate::browser::HOME, "");
-    let open = invited.row_value(">whoever has the link<", "invitation");
+    let page = bob.get(SHOP).await;
+    let open = page.row_value(">whoever has the link<", "invitation");
     assert_eq!(site.browser().get(&path).await.status, StatusCode::OK);
     bob.post(&format!("{SHOP}/revoke"), &[("invitation", &open)])
         .await
