@@ -63,6 +63,7 @@ impl Start {
     }
 
     async fn preview(&self, days: Option<u32>, page: PageRequest) -> Page<(String, Verdict)> {
+        self.world.caught_up().await;
         let all = inactivity::preview(&self.world.system(), self.acme.id, days, page).await;
         all.expect("reads").map(|one| (one.user.name, one.verdict))
     }

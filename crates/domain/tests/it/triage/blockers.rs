@@ -175,6 +175,7 @@ async fn retests_wait_for_a_blocker_and_go_on_when_it_is_solved() {
         let next = desk.blocker("the vpn is down").await;
         let list = |status| blocker::of_group(dev, &desk.scene.group, status, page.clone());
         let listed = async |status| -> Vec<BlockerId> {
+            desk.scene.world.caught_up().await;
             let found = list(status).await.expect("lists").items;
             found.iter().map(|blocker| blocker.id).collect()
         };
