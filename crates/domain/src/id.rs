@@ -88,6 +88,8 @@ typed_ids! {
     /// A branch, tag or version of an asset.
     RefId = "ref";
     ReportId = "rep";
+    /// Of bytes that come before what is said about them.
+    UploadId = "upl";
     FindingId = "fnd";
     VulnerabilityId = "vul";
     UserId = "usr";

@@ -218,6 +218,15 @@ pub const COLLECTIONS: &[Collection] = &[
         unique: &[],
     },
     Collection {
+        name: "upload",
+        indexes: &[Index {
+            name: "all",
+            partition: &[],
+            sort: &["created"],
+        }],
+        unique: &[],
+    },
+    Collection {
         name: "gate_run",
         indexes: &[Index {
             name: "by_group",

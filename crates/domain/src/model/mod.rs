@@ -35,6 +35,7 @@ mod threat;
 mod token;
 mod triage;
 mod triage_rule;
+mod upload;
 mod user;
 mod vex;
 mod vulnerability;
@@ -98,6 +99,7 @@ pub use triage_rule::{
     AppliedRule, EXAMPLES_MAX, RULES_MAX, RuleActions, RuleBook, RuleOutcome, RuleTreatment,
     TriageRule, TriageRun, TriageRunStatus,
 };
+pub use upload::{Registered, UPLOAD_KEPT_MS, UPLOAD_MS, Upload};
 pub use user::{Email, PasswordHash, RESERVED, User};
 pub use vex::{VexFormat, VexOrigin};
 pub use vulnerability::{

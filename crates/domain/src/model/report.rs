@@ -146,7 +146,12 @@ impl Report {
     /// Blob that holds the bytes as uploaded.
     #[must_use]
     pub fn raw_blob(&self) -> String {
-        format!("reports/{}/raw", self.id)
+        Self::raw_blob_of(self.id)
+    }
+    /// The same before there is a record.
+    #[must_use]
+    pub fn raw_blob_of(id: ReportId) -> String {
+        format!("reports/{id}/raw")
     }
     /// Blob that holds the warnings, a JSON array.
     #[must_use]

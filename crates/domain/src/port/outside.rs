@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use std::time::Duration;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -39,6 +40,31 @@ pub trait Blobs: Send + Sync + 'static {
     /// `blob.not_found`.
     async fn stream(&self, name: &str) -> Result<BoxStream<'static, Result<Bytes>>>;
     async fn delete(&self, name: &str) -> Result<()>;
+
+    /// How many bytes there are. Object stores tell it without reading them.
+    ///
+    /// # Errors
+    /// `blob.not_found`.
+    async fn size(&self, name: &str) -> Result<u64> {
+        let bytes = self.get(name).await?;
+        Ok(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+    }
+
+    /// The same bytes under another name; durable when it returns, replaces what was there. Object
+    /// stores do it without the bytes passing through this process.
+    ///
+    /// # Errors
+    /// `blob.not_found`.
+    async fn copy(&self, from: &str, to: &str) -> Result<()> {
+        let bytes = self.get(from).await?;
+        self.put(to, bytes).await
+    }
+
+    /// An address to which whoever has it may PUT bytes under this name, for so long; nothing where
+    /// there is no way into the store but through this process. It is a secret as long as it works.
+    async fn signed_put(&self, _name: &str, _lasts: Duration) -> Result<Option<Secret>> {
+        Ok(None)
+    }
 }
 
 /// Slow hashing of passwords (argon2id), off the async threads and throttled by the implementation.

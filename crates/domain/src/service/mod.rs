@@ -54,6 +54,7 @@ pub mod tidy;
 pub mod token;
 pub mod triage;
 pub mod triage_rule;
+pub mod upload;
 pub mod user;
 pub mod vex;
 pub mod watch;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::lookup::permitted;
@@ -11,8 +12,8 @@ use crate::error::{Error, Kind, Result};
 use crate::id::{AssetId, GroupId, ReportId};
 use crate::import::{Category, FormatInfo, Warning};
 use crate::model::{
-    Asset, AssetKind, AssetRef, AuditEntry, Counts, Group, Job, Progress, Report,
-    ReportEnvironment, ReportStatus, asset_name,
+    Asset, AssetKind, AssetRef, AuditEntry, Counts, Group, Job, Progress, Registered, Report,
+    ReportEnvironment, ReportStatus, Upload, asset_name,
 };
 use crate::page::{Cursor, Page, PageRequest};
 use crate::policy::Action;
@@ -21,7 +22,7 @@ use crate::port::{fresh, repo};
 use crate::time::Timestamp;
 
 /// What an uploader says about a report beside its bytes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct UploadReport {
     /// Name of the asset; made if the group has none of that name.
     pub asset: String,
@@ -62,10 +63,44 @@ pub async fn upload(
     let group = permitted::<Group>(ctx, group, Action::ReportUpload)
         .await?
         .value;
-    check(ctx, &upload, &bytes)?;
-    let environment = environment_of(ctx, group.id, &upload).await?;
+    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    not_empty(size)?;
+    check(ctx, &upload)?;
+    let content = Content {
+        size,
+        sha256: hex::encode(Sha256::digest(&bytes)),
+        bytes: Some(bytes),
+    };
     let id = fresh(ctx.ports.ids.as_ref());
-    let mut place = place(ctx, &group, &upload, id).await?;
+    take(ctx, &group, id, upload, content, None).await
+}
+
+/// The bytes of a report, as far as its record needs them.
+pub(super) struct Content {
+    pub size: u64,
+    /// In hexadecimal.
+    pub sha256: String,
+    /// None where they lie in the report's blob already.
+    pub bytes: Option<Bytes>,
+}
+
+/// An upload that becomes a report, in the commit that makes the report.
+pub(super) struct Used<'a> {
+    pub upload: &'a Stored<Upload>,
+    pub registered: Registered,
+}
+
+/// Takes a report in whose words have passed [`check`], for a caller who may upload to the group.
+pub(super) async fn take(
+    ctx: &Ctx,
+    group: &Group,
+    id: ReportId,
+    upload: UploadReport,
+    content: Content,
+    used: Option<&Used<'_>>,
+) -> Result<Stored<Report>> {
+    let environment = environment_of(ctx, group.id, &upload).await?;
+    let mut place = place(ctx, group, &upload, id).await?;
     let now = ctx.now();
     let mut report = Report {
         id,
@@ -76,8 +111,8 @@ pub async fn upload(
         created: now,
         uploaded_by: ctx.actor.label(),
         file_name: crate::rules::sighting::cut(upload.file_name.trim(), FILE_NAME_LIMIT),
-        size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-        sha256: hex::encode(Sha256::digest(&bytes)),
+        size: content.size,
+        sha256: content.sha256,
         format: upload.format.clone(),
         tool: None,
         tool_version: None,
@@ -94,14 +129,16 @@ pub async fn upload(
         finished: None,
         removed_asset: None,
     };
-    ctx.ports.blobs.put(&report.raw_blob(), bytes).await?;
+    if let Some(bytes) = content.bytes {
+        ctx.ports.blobs.put(&report.raw_blob(), bytes).await?;
+    }
     let mut races = 0;
     loop {
-        match queue(ctx, &report, &place).await {
+        match queue(ctx, &report, &place, used).await {
             // The asset or the ref went with the report that it was made for, or was changed.
             Err(error) if error.kind() == Kind::Conflict && races < RACES => {
                 races += 1;
-                place = self::place(ctx, &group, &upload, id).await?;
+                place = self::place(ctx, group, &upload, id).await?;
                 report = Report {
                     asset: place.asset.id,
                     r#ref: place.r#ref.id,
@@ -128,7 +165,12 @@ async fn place(ctx: &Ctx, group: &Group, upload: &UploadReport, report: ReportId
 }
 
 /// Commits a report's record with the job that will import it.
-async fn queue(ctx: &Ctx, report: &Report, place: &Place) -> Result<Stored<Report>> {
+async fn queue(
+    ctx: &Ctx,
+    report: &Report,
+    place: &Place,
+    used: Option<&Used<'_>>,
+) -> Result<Stored<Report>> {
     let job = Job::new(
         fresh(ctx.ports.ids.as_ref()),
         import::KIND,
@@ -154,6 +196,13 @@ async fn queue(ctx: &Ctx, report: &Report, place: &Place) -> Result<Stored<Repor
     changes.create(&audit, None)?;
     provisional::keep(&place.asset, Some(report.id), &mut changes)?;
     provisional::keep_ref(&place.r#ref, Some(report.id), &mut changes)?;
+    if let Some(used) = used {
+        let next = Upload {
+            registered: Some(used.registered.clone()),
+            ..used.upload.value.clone()
+        };
+        changes.update(used.upload, &next, None)?;
+    }
     ctx.store().commit(changes).await?;
     Ok(Stored {
         value: report.clone(),
@@ -161,14 +210,33 @@ async fn queue(ctx: &Ctx, report: &Report, place: &Place) -> Result<Stored<Repor
     })
 }
 
-fn check(ctx: &Ctx, upload: &UploadReport, bytes: &Bytes) -> Result<()> {
-    if bytes.is_empty() {
+/// # Errors
+/// `report.empty`.
+pub(super) fn not_empty(size: u64) -> Result<()> {
+    if size == 0 {
         return Err(Error::invalid(
             "report.empty",
             "the report is empty; check that the scanner wrote it",
         )
         .on_field("file"));
     }
+    Ok(())
+}
+
+/// Of a report with more bytes than the server takes.
+#[must_use]
+pub fn too_large(limit: u64) -> Error {
+    Error::limit(
+        "report.too_large",
+        format!(
+            "the report is larger than {limit} bytes; compress it with gzip, split it, or raise import.max_upload_bytes"
+        ),
+    )
+    .on_field("file")
+}
+
+/// What is said about a report, before anything is read or written for it.
+pub(super) fn check(ctx: &Ctx, upload: &UploadReport) -> Result<()> {
     if let Some(name) = &upload.format
         && !ctx
             .ports

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::schedule::NewSchedule;
+use super::upload;
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::model::{Overlap, Timing};
@@ -36,7 +37,7 @@ impl Handler for TidyHandler {
     }
 
     fn description(&self) -> &'static str {
-        "Removes records that have expired, and entries of the feed older than feed_days"
+        "Removes records that have expired, uploads that nobody registered within a day, and entries of the feed older than feed_days"
     }
 
     async fn run(&self, ctx: &Ctx, claimed: &Claimed) -> Result<Outcome> {
@@ -54,6 +55,7 @@ impl Handler for TidyHandler {
                 )
             })?;
         ctx.store().tidy(ctx.now().plus_days(-days)).await?;
+        upload::sweep(ctx).await?;
         Ok(Outcome::done())
     }
 }

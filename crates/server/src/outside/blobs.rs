@@ -8,11 +8,15 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use gna_domain::error::{Error, Result};
 use gna_domain::port::Blobs;
+#[cfg(feature = "s3")]
+use gna_domain::secret::Secret;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::sync::Arc;
+#[cfg(feature = "s3")]
+use std::time::Duration;
 
 use super::handover::Handover;
 
@@ -21,6 +25,9 @@ const LONGEST_NAME: usize = 512;
 
 pub struct ObjectBlobs {
     objects: Arc<dyn ObjectStore>,
+    /// Signs addresses of the same objects.
+    #[cfg(feature = "s3")]
+    signer: Option<Arc<dyn object_store::signer::Signer>>,
     handover: Handover,
 }
 
@@ -52,7 +59,7 @@ impl ObjectBlobs {
                     .with_automatic_cleanup(true);
                 Arc::new(files)
             }
-            Some(("s3", rest)) if rest.len() > 2 && rest.starts_with("//") => bucket(rest)?,
+            Some(("s3", rest)) if rest.len() > 2 && rest.starts_with("//") => return bucket(rest),
             _ => {
                 return Err(Error::invalid(
                     "blob.url",
@@ -62,6 +69,8 @@ impl ObjectBlobs {
         };
         Ok(Self {
             objects,
+            #[cfg(feature = "s3")]
+            signer: None,
             handover: Handover::default(),
         })
     }
@@ -70,7 +79,7 @@ impl ObjectBlobs {
 /// A folder in a bucket. Region, endpoint and credentials come from the environment, as all programs
 /// for AWS take them (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, the role of a container).
 #[cfg(feature = "s3")]
-fn bucket(rest: &str) -> Result<Arc<dyn ObjectStore>> {
+fn bucket(rest: &str) -> Result<ObjectBlobs> {
     use object_store::aws::AmazonS3Builder;
     use object_store::prefix::PrefixStore;
 
@@ -85,11 +94,16 @@ fn bucket(rest: &str) -> Result<Arc<dyn ObjectStore>> {
     let builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
     let objects = builder.build().map_err(|error| wrong(&error))?;
     let folder = Path::parse(folder.trim_end_matches('/')).map_err(|error| wrong(&error))?;
-    Ok(Arc::new(PrefixStore::new(objects, folder)))
+    let objects = Arc::new(PrefixStore::new(objects, folder));
+    Ok(ObjectBlobs {
+        signer: Some(objects.clone()),
+        objects,
+        handover: Handover::default(),
+    })
 }
 
 #[cfg(not(feature = "s3"))]
-fn bucket(_: &str) -> Result<Arc<dyn ObjectStore>> {
+fn bucket(_: &str) -> Result<ObjectBlobs> {
     Err(Error::invalid(
         "blob.url",
         "this build leaves out buckets (s3:); build it with the cargo feature `s3`, or use file:FOLDER",
@@ -175,6 +189,27 @@ impl Blobs for ObjectBlobs {
             Err(error) => Err(outward(&error)),
         }
     }
+
+    async fn size(&self, name: &str) -> Result<u64> {
+        let found = self.objects.head(&path(name)?).await;
+        Ok(found.map_err(|error| outward(&error))?.size)
+    }
+
+    async fn copy(&self, from: &str, to: &str) -> Result<()> {
+        let copied = self.objects.copy(&path(from)?, &path(to)?).await;
+        copied.map_err(|error| outward(&error))
+    }
+
+    #[cfg(feature = "s3")]
+    async fn signed_put(&self, name: &str, lasts: Duration) -> Result<Option<Secret>> {
+        let Some(signer) = &self.signer else {
+            return Ok(None);
+        };
+        let put = object_store::signer::Method::PUT;
+        let signed = signer.signed_url(put, &path(name)?, lasts).await;
+        let url = signed.map_err(|error| outward(&error))?;
+        Ok(Some(Secret::new(String::from(url))))
+    }
 }
 
 #[cfg(test)]
@@ -200,6 +235,22 @@ mod tests {
                 .await
                 .expect("reads");
             assert_eq!(parts.concat(), b"two", "{url}");
+            assert_eq!(blobs.size(name).await.expect("there"), 3, "{url}");
+            let copy = "uploads/org_1/upl_1";
+            blobs.copy(name, copy).await.expect("copied");
+            blobs.put(name, "three".into()).await.expect("replaced");
+            assert_eq!(blobs.get(copy).await.expect("its own"), "two", "{url}");
+            blobs.delete(copy).await.expect("deleted");
+            for missing in [
+                blobs.size(copy).await.map(|_| ()),
+                blobs.copy(copy, name).await,
+            ] {
+                let code = missing.expect_err("gone").code();
+                assert_eq!(code, "blob.not_found", "{url}");
+            }
+            let lasts = std::time::Duration::from_secs(60);
+            let signed = blobs.signed_put(name, lasts).await.expect("answers");
+            assert!(signed.is_none(), "{url}: only a bucket has a way in");
             blobs.delete(name).await.expect("deleted");
             blobs.delete(name).await.expect("gone is gone");
             let gone = blobs.get(name).await.expect_err("gone");
