@@ -32,6 +32,7 @@ mod portfolio;
 mod programme;
 mod receiver;
 mod report;
+mod room;
 mod schedule;
 mod store;
 mod summary;
@@ -146,6 +147,8 @@ routes! {
     patch "/api/v2/assets/{asset}/environments/{environment}" => environment::update, Policy(Action::AssetWrite);
     delete "/api/v2/assets/{asset}/environments/{environment}" => environment::remove, Policy(Action::AssetWrite);
 
+    post "/api/v2/uploads" => room::begin, Policy(Action::ReportUpload);
+    put "/api/v2/uploads/{upload}" => room::put, Signed("by this server, in the answer that began the upload");
     post "/api/v2/reports" => upload::create, Policy(Action::ReportUpload);
     get "/api/v2/reports" => report::list, Policy(Action::ReportRead);
     get "/api/v2/reports/{report}" => report::show, Policy(Action::ReportRead);
@@ -280,7 +283,8 @@ pub(crate) fn largest_body(path: &str) -> usize {
 
 /// Whether a request brings a report.
 pub(crate) fn is_upload(method: &str, path: &str) -> bool {
-    method.eq_ignore_ascii_case("post") && path == "/api/v2/reports"
+    (method.eq_ignore_ascii_case("post") && path == "/api/v2/reports")
+        || (method.eq_ignore_ascii_case("put") && path.starts_with("/api/v2/uploads/"))
 }
 
 /// Whether apps send webhooks to that address. They bring their own proof and their own ids.
@@ -301,5 +305,5 @@ pub fn shows_secret(path: &str) -> bool {
     path.ends_with("/tokens")
         || path.ends_with("/rotate")
         || path.starts_with("/api/v2/authorizations")
-        || ["/api/v2/webhooks", "/api/v2/receivers"].contains(&path)
+        || ["/api/v2/uploads", "/api/v2/webhooks", "/api/v2/receivers"].contains(&path)
 }

@@ -8,7 +8,7 @@ use utoipa::{Modify, OpenApi};
 use super::{
     asset, authorization, blocker, comment, environment, evidence, feed, format, function, gate,
     group, health, hook, inactivity, job, keys, meta, metrics, module, notice, organization,
-    policy_trial, portfolio, programme, receiver, report, schedule, store, summary, token,
+    policy_trial, portfolio, programme, receiver, report, room, schedule, store, summary, token,
     triage_rule, upload, user, vex, vulnerability, weakness_acceptance, webhook,
 };
 use crate::compat::frigg;
@@ -66,6 +66,8 @@ use crate::compat::frigg;
         environment::create,
         environment::update,
         environment::remove,
+        room::begin,
+        room::put,
         upload::create,
         report::list,
         report::show,

@@ -1,4 +1,5 @@
-//! Uploading a report: a form with a file, or the bare bytes with the fields in the query.
+//! Uploading a report: a form with a file, the bare bytes with the fields in the query, or the name of an
+//! upload that has the bytes (`room.rs`).
 //!
 //! Compressed reports stay compressed: the importer unpacks gzip and zip itself, with its own limits,
 //! so `Content-Encoding: gzip` of a bare body is not undone here.
@@ -11,11 +12,13 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use gna_domain::ctx::Ctx;
 use gna_domain::error::{Error, Result};
+use gna_domain::id::UploadId;
 use gna_domain::import::Category;
 use gna_domain::model::AssetKind;
 use gna_domain::policy::Action;
-use gna_domain::service::report::{self, UploadReport};
+use gna_domain::service::report::{self, UploadReport, too_large};
 use gna_domain::service::scope::{self, Place};
+use gna_domain::service::upload as two_steps;
 use std::time::Duration;
 use utoipa::IntoParams;
 
@@ -64,14 +67,25 @@ pub struct UploadParams {
     /// Name of the asset's environment that was scanned: nothing that lies elsewhere is closed.
     environment: Option<String>,
     file_name: Option<String>,
+    /// In the query only: id of an upload that has the bytes (`POST /api/v2/uploads`); then there is no
+    /// body. Registered again with the same words it answers the same report.
+    upload: Option<String>,
     /// Wait for the end of the import: seconds, or `true` for a minute. Answers 201 with the final
     /// report if it ends in time, else 202.
     wait: Option<String>,
 }
 
+/// How the bytes of a report come.
+enum Sent {
+    Form(Bytes),
+    Bare(Bytes),
+    /// They were sent before, to the upload of this id.
+    Before(String),
+}
+
 /// Takes a report in: 202 when its bytes and the job that imports it are durable, 201 when it was
-/// waited for and is imported. Send a form (`multipart/form-data`, the file in `file`) or the bare
-/// bytes.
+/// waited for and is imported. Send a form (`multipart/form-data`, the file in `file`), the bare
+/// bytes, or no body and the `upload` that has the bytes.
 #[utoipa::path(post, path = "/api/v2/reports", tag = "reports", params(UploadParams),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
@@ -92,10 +106,16 @@ pub async fn create(
     }
     let limit = state.config.max_upload_bytes;
     let is_form = content_type(request.headers()).is_some_and(|kind| kind == "multipart/form-data");
-    let (bytes, name) = if is_form {
-        form(request, &state, &mut params, limit).await?
-    } else {
-        (bare(request.into_body(), limit).await?, None)
+    let (sent, name) = match params.one("upload")? {
+        Some(id) => {
+            nothing(request.into_body()).await?;
+            (Sent::Before(id), None)
+        }
+        None if is_form => {
+            let (bytes, name) = form(request, &state, &mut params, limit).await?;
+            (Sent::Form(bytes), name)
+        }
+        None => (Sent::Bare(whole(request.into_body(), limit).await?), None),
     };
     let wait = wait(&mut params, state.config.wait_max)?;
     let (place, mut upload) = fields(&mut params)?;
@@ -104,8 +124,15 @@ pub async fn create(
         upload.file_name = name.unwrap_or_else(|| "report".to_owned());
     }
     let group = scope::one(ctx, &place, Action::ReportUpload).await?;
-    let way = if is_form { "form" } else { "bytes" };
-    let stored = report::upload(ctx, group.id, upload, bytes).await?;
+    let (way, stored) = match sent {
+        Sent::Form(bytes) => ("form", report::upload(ctx, group.id, upload, bytes).await?),
+        Sent::Bare(bytes) => ("bytes", report::upload(ctx, group.id, upload, bytes).await?),
+        Sent::Before(id) => {
+            let id: UploadId = id.parse().map_err(|_| two_steps::missing())?;
+            let stored = two_steps::register(ctx, group.id, id, upload, limit).await?;
+            ("upload", stored)
+        }
+    };
     metrics::counter!("gna_reports_uploaded_total", "way" => way).increment(1);
     answer(ctx, &recency, stored, wait).await
 }
@@ -188,16 +215,6 @@ pub(super) fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_value(serde_json::Value::String(word)).ok()
 }
 
-fn too_large(limit: u64) -> Error {
-    Error::limit(
-        "report.too_large",
-        format!(
-            "the report is larger than {limit} bytes; compress it with gzip, split it, or raise import.max_upload_bytes"
-        ),
-    )
-    .on_field("file")
-}
-
 fn broken_off() -> Error {
     Error::invalid(
         "body.truncated",
@@ -205,8 +222,23 @@ fn broken_off() -> Error {
     )
 }
 
+/// Refuses a body beside an upload's name: it would be thrown away.
+async fn nothing(body: Body) -> Result<()> {
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        if !piece.map_err(|_| broken_off())?.is_empty() {
+            return Err(Error::invalid(
+                "upload.body",
+                "the bytes of this report were sent to its upload; leave the body out, or the upload",
+            )
+            .on_field("upload"));
+        }
+    }
+    Ok(())
+}
+
 /// The whole body. One that says that it is too large is not even begun.
-async fn bare(body: Body, limit: u64) -> Result<Bytes> {
+pub(super) async fn whole(body: Body, limit: u64) -> Result<Bytes> {
     if body.size_hint().lower() > limit {
         return Err(too_large(limit));
     }

@@ -169,6 +169,7 @@ impl Foreign {
                 ("major", "v2.json".to_owned()),
                 ("user", tess_id.to_string()),
                 ("tag", "online".to_owned()),
+                ("upload", "upl_00000000000000000000000000000001".to_owned()),
             ],
         }
     }
@@ -271,6 +272,7 @@ async fn no_route_tells_a_stranger_anything() {
                 "name": "x", "condition": "true", "reason": "x", "actions": { "suppress": true },
             }),
             path if path.ends_with("/triage-runs") => json!({ "dry_run": true }),
+            "/api/v2/uploads" => json!({ "organization": "acme", "group": "shop" }),
             "/api/v2/blockers" => json!({ "organization": "acme", "group": "shop", "title": "x" }),
             "/api/v2/blockers/{blocker}" => json!({ "title": "x" }),
             path if path.starts_with("/api/v2/blockers/{blocker}/") => json!({ "text": "x" }),
