@@ -28,6 +28,9 @@ use crate::{app, operator as door};
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// Of a request that was refused for its size by something that is not Gna.
+pub const REQUEST_TOO_LARGE: &str = "request.too_large";
+
 /// Largest answer that is taken whole, in bytes.
 const WHOLE_BYTES: usize = 64 << 20;
 
@@ -338,6 +341,55 @@ impl Client {
             .await
     }
 
+    /// Sends bytes where the server said, without anything by which the server knows us: with these
+    /// headers only. A path is one on the server itself.
+    ///
+    /// # Errors
+    /// The problem that was answered; exit code 3 where nobody answers or another place refuses. None
+    /// of them tells the address, which is a secret as long as it works.
+    pub async fn put(&self, address: &str, headers: &Value, bytes: Bytes) -> Result<(), Failure> {
+        let Self::Remote { http, url, .. } = self else {
+            return Err(Failure::usage(
+                "server.required",
+                "only a server is sent a report in two steps",
+            ));
+        };
+        let is_own = address.starts_with('/');
+        let (to, place) = if is_own {
+            (format!("{url}{address}"), url.clone())
+        } else {
+            (address.to_owned(), host_of(address))
+        };
+        let mut request = http.put(to).body(bytes);
+        for (name, value) in headers.as_object().into_iter().flatten() {
+            if let Some(value) = value.as_str() {
+                request = request.header(name.as_str(), value);
+            }
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| unreachable(&place, &error.without_url()))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        if !is_own {
+            // What object stores answer may repeat the address.
+            return Err(Failure::unreadable(
+                "upload.refused",
+                format!(
+                    "{place}, where the server wants large reports sent, answered {status}; try again, or compress the report with gzip"
+                ),
+            ));
+        }
+        let body = response
+            .bytes_stream()
+            .map(move |part| part.map_err(|error| unreachable(&place, &error.without_url())))
+            .boxed();
+        checked(status, body).await.map(|_| ())
+    }
+
     /// Brings the search index up to date. A server does this by itself.
     ///
     /// # Errors
@@ -408,7 +460,11 @@ async fn checked(
     let whole = whole(body).await?;
     let problem: Value = serde_json::from_slice(&whole).unwrap_or_default();
     let text = |field: &str| problem.get(field).and_then(Value::as_str);
-    let code = text("code").unwrap_or("server.answer").to_owned();
+    let code = match text("code") {
+        Some(code) => code.to_owned(),
+        None if status == StatusCode::PAYLOAD_TOO_LARGE => REQUEST_TOO_LARGE.to_owned(),
+        None => "server.answer".to_owned(),
+    };
     let message = match text("detail") {
         Some(detail) => detail.to_owned(),
         None => format!("the server answered {status}; check that the address is a Gna server's"),
@@ -420,6 +476,14 @@ async fn checked(
     } else {
         Failure::unreadable(code, message)
     })
+}
+
+/// The part of an address that may be told.
+fn host_of(address: &str) -> String {
+    let host = reqwest::Url::parse(address)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned));
+    host.unwrap_or_else(|| "an address that can't be read".to_owned())
 }
 
 fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
@@ -483,6 +547,23 @@ fn encoded(query: &Query) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_signed_address_only_the_host_is_told() {
+        for (address, told) in [
+            (
+                "https://reports.s3.amazonaws.com/a/b?X-Amz-Signature=secret",
+                "reports.s3.amazonaws.com",
+            ),
+            (
+                "http://127.0.0.1:5000/a?X-Amz-Signature=secret",
+                "127.0.0.1",
+            ),
+            ("secret", "an address that can't be read"),
+        ] {
+            assert_eq!(host_of(address), told);
+        }
+    }
 
     #[test]
     fn a_query_survives_any_text() {

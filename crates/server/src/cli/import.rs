@@ -1,6 +1,5 @@
 //! `gna import`: reports into Gna, by a server or directly into the store at hand.
 
-use axum::http::Method;
 use clap::Args;
 use gna_domain::import::Category;
 use gna_domain::model::AssetKind;
@@ -12,10 +11,10 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use super::client::{Client, Need, PlaceArgs, Query, Sent, ServerArgs};
+use super::client::{Client, Need, PlaceArgs, Query, ServerArgs};
 use super::local::block_on;
 use super::output::{is_watched, plain};
-use super::{Exit, Failure, Global, Out};
+use super::{Exit, Failure, Global, Out, sending};
 
 /// How long the first answer may wait for the end of the import, in seconds: most end in that.
 pub(super) const WAIT_SECONDS: &str = "2";
@@ -191,10 +190,7 @@ async fn one(
     file: &str,
     bytes: Vec<u8>,
 ) -> Result<Value, Failure> {
-    let sent = Some(Sent::Bytes(bytes.into()));
-    let query = query(args, file);
-    let answer = client.send(Method::POST, "/api/v2/reports", &query, sent);
-    let report = answer.await?.json().await?;
+    let report = sending::report(client, &query(args, file), bytes).await?;
     // The store at hand is given up with this process: there the end is always waited for.
     if args.no_wait && matches!(client, Client::Remote { .. }) {
         return Ok(report);

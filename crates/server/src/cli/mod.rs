@@ -32,6 +32,7 @@ mod output;
 mod parse;
 mod place;
 mod schedules;
+mod sending;
 mod serve;
 mod store_command;
 mod store_copy;

@@ -1,7 +1,6 @@
 //! The gate with a server: it has the reports or takes them in, judges by what it knows, and keeps a
 //! record. Read next: [`gna_domain::service::gate`].
 
-use axum::http::Method;
 use gna_domain::rules::gate::{Counts, Terms, Verdict};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,9 +9,9 @@ use std::path::Path;
 
 use super::JudgeArgs;
 use super::told::{Offender, ReportTold, Told, Unreadable, ending, overruled, why};
-use crate::cli::client::{Client, Need, Query, Sent, ServerArgs};
+use crate::cli::client::{Client, Need, Query, ServerArgs};
 use crate::cli::local::block_on;
-use crate::cli::{Failure, Global, import};
+use crate::cli::{Failure, Global, import, sending};
 
 /// What the server answers to a run.
 #[derive(Deserialize)]
@@ -95,9 +94,7 @@ async fn one(args: &JudgeArgs, client: &Client, given: &str, limit: u64) -> Resu
     } else {
         let bytes = import::read(given, limit)?;
         let query = query(args, given)?;
-        let sent = Some(Sent::Bytes(bytes.into()));
-        let answer = client.send(Method::POST, "/api/v2/reports", &query, sent);
-        answer.await?.json().await?
+        sending::report(client, &query, bytes).await?
     };
     import::follow(client, report, given).await
 }
