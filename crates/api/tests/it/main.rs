@@ -34,6 +34,7 @@ mod rest;
 mod rest_actor;
 mod steps;
 mod triage_rules;
+mod uploads;
 mod vex;
 mod vex_in;
 mod walker;

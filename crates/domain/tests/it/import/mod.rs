@@ -7,3 +7,4 @@ mod lifecycle;
 mod properties;
 mod refused;
 mod resume;
+mod two_steps;
