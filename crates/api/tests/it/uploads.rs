@@ -85,8 +85,9 @@ async fn a_report_is_begun_sent_and_registered_once() {
     let manager = place.actor("manager", manager, Role::Manager).await;
     assert_eq!(manager.get(&raw).await.bytes, report());
 
-    let other = tess.send("POST", &registering(&begun, "other"), &[], "");
-    assert_eq!(other.await.code(), "upload.used");
+    let other = registering(&begun, "other");
+    let other = tess.send("POST", &other, &[], "").await;
+    assert_eq!(other.code(), "upload.used");
     let late = send(&place, &begun, report()).await;
     assert_eq!(late.code(), "upload.used");
 }
@@ -100,7 +101,7 @@ async fn an_upload_is_its_maker_s_and_its_bytes_need_its_proof() {
     let colleague = place.actor("dora", shop, Role::Developer).await;
     let where_to = json!({ "organization": "acme", "group": "shop" });
     for (who, actor, status) in [
-        ("nobody", &place.anonymous(), 401),
+        ("nobody", &place.anonymous(), 401_u16),
         ("a stranger", &eve, 404),
         ("a reader", &rita, 403),
     ] {
@@ -120,7 +121,7 @@ async fn an_upload_is_its_maker_s_and_its_bytes_need_its_proof() {
     }
     assert_eq!(send(&place, &begun, report()).await.status, 204);
     for (who, actor, status, code) in [
-        ("nobody", &place.anonymous(), 401, "auth.required"),
+        ("nobody", &place.anonymous(), 401_u16, "auth.required"),
         ("a stranger", &eve, 404, "not_found"),
         ("a reader", &rita, 403, "auth.forbidden"),
         ("a colleague", &colleague, 404, "upload.not_found"),
@@ -141,12 +142,12 @@ async fn an_upload_is_its_maker_s_and_its_bytes_need_its_proof() {
 #[tokio::test]
 async fn the_limits_of_a_report_hold_in_two_steps_too() {
     let place = Place::with(|config| gna_api::ApiConfig {
-        max_upload_bytes: 10_000,
+        max_upload_bytes: 2_000_000,
         ..config
     })
     .await;
     let tess = place.tess().await;
-    let large = json!({ "organization": "acme", "group": "shop", "size": 10_001 });
+    let large = json!({ "organization": "acme", "group": "shop", "size": 2_000_001 });
     let refused = tess.post("/api/v2/uploads", &large).await;
     assert_eq!(
         (refused.status.as_u16(), refused.code().as_str()),
@@ -154,16 +155,20 @@ async fn the_limits_of_a_report_hold_in_two_steps_too() {
     );
     let begun = begun(&tess).await;
     for (bytes, code) in [
-        (vec![b' '; 10_001], "report.too_large"),
+        (vec![b' '; 2_000_001], "report.too_large"),
         (Vec::new(), "report.empty"),
     ] {
         assert_eq!(send(&place, &begun, bytes).await.code(), code);
     }
     // More than a body of JSON may have: the limit is the reports' own.
-    assert_eq!(send(&place, &begun, vec![b' '; 9_999]).await.status, 204);
+    assert_eq!(
+        send(&place, &begun, vec![b' '; 1_999_999]).await.status,
+        204
+    );
     assert_eq!(send(&place, &begun, report()).await.status, 204);
-    let beside = tess.send("POST", &registering(&begun, "web"), &[BYTES], report());
-    assert_eq!(beside.await.code(), "upload.body");
+    let path = registering(&begun, "web");
+    let beside = tess.send("POST", &path, &[BYTES], report()).await;
+    assert_eq!(beside.code(), "upload.body");
     for wrong in ["upl_x", "upl_00000000000000000000000000000001"] {
         let path = registering(&json!({ "id": wrong }), "web");
         let refused = tess.send("POST", &path, &[], "").await;
