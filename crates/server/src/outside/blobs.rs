@@ -196,6 +196,7 @@ impl Blobs for ObjectBlobs {
     }
 
     async fn copy(&self, from: &str, to: &str) -> Result<()> {
+        drop(self.handover.take(to));
         let copied = self.objects.copy(&path(from)?, &path(to)?).await;
         copied.map_err(|error| outward(&error))
     }
@@ -308,6 +309,17 @@ mod tests {
             .await
             .expect("reads");
         assert!(parts.concat() == large);
+        assert_eq!(blobs.size(name).await.expect("there"), 3 << 20);
+        let copy = "uploads/org_1/upl_1";
+        blobs.copy(name, copy).await.expect("copied");
+        assert!(blobs.get(copy).await.expect("there") == large);
+        let signed = blobs.signed_put(copy, Duration::from_secs(60)).await;
+        let signed = signed.expect("signs").expect("an address");
+        let http = reqwest::Client::builder().no_proxy().build();
+        let put = http.expect("a client").put(signed.expose()).body("sent");
+        assert!(put.send().await.expect("is sent").status().is_success());
+        assert_eq!(blobs.get(copy).await.expect("there"), "sent");
+        blobs.delete(copy).await.expect("deleted");
         blobs.delete(name).await.expect("deleted");
         blobs.delete(name).await.expect("gone is gone");
         let gone = blobs.get(name).await.expect_err("gone");

@@ -19,14 +19,7 @@ mod kms;
 mod lambda;
 mod live;
 mod modules;
-#[cfg(any(
-    feature = "kms",
-    all(
-        feature = "lambda",
-        feature = "s3",
-        any(feature = "dynamodb", feature = "postgres")
-    )
-))]
+#[cfg(any(feature = "kms", feature = "s3"))]
 mod moto;
 #[cfg(feature = "mail")]
 mod notices;
@@ -50,5 +43,6 @@ mod shared;
 mod store;
 #[cfg(feature = "otlp")]
 mod traces;
+mod uploads;
 mod vex;
 mod webhooks;

@@ -7,9 +7,13 @@ use gna_storage::conformance::dynamodb;
 #[cfg(feature = "postgres")]
 use gna_storage::conformance::postgres;
 
+use serde_json::{Value, json};
+
+use super::events::{gateway, tick};
 use super::function::Function;
-use super::{counted, prepared, story};
+use super::{body, counted, prepared, status, story};
 use crate::moto::Moto;
+use crate::run::sample;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -64,6 +68,7 @@ async fn deployed(url: &str, search: Option<&str>) {
     let token = prepared(folder.path(), &beside);
     let function = Function::start_with_fake(folder.path(), &settings).await;
     story(&function, &token).await;
+    in_two_steps(&function, &token).await;
     function.end();
     counted(folder.path(), &beside);
 
@@ -73,4 +78,45 @@ async fn deployed(url: &str, search: Option<&str>) {
         let here = folder.path().join("gna-data").join(name);
         assert!(!here.exists(), "{name} is on this machine");
     }
+}
+
+/// A report that would be too large for an event goes straight to the bucket.
+async fn in_two_steps(function: &Function, token: &str) {
+    let ask = |method: &str, path: &str, query: &str| {
+        let mut event = gateway(method, path, query);
+        event["headers"]["authorization"] = json!(format!("Bearer {token}"));
+        event
+    };
+    let mut begin = ask("POST", "/api/v2/uploads", "");
+    begin["headers"]["content-type"] = json!("application/json");
+    begin["body"] = json!(json!({ "organization": "acme", "group": "shop" }).to_string());
+    begin["isBase64Encoded"] = json!(false);
+    let begun = function.ask(&begin).await;
+    assert_eq!(status(&begun), 201, "{begun}");
+    let begun: Value = body(&begun);
+    let url = begun["url"].as_str().expect("an address");
+    assert!(url.contains("/functions/uploads/org_") && url.contains("X-Amz-Signature="));
+    assert_eq!(
+        (&begun["method"], &begun["headers"]),
+        (&json!("PUT"), &json!({}))
+    );
+
+    let http = reqwest::Client::builder().no_proxy().build();
+    let report = std::fs::read(sample("trivy.json")).expect("a sample");
+    let sent = http.expect("a client").put(url).body(report).send().await;
+    assert_eq!(sent.expect("is sent").status(), 200);
+    let query = format!(
+        "organization=acme&group=shop&asset=two-steps&upload={}",
+        begun["id"].as_str().expect("an id")
+    );
+    let register = ask("POST", "/api/v2/reports", &query);
+    let taken = function.ask(&register).await;
+    assert_eq!(status(&taken), 202, "{taken}");
+    let taken = body(&taken);
+    function.ask(&tick()).await;
+    let path = format!("/api/v2/reports/{}", taken["id"].as_str().expect("an id"));
+    let shown = function.ask(&ask("GET", &path, "")).await;
+    assert_eq!(body(&shown)["status"], "COMPLETE", "{shown}");
+    let again = body(&function.ask(&register).await);
+    assert_eq!(again["id"], taken["id"], "{again}");
 }
