@@ -2,6 +2,8 @@
 //! takes the bytes itself.
 
 use serde_json::json;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
 use crate::run::{Said, run, sample};
@@ -44,6 +46,76 @@ fn a_report_that_is_too_large_for_one_request_goes_in_two_steps() {
     assert!(taken_in(&server, "upload") && !taken_in(&server, "bytes"));
     import(at, &sample("trivy.json"), "small").ended(0);
     assert!(taken_in(&server, "upload") && taken_in(&server, "bytes"));
+    assert_eq!(server.stop(), Some(0));
+}
+
+/// One request of a connection that is closed then: head and body.
+fn received(stream: &mut TcpStream) -> (String, Vec<u8>) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).expect("UTF-8");
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        is_length.then(|| value.trim().parse::<usize>().ok())?
+    });
+    let mut body = vec![0; length.unwrap_or_default()];
+    stream.read_exact(&mut body).expect("a whole body");
+    (head, body)
+}
+
+/// STANDS IN for a proxy before a server, which takes no reports of more than a thousand bytes and
+/// passes all else on. Answers its address; ends with the test.
+fn narrow(server: &Server) -> String {
+    let behind = server.url().trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("known");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let (head, body) = received(&mut stream);
+            let Some((first, rest)) = head.split_once("\r\n") else {
+                continue;
+            };
+            let mut answer = Vec::new();
+            if first.starts_with("POST /api/v2/reports") && body.len() > 1_000 {
+                answer.extend_from_slice(
+                    b"HTTP/1.1 413 Payload Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+                );
+            } else {
+                let mut server = TcpStream::connect(&behind).expect("listens");
+                let head = format!("{first}\r\nConnection: close\r\n{rest}");
+                server.write_all(head.as_bytes()).expect("sent");
+                server.write_all(&body).expect("sent");
+                server.read_to_end(&mut answer).expect("answers");
+            }
+            stream.write_all(&answer).expect("passed on");
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_report_that_is_refused_on_its_way_goes_in_two_steps() {
+    let folder = tempfile::tempdir().expect("folder");
+    let server = Server::start(folder.path(), &["--demo"]);
+    let token = server.first["token"].as_str().expect("a token").to_owned();
+    let elsewhere = tempfile::tempdir().expect("folder");
+    let said = crate::run::gna(elsewhere.path())
+        .args(["import", &sample("trivy.json"), "--json"])
+        .args(["--server", &narrow(&server)])
+        .args(["--group", "demo/shop", "--asset", "narrow"])
+        .env("GNA_TOKEN", token)
+        .output();
+    let told = Said::from(said.expect("runs")).ended(0).json();
+    assert_eq!(
+        (&told[0]["status"], &told[0]["counts"]["created"]),
+        (&json!("COMPLETE"), &json!(6)),
+        "{told:?}"
+    );
     assert_eq!(server.stop(), Some(0));
 }
 
