@@ -31,6 +31,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Of a request that was refused for its size by something that is not Gna.
 pub const REQUEST_TOO_LARGE: &str = "request.too_large";
 
+/// Of the place to which a server has bytes sent, where that is not the server.
+pub const PLACE_REFUSED: &str = "upload.refused";
+pub const PLACE_UNREACHABLE: &str = "upload.unreachable";
+
 /// Largest answer that is taken whole, in bytes.
 const WHOLE_BYTES: usize = 64 << 20;
 
@@ -366,10 +370,19 @@ impl Client {
                 request = request.header(name.as_str(), value);
             }
         }
-        let response = request
-            .send()
-            .await
-            .map_err(|error| unreachable(&place, &error.without_url()))?;
+        let response = request.send().await.map_err(|error| {
+            let failure = unreachable(&place, &error.without_url());
+            if is_own {
+                return failure;
+            }
+            Failure::unreadable(
+                PLACE_UNREACHABLE,
+                format!(
+                    "the server wants large reports sent elsewhere: {}",
+                    failure.message
+                ),
+            )
+        })?;
         let status = response.status();
         if status.is_success() {
             return Ok(());
@@ -377,7 +390,7 @@ impl Client {
         if !is_own {
             // What object stores answer may repeat the address.
             return Err(Failure::unreadable(
-                "upload.refused",
+                PLACE_REFUSED,
                 format!(
                     "{place}, where the server wants large reports sent, answered {status}; try again, or compress the report with gzip"
                 ),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::client::{Client, Query, REQUEST_TOO_LARGE, Sent};
+use super::client::{Client, PLACE_REFUSED, PLACE_UNREACHABLE, Query, REQUEST_TOO_LARGE, Sent};
 
 /// Most bytes that are sent in one request to a server: as base64 they still fit into the 6 MB that a
 /// function of AWS Lambda takes.
@@ -28,8 +28,14 @@ pub(super) async fn report(
     }
     let sent = if bytes.len() > AT_ONCE_BYTES {
         match in_two_steps(client, query, bytes.clone()).await {
-            // A server of before; it may take the whole of it.
-            Err(failure) if is_older(&failure) => at_once(client, query, bytes).await,
+            // A server of before, or one with a bucket that is out of reach from here: it may take the
+            // whole of it.
+            Err(first) if is_older(&first) || is_barred(&first) => {
+                match at_once(client, query, bytes).await {
+                    Err(_) if is_barred(&first) => Err(first),
+                    done => done,
+                }
+            }
             done => done,
         }
     } else {
@@ -48,6 +54,11 @@ pub(super) async fn report(
 
 fn is_older(failure: &Failure) -> bool {
     failure.code == "route.not_found"
+}
+
+/// Whether it is not the server, but the place that it named, that takes nothing from here.
+fn is_barred(failure: &Failure) -> bool {
+    [PLACE_REFUSED, PLACE_UNREACHABLE].contains(&failure.code.as_str())
 }
 
 /// About this report alone, and with what helps.
