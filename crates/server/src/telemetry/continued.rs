@@ -30,7 +30,6 @@ impl Extractor for Caller<'_> {
 }
 
 /// The routes, whose spans have the caller's as their parent.
-#[must_use]
 pub fn continuing(router: Router) -> Router {
     router.layer(from_fn(around))
 }
