@@ -24,11 +24,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::ready::{Ready, Refused, STALE, stale};
 use super::refresh::{Refresher, reconnect, write};
-use super::requester::{Auth, Authoriser, NoAuth, RequestError, Requester, Sent};
+use super::requester::{RequestError, Requester, Sent};
 
-/// Code of the error by which a 401 comes back to us from the requester.
-const STALE: &str = "credential.stale";
 /// How often one call takes up newer tokens.
 const TRIES: u32 = 4;
 
@@ -104,11 +103,16 @@ impl AppClient {
         &self,
         module: &Module,
         Outgoing { request, known }: Outgoing,
-        authoriser: &dyn Authoriser,
+        refused: Refused,
     ) -> Result<Answer> {
+        let ready = Ready {
+            module,
+            refused,
+            now: self.ports.clock.now(),
+        };
         let sent = self
             .requester
-            .send(request, authoriser, &policy(module), Tries::default())
+            .send(request, &ready, &policy(module), Tries::default())
             .await;
         match sent {
             Ok(Sent::Answer(answer)) => {
@@ -169,7 +173,7 @@ impl AppClient {
         ask: &Ask<'_>,
     ) -> Result<Answer> {
         let request = self.request(module, entity, credential, ask).await?;
-        let answer = self.attempt(module, request, &GiveBack).await;
+        let answer = self.attempt(module, request, Refused::GiveBack).await;
         let answer = answer.map_err(|error| match error.code() {
             STALE => reconnect(credential, module, Reason::Invalid),
             _ => error,
@@ -202,7 +206,7 @@ impl AppClient {
                 .newer(module, current.id, current.generation)
                 .await?;
             let request = self.request(module, entity, &newer.credential, ask).await?;
-            match self.attempt(module, request, &GiveBack).await {
+            match self.attempt(module, request, Refused::GiveBack).await {
                 Err(error) if error.code() == STALE => {}
                 done => return done,
             }
@@ -243,27 +247,6 @@ impl AppClient {
                 return Ok(Some(reconnect(&next, module, reason)));
             }
         }
-    }
-}
-
-fn stale() -> Error {
-    Error::new(
-        Kind::Upstream,
-        STALE,
-        "the app does not accept the credential",
-    )
-}
-
-/// Gives a 401 back at once, so that the request can be made anew with newer tokens.
-struct GiveBack;
-
-#[async_trait]
-impl Authoriser for GiveBack {
-    async fn auth(&self) -> Result<Auth, Error> {
-        Ok(Auth::default())
-    }
-    async fn refused(&self) -> Result<Option<Auth>, Error> {
-        Err(stale())
     }
 }
 
@@ -392,7 +375,7 @@ impl Apps for AppClient {
 
     async fn send(&self, module: &Module, request: Request, repeatable: bool) -> Result<Answer> {
         let request = outgoing(request, repeatable, "app.connect");
-        let answer = self.attempt(module, request, &GiveBack).await;
+        let answer = self.attempt(module, request, Refused::GiveBack).await;
         answer.map_err(|error| {
             if error.code() != STALE {
                 return error;
@@ -434,8 +417,11 @@ impl Apps for AppClient {
         let request = self.request(&module, entity, &credential, &ask).await?;
         // Where nothing can be refreshed, a 401 is believed only after a moment.
         let can_refresh = tokens::means(&module) != Means::Nothing;
-        let authoriser: &dyn Authoriser = if can_refresh { &GiveBack } else { &NoAuth };
-        match self.attempt(&module, request, authoriser).await {
+        let refused = match can_refresh {
+            true => Refused::GiveBack,
+            false => Refused::Wait,
+        };
+        match self.attempt(&module, request, refused).await {
             Err(error) if error.code() == STALE => {}
             done => return done,
         }

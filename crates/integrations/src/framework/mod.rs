@@ -4,6 +4,7 @@ pub mod adopter;
 pub mod client;
 pub mod egress;
 pub mod frigg_export;
+mod ready;
 pub mod refresh;
 pub mod requester;
 pub mod vault;

@@ -34,7 +34,12 @@ pub trait Authoriser: Send + Sync {
     /// Given back to the caller as they are.
     async fn auth(&self) -> Result<Auth, Error>;
 
-    /// The other side answered 401 to what [`Authoriser::auth`] brought. Called at most once per
+    /// Whether this 401 is about the authorisation: some apps answer so to a right that is missing.
+    fn is_refusal(&self, _answer: &OutResponse) -> bool {
+        true
+    }
+
+    /// The other side refused what [`Authoriser::auth`] brought. Called at most once per
     /// [`Requester::send`]. `None` where nothing can be refreshed.
     ///
     /// # Errors
@@ -58,7 +63,7 @@ impl Authoriser for NoAuth {
 /// How it ended.
 #[derive(Clone, Debug)]
 pub enum Sent {
-    /// The final answer, of any status but 401 and those that are tried again.
+    /// The final answer, of any status but those that are tried again and a 401 that is a refusal.
     Answer(OutResponse),
     /// The other side wants to be asked later than anyone should wait here: put the work off and
     /// pass `tries` in again.
@@ -121,6 +126,7 @@ impl Requester {
             let result = self.egress.send(authorised(&request, &auth)).await;
             if let Ok(answer) = &result
                 && answer.status == 401
+                && authoriser.is_refusal(answer)
             {
                 if refused {
                     return Err(RequestError::Unauthorised);

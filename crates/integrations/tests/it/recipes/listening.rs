@@ -275,7 +275,13 @@ async fn one_that_was_made_while_its_answer_was_lost_is_not_there_twice() {
         let (workplace, there) = place(registrations()).await;
         workplace.flaky.lose_next("create_webhook");
         let config = json!({"project": project});
-        workplace.made("issue-sync", &[module], config).await;
+        let account = workplace.connected(module).await;
+        workplace.begun("issue-sync", vec![account], config).await;
+        schedule::tick(&workplace.world.system())
+            .await
+            .expect("ticks");
+        let lost = workplace.world.run_jobs().await.expect_err("is lost");
+        assert_eq!(lost.code(), "app.unavailable", "{module}");
         workplace.wait(6).await;
         assert_eq!(there.lock().expect("a lock").made, 1, "{module}");
         a_day(&workplace).await;

@@ -189,6 +189,18 @@ impl Workplace {
         entities: Vec<EntityId>,
         config: Value,
     ) -> Stored<Integration> {
+        let made = self.begun(recipe, entities, config).await;
+        self.work().await;
+        made
+    }
+
+    /// The same before anything is done for it.
+    pub async fn begun(
+        &self,
+        recipe: &str,
+        entities: Vec<EntityId>,
+        config: Value,
+    ) -> Stored<Integration> {
         let is_of_group = recipe != "contact-sync";
         let new = NewIntegration {
             organization: self.acme.id,
@@ -199,9 +211,7 @@ impl Workplace {
             config: config.as_object().cloned().expect("an object"),
         };
         let made = integration::create(&self.olga, self.apps.as_ref(), self.recipes.as_ref(), new);
-        let made = made.await.expect("is made");
-        self.work().await;
-        made
+        made.await.expect("is made")
     }
 
     pub async fn now(&self, of: &Integration) -> Integration {
