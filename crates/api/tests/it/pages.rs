@@ -360,7 +360,7 @@ async fn an_administrator_makes_accounts_and_reset_links() {
         )
         .await;
     let first = made.secret().replace(crate::browser::HOME, "");
-    assert!(made.text.contains("no password yet"));
+    assert!(ada.get("/users").await.text.contains("no password yet"));
     let mut bob = site.browser();
     assert!(bob.get(&first).await.text.contains("bob@example.com"));
     let password = [("password", PASSWORD), ("again", PASSWORD)];

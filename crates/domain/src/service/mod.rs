@@ -57,7 +57,7 @@ pub mod triage_rule;
 pub mod upload;
 pub mod user;
 pub mod vex;
-pub mod watch;
 pub mod vulnerability;
+pub mod watch;
 pub mod weakness_acceptance;
 pub mod webhook;

@@ -29,9 +29,9 @@ fn every_minute(name: &str) -> NewSchedule {
 }
 
 async fn made(world: &World, new: NewSchedule) -> Stored<Schedule> {
-    schedule::create(&world.system(), new, &["test.run".to_owned()])
-        .await
-        .expect("is made")
+    let made = schedule::create(&world.system(), new, &["test.run".to_owned()]).await;
+    world.caught_up().await;
+    made.expect("is made")
 }
 
 async fn jobs(world: &World) -> Vec<Stored<Job>> {

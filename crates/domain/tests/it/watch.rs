@@ -76,6 +76,7 @@ impl Scene {
     }
 
     async fn rest(&self, ctx: &Ctx, watch: &mut Watch) -> Vec<Change> {
+        self.world.caught_up().await;
         let (store, end) = (ctx.store(), self.end().await);
         let mut all = Vec::new();
         while !store.feed_reached(watch.position(), &end) {
