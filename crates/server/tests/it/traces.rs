@@ -9,10 +9,13 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// Head and body of a request.
+type Request = (String, Vec<u8>);
+
 /// Stands in for a collector of OpenTelemetry: takes what is sent by OTLP over HTTP, and keeps it.
 struct StandInCollector {
     address: String,
-    taken: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    taken: Arc<Mutex<Vec<Request>>>,
 }
 
 impl StandInCollector {
@@ -34,7 +37,7 @@ impl StandInCollector {
     }
 
     /// Head and body of a request with a `Content-Length`.
-    fn read(stream: &TcpStream) -> (String, Vec<u8>) {
+    fn read(stream: &TcpStream) -> Request {
         let mut reader = BufReader::new(stream);
         let (mut head, mut length) = (String::new(), 0);
         loop {
@@ -55,7 +58,7 @@ impl StandInCollector {
     }
 
     /// All heads, and all bodies one after the other.
-    fn all(&self) -> (String, Vec<u8>) {
+    fn all(&self) -> Request {
         let taken = self.taken.lock().expect("no panic");
         let heads = taken.iter().map(|(head, _)| head.as_str()).collect();
         let bodies = taken.iter().flat_map(|(_, body)| body.clone()).collect();
