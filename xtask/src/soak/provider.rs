@@ -503,8 +503,12 @@ impl Providers {
         }
         one.figures.granted += 1;
         let keeps = kind == Kind::Stable || fault == Fault::OmitsToken;
-        if !keeps && let Some(stored) = one.refresh.get_mut(presented) {
-            stored.used.get_or_insert(now);
+        if let Some(stored) = one.refresh.get_mut(presented) {
+            // Where the answer says that the same token stays, it is good from now on like a new one.
+            stored.used = match keeps {
+                true => None,
+                false => Some(stored.used.unwrap_or(now)),
+            };
         }
         let kept = keeps.then(|| presented.to_owned());
         let expires = (fault != Fault::OmitsExpiry).then_some(3_600);
